@@ -1,0 +1,25 @@
+# Arrow C++ from the pyarrow wheel of .venv, as private copies with hidden third-party symbols (tools/hide_arrow_symbols.py).
+# Gives the target Arrow::arrow. The copies live in <build>/lib, which is also where the binaries look at run time.
+set(HEADRACE_PYTHON "${CMAKE_SOURCE_DIR}/.venv/bin/python" CACHE FILEPATH "Python that has pyarrow")
+if(NOT EXISTS "${HEADRACE_PYTHON}")
+  message(FATAL_ERROR "${HEADRACE_PYTHON} is missing. Run ./dev build, which makes the .venv first.")
+endif()
+execute_process(
+  COMMAND "${HEADRACE_PYTHON}" -c
+    "import importlib.util as u,os,re;d=os.path.dirname(u.find_spec('pyarrow').origin);h=open(os.path.join(d,'include/arrow/util/config.h')).read();print(d+';'+re.search(r'ARROW_SO_VERSION \"(\\d+)\"',h)[1],end='')"
+  OUTPUT_VARIABLE _pyarrow COMMAND_ERROR_IS_FATAL ANY)
+list(GET _pyarrow 0 _pyarrow_dir)
+list(GET _pyarrow 1 _arrow_so)
+set(HEADRACE_PRIVATE_LIB_DIR "${CMAKE_BINARY_DIR}/lib")
+set(_arrow_copy "${HEADRACE_PRIVATE_LIB_DIR}/libarrow.so.${_arrow_so}")
+if(NOT EXISTS "${_arrow_copy}" OR "${CMAKE_SOURCE_DIR}/tools/hide_arrow_symbols.py" IS_NEWER_THAN "${_arrow_copy}")
+  execute_process(COMMAND "${HEADRACE_PYTHON}" "${CMAKE_SOURCE_DIR}/tools/hide_arrow_symbols.py" "${HEADRACE_PRIVATE_LIB_DIR}" arrow
+    COMMAND_ERROR_IS_FATAL ANY)
+endif()
+# Headers by a link inside the build folder: the same relative path in every checkout, which keeps ccache warm.
+file(CREATE_LINK "${_pyarrow_dir}/include" "${CMAKE_BINARY_DIR}/arrow-include" SYMBOLIC)
+add_library(Arrow::arrow SHARED IMPORTED GLOBAL)
+set_target_properties(Arrow::arrow PROPERTIES
+  IMPORTED_LOCATION "${_arrow_copy}"
+  IMPORTED_SONAME "libarrow.so.${_arrow_so}"
+  INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${CMAKE_BINARY_DIR}/arrow-include")
