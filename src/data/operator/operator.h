@@ -1,0 +1,56 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/metrics.h"
+#include "base/status.h"
+#include "base/waker.h"
+#include "columnar/key_group.h"
+#include "columnar/stream_element.h"
+#include "plan/job_graph.h"
+
+namespace headrace::data::op {
+
+/// Takes what an operator emits: the next operator of the chain, or the task's output. Called on the task's thread.
+class Collector {
+ public:
+  virtual ~Collector() = default;
+  virtual Status Emit(columnar::DataBatch batch) = 0;
+};
+
+/// What an operator gets from its task. Outlives it.
+struct OperatorContext {
+  JobId job;
+  std::string job_name;
+  std::uint32_t subtask = 0, parallelism = 1, max_parallelism = 128;
+  columnar::KeyGroupRange key_groups{0, 128};
+  Waker* waker = nullptr;
+  MetricsRegistry* metrics = nullptr;
+  MetricLabels labels;
+};
+
+/// One step of a chain, on whole batches. Owned by its chain, used on the task's thread only. An operator with work on the
+/// side (Python, async lookups) is *busy* while results are outstanding: no control element passes a busy operator, so rows
+/// and control elements keep their order.
+class Operator {
+ public:
+  virtual ~Operator() = default;
+  virtual Status Open(const OperatorContext& context) = 0;
+  /// False: hold batches back; the waker is woken when it turns true.
+  virtual bool accepting() const { return true; }
+  /// Takes a batch of logical input `input`; emits any number of batches, now or from Poll().
+  virtual Status Process(std::uint32_t input, columnar::DataBatch batch, Collector* out) = 0;
+  /// Emits finished side work in order. Called on every step of the task.
+  virtual Status Poll(Collector* out) { return Status::OK(); }
+  virtual bool busy() const { return false; }
+  /// All inputs have ended and the operator is not busy: emits what is left. May become busy again; called once.
+  virtual Status Finish(Collector* out) { return Status::OK(); }
+  /// Rows must be emitted before any barrier, watermark or end passes; default: nothing is held back.
+  virtual Status Flush(Collector* out) { return Status::OK(); }
+  /// Non-blocking; the destructor may wait for side threads.
+  virtual void RequestStop() {}
+};
+
+}  // namespace headrace::data::op

@@ -1,0 +1,75 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/metrics.h"
+#include "base/status.h"
+#include "columnar/data_batch.h"
+#include "plan/job_graph.h"
+
+namespace headrace::data::python {
+
+/// Python operators that run back to back in one worker trip; the body of LOAD in docs/formats/worker.md.
+struct StageSpec {
+  struct Function {
+    plan::PythonFunction::Verb verb;
+    OperatorUid uid;
+    std::string name;
+    std::string pickled;
+  };
+  std::vector<Function> functions;
+};
+
+/// What a reduce trip carries beside its rows: groups[i] = index into states of row i; states[g] = value-encoded accumulator, empty = none yet.
+struct ReduceInput {
+  std::vector<std::int64_t> groups;
+  std::vector<std::string_view> states;
+};
+
+/// Answer of one trip.
+struct StageResult {
+  columnar::DataBatch batch;                 ///< value, and key when the stage ends in key_by
+  std::vector<std::string> states;           ///< reduce only: new value-encoded accumulators
+};
+using StageCallback = std::function<void(Result<StageResult>)>;  ///< on the supervisor's thread: post it on
+
+/// One stage loaded into one worker. Trips are answered in order. Thread: owner's task; callbacks on the supervisor's.
+/// When the worker fails, every outstanding and later trip answers with the failure (kPythonRaised with traceback, kPythonCrashed, kPythonHung).
+class Stage {
+ public:
+  virtual ~Stage() = default;  ///< drops the stage; callbacks never run after the destructor returns
+  /// False: all arenas are in use; the waker given at LoadStage is woken.
+  virtual bool accepting() const = 0;
+  virtual Status Run(columnar::DataBatch batch, StageCallback done) = 0;
+  virtual Status RunReduce(columnar::DataBatch batch, ReduceInput input, StageCallback done) = 0;
+};
+
+struct WorkerPoolOptions {
+  std::string python_executable;
+  std::string job_id;
+  std::vector<std::string> sys_path;         ///< unpacked archives
+  std::uint32_t workers = 1;
+  std::uint32_t arenas_per_worker = 4;
+  std::int64_t batch_timeout_ms = 30'000;
+  std::int64_t start_timeout_ms = 30'000;
+};
+
+/// Supervises the worker processes of one job on one TaskManager: starts, watches, times out, ends them. Owned by the job's
+/// entry in the TaskManager. Destructor and Stop() leave no process, descriptor or thread behind.
+class WorkerPool {
+ public:
+  virtual ~WorkerPool() = default;
+  /// Starts loading on the worker of `slot` (slot mod workers). The stage accepts trips at once; a failed load fails them.
+  virtual Result<std::unique_ptr<Stage>> LoadStage(const StageSpec& spec, std::uint32_t slot, Waker* waker) = 0;
+  /// Processes alive, for metrics and tests.
+  virtual std::vector<int> pids() const = 0;
+  virtual void RequestStop() = 0;
+  virtual void Join() = 0;
+};
+Result<std::unique_ptr<WorkerPool>> StartWorkerPool(const WorkerPoolOptions& options);
+
+}  // namespace headrace::data::python
