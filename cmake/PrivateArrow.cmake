@@ -22,4 +22,4 @@ add_library(Arrow::arrow SHARED IMPORTED GLOBAL)
 set_target_properties(Arrow::arrow PROPERTIES
   IMPORTED_LOCATION "${_arrow_copy}"
   IMPORTED_SONAME "libarrow.so.${_arrow_so}"
-  INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${CMAKE_BINARY_DIR}/arrow-include")
+  INTERFACE_INCLUDE_DIRECTORIES "${CMAKE_BINARY_DIR}/arrow-include")
