@@ -70,11 +70,13 @@ class Metastore {
   struct FinishedJob { JobRecord job; JobResult result; };  ///< job.job_file is left empty
   virtual void ListFinished(std::size_t newest, Answer<std::vector<FinishedJob>> answer) = 0;
 
-  /// Adds splits that are not there yet; existing ones keep their stored payload. Answers all splits of the job.
+  /// Adds splits that are not there yet; existing ones keep their stored payload. Answers all splits of the job, by source
+  /// and split id. Unknown job: kNotFound; a job with a result: kConflict.
   virtual void InsertSplits(LeaderGrant grant, JobId job, std::vector<SplitRecord> splits, Answer<std::vector<SplitRecord>> answer) = 0;
   virtual void ListSplits(JobId job, Answer<std::vector<SplitRecord>> answer) = 0;
 
-  /// The next deployment number of a job, durable before it is answered; never answered twice.
+  /// The next deployment number of a job, durable before it is answered; never answered twice. Unknown job: kNotFound; a job
+  /// with a result: kConflict.
   virtual void NextDeployment(LeaderGrant grant, JobId job, Answer<DeploymentNumber> answer) = 0;
   /// Writes the terminal state unless the job has one: then answers the one it has.
   virtual void InsertResult(LeaderGrant grant, JobResult result, Answer<JobResult> answer) = 0;
