@@ -87,7 +87,13 @@ class JobManagerGateway {
 };
 
 /// What the JobManager asks of one TaskManager (port 6124). Calls return at once.
-/// Every call names the process it means: another incarnation refuses it.
+/// Every call names the process it means: another incarnation refuses it. Answers besides done:
+///   not_done(kTaskManagerLost)  connection refused, or another incarnation answered: the process meant is certainly gone;
+///   not_done(kStaleAttempt)     the deployment was cancelled or replaced before, and nothing of it runs or ever will;
+///   not_done(kDeposed)          the token is older than one the process knows;
+///   not_done(other)             the process lives and refuses, without effect;
+///   unknown(kTaskManagerLost)   sent without an answer (reset, deadline): it may or may not have been received.
+/// Messages may overtake each other: after Cancel(job, up_to) a process refuses every Deploy of the job with a number <= up_to.
 class TaskManagerGateway {
  public:
   virtual ~TaskManagerGateway() = default;
