@@ -1,0 +1,170 @@
+"""Runs the benchmarks of ./dev bench and prints each result beside its limit, measured in the same run.
+
+Usage: run.py [NAME...]; names: see BENCHMARKS. Each benchmark writes bench/results/NAME.json. Absolute figures of a shared
+machine prove little: read the ratios, which are medians over alternating pairs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+BUILD = ROOT / "build" / "release"
+BINARY = BUILD / "headrace"
+PYTHON = ROOT / ".venv" / "bin" / "python"
+Row = dict[str, Any]
+
+
+def program_rows(name: str, *arguments: str) -> list[Row]:
+    """Rows that the program bench_NAME prints, one JSON object a line; its talk goes to the terminal."""
+    program = BUILD / "bench" / f"bench_{name}"
+    if not program.exists():
+        program = BUILD / "bench" / "micro" / f"bench_{name}"
+    done = subprocess.run([str(program), *arguments], stdout=subprocess.PIPE, text=True, check=True, timeout=1800)
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+def exchange() -> list[Row]:
+    return program_rows("exchange")
+
+
+def python_stage() -> list[Row]:
+    return program_rows("python_stage", str(PYTHON))
+
+
+def kafka_passthrough() -> list[Row]:
+    """A real broker with its data on tmpfs, so that the disk is not what is measured."""
+    from local_kafka import Kafka
+
+    folder = tempfile.mkdtemp(prefix="headrace-bench-kafka-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
+    try:
+        with Kafka(Path(folder)) as broker:
+            return program_rows("kafka_passthrough", broker.bootstrap)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def embedded_start() -> list[Row]:
+    """`python job.py` to the first printed row, beside a bare interpreter that imports nothing."""
+    with tempfile.TemporaryDirectory(prefix="headrace-bench-start-") as folder:
+        job = Path(folder) / "job.py"
+        job.write_text(
+            "from headrace import StreamExecutionEnvironment\n"
+            "env = StreamExecutionEnvironment('Start')\n"
+            "env.from_collection(['a b']).flat_map(str.split).map(lambda w: (w, 1)).print()\n"
+            "env.execute()\n"
+        )
+        environment = dict(os.environ, HEADRACE_DATA_DIR=str(Path(folder) / "data"))
+
+        def first_line(command: list[str]) -> float:
+            start = time.perf_counter()
+            child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)
+            assert child.stdout is not None
+            line = child.stdout.readline()
+            took = (time.perf_counter() - start) * 1000
+            child.communicate(timeout=60)
+            if not line or child.returncode != 0:
+                raise SystemExit(f"bench: {' '.join(command)} printed nothing or failed ({child.returncode})")
+            return took
+
+        ours, bare = [], []
+        for pair in range(8):
+            a = first_line([str(PYTHON), str(job)])
+            b = first_line([str(PYTHON), "-c", "print(1)"])
+            if pair:  # the first pair warms the page cache
+                ours.append(a)
+                bare.append(b)
+    return [row("embedded_start", "collection to print", "start to first output", ours, "ms", median(bare), median(ours) / median(bare), aim="<= 500 ms")]
+
+
+def idle_taskmanager() -> list[Row]:
+    """Resident memory and CPU share of a registered TaskManager without jobs, over 20 s; limit: an empty process with the same libraries."""
+    with tempfile.TemporaryDirectory(prefix="headrace-bench-idle-") as folder:
+        from local_cluster import Cluster
+
+        with Cluster(Path(folder), task_managers=1) as cluster:
+            pid = cluster.task_manager_pids[0]
+            time.sleep(3)  # measured span starts after registration has settled
+            before, start = cpu_seconds(pid), time.monotonic()
+            memory = []
+            while time.monotonic() - start < 20:
+                memory.append(resident_mb(pid))
+                time.sleep(1)
+            share = (cpu_seconds(pid) - before) / (time.monotonic() - start) * 100
+        floor = subprocess.run([str(BINARY), "version", "--resident"], capture_output=True, text=True, check=False).stdout.strip()
+        limit = float(floor) if floor.replace(".", "", 1).isdigit() else None
+    return [
+        row("idle_taskmanager", "registered, no job", "resident memory", memory, "MB", limit, median(memory) / limit if limit else None, aim="<= 60 MB"),
+        row("idle_taskmanager", "registered, no job", "cpu", [share], "%", None, None, aim="<= 0.5 %"),
+    ]
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mb(pid: int) -> float:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def row(benchmark: str, case: str, metric: str, values: list[float], unit: str, limit: float | None, ratio: float | None, aim: str) -> Row:
+    return {
+        "benchmark": benchmark, "case": case, "metric": metric, "value": round(median(values), 3), "unit": unit, "limit": limit,
+        "ratio_to_limit": ratio, "pairs": len(values), "min": round(min(values), 3), "max": round(max(values), 3), "aim": aim,
+    }
+
+
+BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
+    "kafka_passthrough": kafka_passthrough,
+    "exchange": exchange,
+    "python_stage": python_stage,
+    "embedded_start": embedded_start,
+    "idle_taskmanager": idle_taskmanager,
+}
+
+
+def show(rows: list[Row]) -> None:
+    columns = ["case", "metric", "value", "unit", "limit", "ratio_to_limit", "min", "max", "pairs", "aim"]
+    cells = [columns] + [["-" if r.get(c) is None else f"{r[c]:.3g}" if isinstance(r[c], float) else str(r[c]) for c in columns] for r in rows]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
+    for line in cells:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Headrace benchmarks")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    names = parser.parse_args().names or list(BENCHMARKS)
+    unknown = [n for n in names if n not in BENCHMARKS]
+    if unknown:
+        parser.error(f"no benchmark {unknown[0]}; there are: {', '.join(BENCHMARKS)}")
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    results = ROOT / "bench" / "results"
+    results.mkdir(exist_ok=True)
+    for name in names:
+        print(f"\n== {name}", flush=True)
+        rows = BENCHMARKS[name]()
+        show(rows)
+        document = {"benchmark": name, "commit": commit, "machine": f"{platform.machine()}, {os.cpu_count()} cores", "date": date.today().isoformat(), "rows": rows}
+        (results / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
+    print(f"\nResults are in {results.relative_to(ROOT)}/. What they mean: bench/README.md")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT / "tests" / "support_py"))
+    sys.exit(main())
