@@ -1,0 +1,38 @@
+"""Classes that the golden vectors name; their names are part of the encoded bytes."""
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import Any, NamedTuple
+
+
+@dataclass
+class Point:
+    x: int
+    y: float
+
+
+@dataclass(frozen=True)
+class City:
+    country: str
+    zip_code: int
+
+
+@dataclass(frozen=True)
+class Tree:
+    left: Any
+    right: Any
+
+
+class Color(Enum):
+    RED = 1
+    BLUE = "b"
+
+
+class Level(IntEnum):
+    LOW = 1
+    HIGH = 10
+
+
+class Pair(NamedTuple):
+    a: int
+    b: str
