@@ -1,0 +1,269 @@
+#include "plan/connector_options.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <limits>
+#include <optional>
+
+#include "plan/kafka_property.h"
+#include "plan/nearest_name.h"
+
+namespace headrace::plan {
+namespace {
+
+using Type = OptionSpec::Type;
+constexpr std::string_view kPropertyPrefix = "property.";
+constexpr std::size_t kMaxOptionBytes = 64u << 10;
+constexpr std::size_t kMaxOptions = 200;
+
+struct ConnectorTable {
+  std::string_view kind;
+  std::vector<OptionSpec> options;
+};
+
+const std::vector<ConnectorTable>& SourceTables() {
+  static const std::vector<ConnectorTable> tables = {
+      {"kafka",
+       {{"topic", Type::kString, true, "", "", "Topic to read."},
+        {"bootstrap_servers", Type::kString, false, "", "", "host:port, comma-separated; by default the cluster's KAFKA_BOOTSTRAP_SERVERS."},
+        {"group_id", Type::kString, false, "", "", "Consumer group whose committed offsets show progress; by default made from the job."},
+        {"start", Type::kChoice, false, "earliest", "earliest|latest|committed|timestamp", "Where to start when the job has no state."},
+        {"start_timestamp_ms", Type::kInt, false, "0", "", "With start=timestamp: the first record at or after it, ms since 1970 UTC."},
+        {"stop_at", Type::kChoice, false, "", "|latest", "latest: stop at the ends that the partitions had at the start; makes the source bounded."},
+        {"value_format", Type::kChoice, false, "string", "string|bytes|json", "How record values become rows."},
+        {"on_error", Type::kChoice, false, "fail", "fail|skip", "What a record does that cannot be decoded."},
+        {"discovery_interval_ms", Type::kDurationMs, false, "30000", "", "How often to look for new partitions; 0 = never."}}},
+      {"file",
+       {{"path", Type::kString, true, "", "", "File, folder or glob."},
+        {"format", Type::kChoice, false, "lines", "lines|json", "lines: one str a line; json: one JSON value a line."},
+        {"on_error", Type::kChoice, false, "fail", "fail|skip", "What a line does that cannot be decoded."}}},
+      {"collection", {}},
+      {"generator",
+       {{"count", Type::kInt, false, "0", "", "Rows in all; 0 = endless."},
+        {"rows_per_second", Type::kInt, false, "0", "", "Over all subtasks; 0 = as fast as possible."},
+        {"kind", Type::kChoice, false, "sequence", "sequence|words", "sequence: 0, 1, 2 …; words: lines of words."},
+        {"vocabulary", Type::kInt, false, "1000", "", "kind=words: number of different words."},
+        {"words_per_row", Type::kInt, false, "10", "", "kind=words: words in a line."},
+        {"seed", Type::kInt, false, "1", "", "The same seed gives the same rows."}}},
+  };
+  return tables;
+}
+
+const std::vector<ConnectorTable>& SinkTables() {
+  static const std::vector<ConnectorTable> tables = {
+      {"kafka",
+       {{"topic", Type::kString, true, "", "", "Topic to write."},
+        {"bootstrap_servers", Type::kString, false, "", "", "host:port, comma-separated; by default the cluster's KAFKA_BOOTSTRAP_SERVERS."},
+        {"delivery", Type::kChoice, false, "", "|exactly_once|at_least_once|none", "By default exactly_once with checkpoints, at_least_once without."},
+        {"value_format", Type::kChoice, false, "auto", "auto|string|bytes|json", "auto: str as UTF-8, bytes as they are, anything else as JSON."}}},
+      {"file",
+       {{"path", Type::kString, true, "", "", "Folder to write into."},
+        {"format", Type::kChoice, false, "lines", "lines|json", "lines: str(row); json: one JSON value a line."}}},
+      {"collection", {}},
+      {"print", {{"prefix", Type::kString, false, "", "", "Put before every row."}}},
+      {"blackhole", {}},
+  };
+  return tables;
+}
+
+const std::vector<ConnectorTable>& Tables(bool is_source) { return is_source ? SourceTables() : SinkTables(); }
+
+const std::vector<OptionSpec>* FindTable(bool is_source, std::string_view kind) {
+  for (const ConnectorTable& table : Tables(is_source)) {
+    if (table.kind == kind) return &table.options;
+  }
+  return nullptr;
+}
+
+const OptionSpec* FindOption(const ConnectorSpec& spec, bool is_source, std::string_view name) {
+  const std::vector<OptionSpec>* table = FindTable(is_source, spec.kind);
+  if (table == nullptr) return nullptr;
+  for (const OptionSpec& option : *table) {
+    if (option.name == name) return &option;
+  }
+  return nullptr;
+}
+
+std::optional<std::int64_t> ParseInt(std::string_view text) {
+  std::int64_t value = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+/// "1500", "1500ms", "10s", "5m", "1h"
+std::optional<std::int64_t> ParseDurationMs(std::string_view text) {
+  std::size_t digits = 0;
+  while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9') ++digits;
+  const std::optional<std::int64_t> number = ParseInt(text.substr(0, digits));
+  if (!number) return std::nullopt;
+  const std::string_view unit = text.substr(digits);
+  std::int64_t factor = 0;
+  if (unit.empty() || unit == "ms") factor = 1;
+  if (unit == "s") factor = 1000;
+  if (unit == "m") factor = 60'000;
+  if (unit == "h") factor = 3'600'000;
+  if (factor == 0 || *number > std::numeric_limits<std::int64_t>::max() / factor) return std::nullopt;
+  return *number * factor;
+}
+
+std::optional<bool> ParseBool(std::string_view text) {
+  if (text == "true" || text == "True" || text == "1") return true;
+  if (text == "false" || text == "False" || text == "0") return false;
+  return std::nullopt;
+}
+
+bool IsChoice(std::string_view choices, std::string_view value) {
+  for (;;) {
+    const std::size_t bar = choices.find('|');
+    if (choices.substr(0, bar) == value) return true;
+    if (bar == std::string_view::npos) return false;
+    choices.remove_prefix(bar + 1);
+  }
+}
+
+std::string ChoicesForPeople(std::string_view choices) {
+  std::string text;
+  while (!choices.empty()) {
+    const std::size_t bar = choices.find('|');
+    const std::string_view choice = choices.substr(0, bar);
+    if (!choice.empty()) text += (text.empty() ? "" : ", ") + std::string(choice);
+    choices.remove_prefix(bar == std::string_view::npos ? choices.size() : bar + 1);
+  }
+  return text;
+}
+
+/// At most 80 bytes, cut between characters: values may be long or hold secrets in their tail.
+std::string Shown(std::string_view value) {
+  if (value.size() <= 80) return std::string(value);
+  std::size_t end = 77;
+  while (end > 0 && (static_cast<unsigned char>(value[end]) & 0xC0) == 0x80) --end;
+  return std::string(value.substr(0, end)) + "...";
+}
+
+Status CheckValue(const OptionSpec& option, std::string_view value, std::string_view who) {
+  const auto bad = [&](std::string_view expected) {
+    return Error(ErrorCode::kBadOption, fmt::format("{}: option {} is \"{}\", but must be {}", who, option.name, Shown(value), expected));
+  };
+  switch (option.type) {
+    case Type::kString:
+      if (option.required && value.empty()) return Error(ErrorCode::kBadOption, fmt::format("{}: option {} is empty", who, option.name));
+      return Status::OK();
+    case Type::kInt: {
+      const auto number = ParseInt(value);
+      return number && *number >= 0 ? Status::OK() : bad("a whole number of 0 or more");
+    }
+    case Type::kBool: return ParseBool(value) ? Status::OK() : bad("true or false");
+    case Type::kDurationMs: return ParseDurationMs(value) ? Status::OK() : bad("milliseconds, or a number with ms, s, m or h");
+    case Type::kChoice: return IsChoice(option.choices, value) ? Status::OK() : bad("one of " + ChoicesForPeople(option.choices));
+  }
+  return Status::OK();
+}
+
+Status CheckKind(const ConnectorSpec& spec, bool is_source, std::string_view who) {
+  if (FindTable(is_source, spec.kind) != nullptr) return Status::OK();
+  std::vector<std::string_view> kinds;
+  for (const ConnectorTable& table : Tables(is_source)) kinds.push_back(table.kind);
+  if (FindTable(!is_source, spec.kind) != nullptr) {
+    return Error(ErrorCode::kUnknownConnector, fmt::format("{}: connector \"{}\" is a {} only; {} are {}", who, spec.kind, is_source ? "sink" : "source", is_source ? "sources" : "sinks", fmt::join(kinds, ", ")));
+  }
+  return Error(ErrorCode::kUnknownConnector, fmt::format("{}: there is no {} connector \"{}\"{}", who, is_source ? "source" : "sink", Shown(spec.kind), DidYouMean(spec.kind, kinds)),
+               fmt::format("Use one of {}.", fmt::join(kinds, ", ")));
+}
+
+Status UnknownOption(const ConnectorSpec& spec, bool is_source, std::string_view name, std::string_view who) {
+  std::vector<std::string_view> names;
+  for (const OptionSpec& option : *FindTable(is_source, spec.kind)) names.push_back(option.name);
+  std::string hint = names.empty() ? fmt::format("The {} connector takes no options.", spec.kind) : fmt::format("Its options are {}.", fmt::join(names, ", "));
+  return Error(ErrorCode::kUnknownOption, fmt::format("{}: the {} {} has no option \"{}\"{}", who, spec.kind, is_source ? "source" : "sink", Shown(name), DidYouMean(name, names)), std::move(hint));
+}
+
+Status CheckOption(const ConnectorSpec& spec, bool is_source, const std::string& name, const std::string& value, std::string_view who) {
+  if (value.size() > kMaxOptionBytes) {
+    return Error(ErrorCode::kBadOption, fmt::format("{}: option {} has {} bytes; at most {} are taken", who, Shown(name), value.size(), kMaxOptionBytes));
+  }
+  if (value.find('\0') != std::string::npos) return Error(ErrorCode::kBadOption, fmt::format("{}: option {} holds a NUL character", who, Shown(name)));
+  if (spec.kind == "kafka" && name.starts_with(kPropertyPrefix)) {
+    return CheckKafkaProperty(std::string_view(name).substr(kPropertyPrefix.size()), value, is_source, who);
+  }
+  const OptionSpec* option = FindOption(spec, is_source, name);
+  if (option == nullptr) return UnknownOption(spec, is_source, name, who);
+  return CheckValue(*option, value, who);
+}
+
+/// What Kafka itself takes as a topic name.
+Status CheckTopic(std::string_view topic, std::string_view who) {
+  const auto legal = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-'; };
+  bool good = topic.size() <= 249 && topic != "." && topic != "..";
+  for (char c : topic) good = good && legal(c);
+  if (good) return Status::OK();
+  return Error(ErrorCode::kBadOption, fmt::format("{}: \"{}\" cannot be a Kafka topic; names have up to 249 letters, digits, dots, underscores and dashes", who, Shown(topic)));
+}
+
+Status CheckKafka(const ConnectorSpec& spec, bool is_source, std::string_view who) {
+  HR_RETURN_NOT_OK(CheckTopic(OptionString(spec, is_source, "topic"), who));
+  const bool has_mechanism = spec.options.contains("property.sasl.mechanism") || spec.options.contains("property.sasl.mechanisms");
+  auto protocol = spec.options.find("property.security.protocol");
+  HR_RETURN_NOT_OK(CheckKafkaSecurity(protocol == spec.options.end() ? std::string_view() : std::string_view(protocol->second), has_mechanism, who));
+  if (!is_source) return Status::OK();
+  const bool by_time = OptionString(spec, true, "start") == "timestamp";
+  if (by_time && !spec.options.contains("start_timestamp_ms")) return Error(ErrorCode::kBadOption, fmt::format("{}: start=timestamp needs start_timestamp_ms", who));
+  if (!by_time && spec.options.contains("start_timestamp_ms")) return Error(ErrorCode::kBadOption, fmt::format("{}: start_timestamp_ms needs start=timestamp", who));
+  return Status::OK();
+}
+
+Status CheckGenerator(const ConnectorSpec& spec, std::string_view who) {
+  for (const auto& [name, most] : {std::pair<std::string_view, std::int64_t>{"vocabulary", 10'000'000}, {"words_per_row", 10'000}}) {
+    const std::int64_t value = OptionInt(spec, true, name);
+    if (value < 1 || value > most) return Error(ErrorCode::kBadOption, fmt::format("{}: option {} is {}, but must be 1 to {}", who, name, value, most));
+  }
+  return Status::OK();
+}
+
+}  // namespace
+
+const std::vector<OptionSpec>* SourceOptions(std::string_view kind) { return FindTable(true, kind); }
+const std::vector<OptionSpec>* SinkOptions(std::string_view kind) { return FindTable(false, kind); }
+
+Status CheckConnector(const ConnectorSpec& spec, bool is_source, std::string_view who) {
+  HR_RETURN_NOT_OK(CheckKind(spec, is_source, who));
+  if (spec.options.size() > kMaxOptions) return Error(ErrorCode::kBadOption, fmt::format("{}: {} options; at most {} are taken", who, spec.options.size(), kMaxOptions));
+  for (const auto& [name, value] : spec.options) HR_RETURN_NOT_OK(CheckOption(spec, is_source, name, value, who));
+  for (const OptionSpec& option : *FindTable(is_source, spec.kind)) {
+    if (option.required && !spec.options.contains(std::string(option.name))) {
+      return Error(ErrorCode::kBadOption, fmt::format("{}: the {} {} needs the option {}", who, spec.kind, is_source ? "source" : "sink", option.name));
+    }
+  }
+  if (spec.kind == "kafka") HR_RETURN_NOT_OK(CheckKafka(spec, is_source, who));
+  if (spec.kind == "generator") HR_RETURN_NOT_OK(CheckGenerator(spec, who));
+  if (!spec.payload.empty() && !(is_source && spec.kind == "collection")) {
+    return Error(ErrorCode::kInvalidPlan, fmt::format("{}: the {} connector takes no payload", who, spec.kind));
+  }
+  return Status::OK();
+}
+
+std::string OptionString(const ConnectorSpec& spec, bool is_source, std::string_view name) {
+  if (auto found = spec.options.find(std::string(name)); found != spec.options.end()) return found->second;
+  const OptionSpec* option = FindOption(spec, is_source, name);
+  return option == nullptr ? std::string() : std::string(option->default_value);
+}
+
+std::int64_t OptionInt(const ConnectorSpec& spec, bool is_source, std::string_view name) {
+  const std::string text = OptionString(spec, is_source, name);
+  const OptionSpec* option = FindOption(spec, is_source, name);
+  const bool duration = option != nullptr && option->type == Type::kDurationMs;
+  return (duration ? ParseDurationMs(text) : ParseInt(text)).value_or(0);
+}
+
+bool OptionBool(const ConnectorSpec& spec, bool is_source, std::string_view name) { return ParseBool(OptionString(spec, is_source, name)).value_or(false); }
+
+std::vector<std::pair<std::string, std::string>> KafkaProperties(const ConnectorSpec& spec) {
+  std::vector<std::pair<std::string, std::string>> properties;
+  for (const auto& [name, value] : spec.options) {
+    if (name.starts_with(kPropertyPrefix)) properties.emplace_back(name.substr(kPropertyPrefix.size()), value);
+  }
+  return properties;
+}
+
+}  // namespace headrace::plan

@@ -1,0 +1,43 @@
+#include "plan/job_graph.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace headrace::plan {
+namespace {
+
+std::string VerbName(PythonFunction::Verb verb) {
+  switch (verb) {
+    case PythonFunction::Verb::kMap: return "map";
+    case PythonFunction::Verb::kFilter: return "filter";
+    case PythonFunction::Verb::kFlatMap: return "flat_map";
+    case PythonFunction::Verb::kKeyBy: return "key_by";
+    case PythonFunction::Verb::kReduce: return "reduce";
+  }
+  return "function";
+}
+
+}  // namespace
+
+std::string OperatorSpec::KindName() const {
+  if (is_source()) return "source";
+  if (is_sink()) return "sink";
+  if (const PythonFunction* function = python()) return VerbName(function->verb);
+  return "union";
+}
+
+std::string OperatorSpec::Describe() const {
+  return fmt::format("{} \"{}\" (uid {}, {})", KindName(), name.empty() ? uid.str() : name, uid.str(), location.ToString());
+}
+
+const OperatorSpec* JobGraph::Find(const OperatorUid& uid) const {
+  auto found = std::find_if(operators.begin(), operators.end(), [&](const OperatorSpec& spec) { return spec.uid == uid; });
+  return found == operators.end() ? nullptr : &*found;
+}
+
+bool JobGraph::has_python() const {
+  return std::any_of(operators.begin(), operators.end(), [](const OperatorSpec& spec) { return spec.python() != nullptr; });
+}
+
+}  // namespace headrace::plan

@@ -1,0 +1,217 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+#include "plan/collection_payload.h"
+#include "plan/connector_options.h"
+#include "plan/execution_plan.h"
+#include "plan/nearest_name.h"
+#include "plan/topology.h"
+
+namespace headrace::plan {
+namespace {
+
+constexpr std::size_t kMaxOperators = 1000;
+constexpr std::size_t kMaxInputs = 10'000;
+constexpr std::size_t kMaxNameBytes = 200;
+constexpr std::size_t kMaxArchives = 100;
+constexpr std::uint32_t kMaxMaxParallelism = 32'768;
+constexpr std::uint32_t kDefaultMaxParallelism = 128;
+constexpr std::uint32_t kValueEncodingVersion = 1;
+
+Status Invalid(std::string message, std::string hint = {}) { return Error(ErrorCode::kInvalidPlan, std::move(message), std::move(hint)); }
+
+/// Names are printed in logs and pages: short, and without line breaks that could forge a line.
+Status CheckName(std::string_view what, std::string_view name, std::string_view who) {
+  if (name.size() > kMaxNameBytes) return Invalid(fmt::format("{}: the {} has {} bytes; at most {} are taken", who, what, name.size(), kMaxNameBytes), "Choose a shorter name.");
+  for (char c : name) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) return Invalid(fmt::format("{}: the {} holds a control character", who, what), "Choose a name on one line.");
+  }
+  return Status::OK();
+}
+
+/// Names an operator whose own name may be what is wrong with it.
+std::string Position(const OperatorSpec& spec, std::size_t index) {
+  return fmt::format("{} number {} ({})", spec.KindName(), index + 1, spec.location.ToString());
+}
+
+class Validator {
+ public:
+  Validator(JobGraph graph, std::uint32_t parallelism_override) : graph_(std::move(graph)), override_(parallelism_override) {}
+
+  Result<JobGraph> Run() && {
+    HR_RETURN_NOT_OK(CheckSize());
+    HR_RETURN_NOT_OK(CheckNames());
+    HR_RETURN_NOT_OK(FillSettings());
+    HR_RETURN_NOT_OK(CheckInputs());
+    HR_ASSIGN_OR_RAISE(topology_, Topology::Of(graph_));
+    for (std::size_t i = 0; i < graph_.operators.size(); ++i) {
+      HR_RETURN_NOT_OK(CheckConsumers(i));
+      HR_RETURN_NOT_OK(FillParallelism(graph_.operators[i]));
+    }
+    for (std::size_t i = 0; i < graph_.operators.size(); ++i) {
+      HR_RETURN_NOT_OK(CheckPartitioning(i));
+      HR_RETURN_NOT_OK(CheckBody(graph_.operators[i]));
+    }
+    HR_RETURN_NOT_OK(CheckArchives());
+    return std::move(graph_);
+  }
+
+ private:
+  Status CheckSize() const {
+    if (graph_.operators.empty()) return Invalid("the job has no operators", "Add a source and a sink before the job graph is taken.");
+    if (graph_.operators.size() > kMaxOperators) return Invalid(fmt::format("the job has {} operators; at most {} are taken", graph_.operators.size(), kMaxOperators), "Split the job.");
+    std::size_t inputs = 0;
+    for (const OperatorSpec& spec : graph_.operators) inputs += spec.inputs.size();
+    if (inputs > kMaxInputs) return Invalid(fmt::format("the job has {} connections between operators; at most {} are taken", inputs, kMaxInputs), "Split the job.");
+    return Status::OK();
+  }
+
+  Status CheckNames() {
+    if (graph_.job_name.empty()) graph_.job_name = "job";
+    HR_RETURN_NOT_OK(CheckName("job name", graph_.job_name, "the job"));
+    std::unordered_map<OperatorUid, const OperatorSpec*> seen;
+    for (std::size_t i = 0; i < graph_.operators.size(); ++i) {
+      OperatorSpec& spec = graph_.operators[i];
+      const std::string who = Position(spec, i);
+      if (spec.uid.empty()) return Invalid(fmt::format("{} has no uid", who));
+      HR_RETURN_NOT_OK(CheckName("uid", spec.uid.str(), who));
+      HR_RETURN_NOT_OK(CheckName("name", spec.name, who));
+      if (spec.name.empty()) spec.name = spec.KindName();
+      auto [other, fresh] = seen.emplace(spec.uid, &spec);
+      if (!fresh) return Error(ErrorCode::kDuplicateUid, fmt::format("{} has the same uid as {}", spec.Describe(), other->second->Describe()));
+    }
+    return Status::OK();
+  }
+
+  Status FillSettings() {
+    JobSettings& settings = graph_.settings;
+    if (settings.max_parallelism == 0) settings.max_parallelism = kDefaultMaxParallelism;
+    if (settings.max_parallelism > kMaxMaxParallelism) {
+      return Error(ErrorCode::kBadParallelism, fmt::format("the job's max_parallelism is {}; at most {} is taken", settings.max_parallelism, kMaxMaxParallelism), "Use a smaller max_parallelism.");
+    }
+    if (override_ != 0) settings.parallelism = override_;
+    if (settings.parallelism == 0) settings.parallelism = 1;
+    if (settings.parallelism > settings.max_parallelism) {
+      return Error(ErrorCode::kBadParallelism, fmt::format("the job's parallelism {} is above its max_parallelism of {}", settings.parallelism, settings.max_parallelism));
+    }
+    if (settings.value_encoding_version == 0) settings.value_encoding_version = kValueEncodingVersion;
+    if (settings.value_encoding_version != kValueEncodingVersion) {
+      return Error(ErrorCode::kUnknownFeature, fmt::format("the job's value encoding has version {}; this cluster knows version {}", settings.value_encoding_version, kValueEncodingVersion));
+    }
+    const RestartSettings& restart = settings.restart;
+    if (restart.kind == RestartSettings::Kind::kExponential && restart.max_delay_ms != 0 && restart.initial_delay_ms > restart.max_delay_ms) {
+      return Invalid(fmt::format("the job's restart strategy starts with a delay of {} ms, above its longest of {} ms", restart.initial_delay_ms, restart.max_delay_ms));
+    }
+    return Status::OK();
+  }
+
+  Status CheckInputs() const {
+    std::vector<std::string_view> uids;
+    std::unordered_map<OperatorUid, const OperatorSpec*> by_uid;
+    for (const OperatorSpec& spec : graph_.operators) {
+      uids.push_back(spec.uid.str());
+      by_uid.emplace(spec.uid, &spec);
+    }
+    for (const OperatorSpec& spec : graph_.operators) {
+      if (spec.is_source() && !spec.inputs.empty()) return Invalid(fmt::format("{} has an input; sources take none", spec.Describe()));
+      if (!spec.is_source() && spec.inputs.empty()) return Invalid(fmt::format("{} has no input", spec.Describe()));
+      const bool is_union = std::holds_alternative<UnionSpec>(spec.kind);
+      if (!is_union && spec.inputs.size() > 1) return Invalid(fmt::format("{} has {} inputs, but a {} takes one", spec.Describe(), spec.inputs.size(), spec.KindName()), "Join the streams with union() first.");
+      for (const InputEdge& input : spec.inputs) {
+        auto producer = by_uid.find(input.uid);
+        if (producer == by_uid.end()) {
+          return Invalid(fmt::format("{} reads from uid \"{}\", which is not in the graph{}", spec.Describe(), input.uid.str().substr(0, kMaxNameBytes), DidYouMean(input.uid.str(), uids)));
+        }
+        if (producer->second->is_sink()) return Invalid(fmt::format("{} reads from {}; a sink has no output", spec.Describe(), producer->second->Describe()));
+      }
+    }
+    return Status::OK();
+  }
+
+  /// Every stream must end in a sink: in a graph without cycles that is so when every operator but a sink has a consumer.
+  Status CheckConsumers(std::size_t index) const {
+    const OperatorSpec& spec = graph_.operators[index];
+    if (spec.is_sink() || !topology_.consumers(index).empty()) return Status::OK();
+    return Error(ErrorCode::kNoSink, fmt::format("nothing takes the rows of {}", spec.Describe()));
+  }
+
+  Status FillParallelism(OperatorSpec& spec) const {
+    if (override_ != 0 || spec.parallelism == 0) spec.parallelism = graph_.settings.parallelism;
+    if (spec.parallelism <= graph_.settings.max_parallelism) return Status::OK();
+    return Error(ErrorCode::kBadParallelism, fmt::format("{}: its parallelism {} is above the job's max_parallelism of {}", spec.Describe(), spec.parallelism, graph_.settings.max_parallelism));
+  }
+
+  Status CheckPartitioning(std::size_t index) const {
+    const OperatorSpec& spec = graph_.operators[index];
+    for (std::size_t i = 0; i < spec.inputs.size(); ++i) {
+      const OperatorSpec& producer = graph_.operators[topology_.producers(index)[i]];
+      const Partitioning partitioning = spec.inputs[i].partitioning;
+      const bool keyed = IsKeyed(producer);
+      if (spec.is_python(PythonFunction::Verb::kReduce)) {
+        if (!keyed) return Invalid(fmt::format("{} reads from {}, which is not keyed", spec.Describe(), producer.Describe()), "Put key_by() right before reduce().");
+        if (partitioning != Partitioning::kAuto && partitioning != Partitioning::kHash) return Invalid(fmt::format("{} must get its rows by key, not by another partitioning", spec.Describe()));
+      }
+      if (partitioning == Partitioning::kHash && !keyed) return Invalid(fmt::format("{} asks for rows by key, but {} is not keyed", spec.Describe(), producer.Describe()), "Put key_by() before it.");
+      if (partitioning == Partitioning::kForward && spec.parallelism != producer.parallelism) {
+        return Error(ErrorCode::kBadParallelism, fmt::format("{} asks for forward rows from {}, but their parallelisms are {} and {}", spec.Describe(), producer.Describe(), spec.parallelism, producer.parallelism),
+                     "Give both the same parallelism, or use rebalance().");
+      }
+    }
+    return Status::OK();
+  }
+
+  /// The inside of one operator; derives whether a source ends by itself.
+  Status CheckBody(OperatorSpec& spec) const {
+    if (const PythonFunction* function = spec.python()) {
+      if (function->pickled.empty()) return Invalid(fmt::format("{} has no function", spec.Describe()));
+      return CheckName("function's name", function->display_name, spec.Describe());
+    }
+    if (auto* source = std::get_if<SourceSpec>(&spec.kind)) {
+      ConnectorSpec& connector = source->connector;
+      HR_RETURN_NOT_OK(CheckConnector(connector, true, spec.Describe()));
+      connector.bounded = IsBounded(connector);
+      if (connector.kind == "collection") return CheckCollection(connector.payload, spec);
+    }
+    if (const auto* sink = std::get_if<SinkSpec>(&spec.kind)) return CheckConnector(sink->connector, false, spec.Describe());
+    return Status::OK();
+  }
+
+  static bool IsBounded(const ConnectorSpec& connector) {
+    if (connector.kind == "kafka") return OptionString(connector, true, "stop_at") == "latest";
+    if (connector.kind == "generator") return OptionInt(connector, true, "count") > 0;
+    return true;
+  }
+
+  static Status CheckCollection(const std::string& payload, const OperatorSpec& spec) {
+    const Status status = CheckCollectionPayload(payload);
+    if (!status.ok()) return Invalid(fmt::format("{}: its elements cannot be decoded: {}", spec.Describe(), status.message()));
+    return Status::OK();
+  }
+
+  Status CheckArchives() const {
+    if (graph_.archives.size() > kMaxArchives) return Invalid(fmt::format("the job ships {} archives; at most {} are taken", graph_.archives.size(), kMaxArchives));
+    std::unordered_set<std::string_view> names;
+    for (const Archive& archive : graph_.archives) {
+      HR_RETURN_NOT_OK(CheckName("archive name", archive.name, "the job"));
+      if (archive.name.empty() || archive.name.find('/') != std::string::npos || archive.name == "." || archive.name == "..") {
+        return Invalid(fmt::format("\"{}\" cannot be the name of an archive", archive.name), "Use a plain name without slashes.");
+      }
+      if (!names.insert(archive.name).second) return Invalid(fmt::format("two archives of the job are named \"{}\"", archive.name));
+    }
+    return Status::OK();
+  }
+
+  JobGraph graph_;
+  std::uint32_t override_;
+  Topology topology_;
+};
+
+}  // namespace
+
+Result<JobGraph> Validate(JobGraph graph, std::uint32_t parallelism_override) { return Validator(std::move(graph), parallelism_override).Run(); }
+
+}  // namespace headrace::plan
