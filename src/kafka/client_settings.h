@@ -17,12 +17,12 @@ struct ClientSettings {
 };
 
 /// Checks broker list and properties. An empty list falls back to `default_servers` (KAFKA_BOOTSTRAP_SERVERS).
-/// kBadOption for an empty list, a malformed address, or a property outside the allow-list.
+/// kBadOption for an empty list, a malformed address, or a property that is not allowed.
 Result<ClientSettings> MakeClientSettings(std::string_view bootstrap_servers, std::vector<std::pair<std::string, std::string>> properties,
                                           std::string_view default_servers = {});
 
-/// True for properties a job may set: tuning and credentials, never one that loads code, runs a command, reads a file
-/// or would change what the connector guarantees.
+/// The last gate before librdkafka, behind plan's list of what a job may set: false for a property that loads code, runs a
+/// command, reads a file or a URL, or that the connectors rely on and set themselves.
 bool IsAllowedProperty(std::string_view name);
 
 }  // namespace headrace::kafka
