@@ -47,12 +47,12 @@ class BlockingProbe {
     const TopicPtr handle(rd_kafka_topic_new(client_.get(), topic.c_str(), nullptr));
     if (handle == nullptr) return StatusOf(rd_kafka_last_error(), TopicName(topic));
     while (true) {
-      const rd_kafka_metadata* metadata = nullptr;
+      const rd_kafka_metadata_t* metadata = nullptr;
       const rd_kafka_resp_err_t error = rd_kafka_metadata(client_.get(), 0, handle.get(), &metadata, RemainingMs(deadline));
       if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return Unreachable(error, topic);
-      const std::unique_ptr<const rd_kafka_metadata, decltype(&rd_kafka_metadata_destroy)> owned(metadata, &rd_kafka_metadata_destroy);
+      const std::unique_ptr<const rd_kafka_metadata_t, decltype(&rd_kafka_metadata_destroy)> owned(metadata, &rd_kafka_metadata_destroy);
       if (metadata->topic_cnt < 1) return StatusOf(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, TopicName(topic));
-      const rd_kafka_metadata_topic& found = metadata->topics[0];
+      const rd_kafka_metadata_topic_t& found = metadata->topics[0];
       if (found.err == RD_KAFKA_RESP_ERR_NO_ERROR && found.partition_cnt > 0) {
         std::vector<std::int32_t> partitions;
         for (int i = 0; i < found.partition_cnt; ++i) partitions.push_back(found.partitions[i].id);

@@ -12,7 +12,10 @@ namespace {
 
 void LogLine(const rd_kafka_t* client, int level, const char* facility, const char* text) {
   // Lost connections are the connectors' to report, as the reason why they wait; librdkafka would repeat them for ever.
-  if (std::strcmp(facility, "FAIL") == 0 || std::strcmp(facility, "ERROR") == 0) return;
+  // CONFWARN speaks of properties of the other kind of client, which a job may share between its source and sink.
+  for (const char* quiet : {"FAIL", "ERROR", "CONFWARN"}) {
+    if (std::strcmp(facility, quiet) == 0) return;
+  }
   const LogLevel ours = level <= 3 ? LogLevel::kError : level <= 4 ? LogLevel::kWarn : level <= 6 ? LogLevel::kInfo : LogLevel::kDebug;
   Log(ours, "kafka", fmt::format("{}: {}", facility, text));
 }
@@ -32,8 +35,6 @@ Result<ConfPtr> MakeConf(const ClientSettings& settings, Properties defaults, Pr
   HR_RETURN_NOT_OK(Set(conf.get(), "bootstrap.servers", settings.bootstrap_servers));
   HR_RETURN_NOT_OK(Set(conf.get(), "client.id", "headrace"));
   HR_RETURN_NOT_OK(Set(conf.get(), "reconnect.backoff.max.ms", "2000"));
-  // A configuration warning per property of the other client kind helps nobody.
-  HR_RETURN_NOT_OK(Set(conf.get(), "log.configuration.warnings", "false"));
   for (const auto& [name, value] : defaults) HR_RETURN_NOT_OK(Set(conf.get(), std::string(name), std::string(value)));
   for (const auto& [name, value] : settings.properties) {
     if (!IsAllowedProperty(name)) return Error(ErrorCode::kBadOption, fmt::format("property.{:.100} is not allowed", name));
@@ -80,7 +81,6 @@ bool IsPassing(rd_kafka_resp_err_t error) {
     case RD_KAFKA_RESP_ERR__WAIT_COORD:
     case RD_KAFKA_RESP_ERR__WAIT_CACHE:
     case RD_KAFKA_RESP_ERR__SSL:
-    case RD_KAFKA_RESP_ERR__LEADER:
     case RD_KAFKA_RESP_ERR__DESTROY:
     case RD_KAFKA_RESP_ERR__IN_PROGRESS:
     case RD_KAFKA_RESP_ERR__RETRY:
