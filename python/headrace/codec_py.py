@@ -14,7 +14,7 @@ import mmap
 import os
 import struct
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Final
 
 MAX_DEPTH: Final = 100
@@ -600,24 +600,23 @@ _MAX_COLUMNS: Final = 16
 _FORM_OF: Final[dict[type, int]] = {int: FORM_INT64, str: FORM_UTF8, float: FORM_FLOAT64, bool: FORM_BOOL, bytes: FORM_BYTES}
 
 
-def _choose_form(rows: Iterable[Any]) -> int:
-    types = {type(row) for row in rows if row is not ABSENT}
+def _choose_form(rows: list[Any]) -> int:
+    types = {type(row) for row in rows}
     form = _FORM_OF.get(types.pop(), FORM_ENCODED) if len(types) == 1 else FORM_ENCODED
-    if form == FORM_INT64 and not all(row is ABSENT or _INT64_MIN <= row <= _INT64_MAX for row in rows):
+    if form == FORM_INT64 and not all(_INT64_MIN <= row <= _INT64_MAX for row in rows):
         return FORM_ENCODED
     if form == FORM_UTF8:
         try:
             for row in rows:
-                if row is not ABSENT:
-                    row.encode()
+                row.encode()
         except UnicodeEncodeError:
             return FORM_ENCODED
     return form
 
 
 def _fixed(form: int, rows: list[Any]) -> bytes:
-    code, empty = {FORM_INT64: ("q", 0), FORM_FLOAT64: ("d", 0.0), FORM_BOOL: ("B", 0)}[form]
-    return struct.pack(f"<{len(rows)}{code}", *[empty if row is ABSENT else row for row in rows])
+    code = {FORM_INT64: "q", FORM_FLOAT64: "d", FORM_BOOL: "B"}[form]
+    return struct.pack(f"<{len(rows)}{code}", *rows)
 
 
 def _variable(role: int, form: int, rows: list[Any]) -> tuple[bytes, bytes]:
@@ -626,9 +625,9 @@ def _variable(role: int, form: int, rows: list[Any]) -> tuple[bytes, bytes]:
     elif form == FORM_ENCODED:
         parts = [b"" if row is ABSENT else encode(row) for row in rows]
     elif form == FORM_UTF8:
-        parts = [b"" if row is ABSENT else row.encode() for row in rows]
+        parts = [row.encode() for row in rows]
     else:
-        parts = [b"" if row is ABSENT else row for row in rows]
+        parts = rows
     offsets = [0]
     for part in parts:
         offsets.append(offsets[-1] + len(part))
@@ -669,6 +668,8 @@ def encode_block(columns: list[tuple[int, list[Any]]]) -> bytes:
 def _role_form(role: int) -> int | None:
     if role == ROLE_KEY:
         return FORM_BYTES
+    if role == ROLE_STATE:
+        return FORM_ENCODED
     return FORM_INT64 if role in (ROLE_GROUP, ROLE_COUNTS) else None
 
 

@@ -38,12 +38,11 @@ static int fits_int64(PyObject *value) {
   return !overflow;
 }
 
-/* The native form that every present row fits, else kFormEncoded. */
+/* The native form that every row fits, else kFormEncoded. */
 static int choose_form(const Column *c) {
   PyTypeObject *type = NULL;
   for (Py_ssize_t i = 0; i < c->n; i++) {
     PyObject *row = PyList_GetItem(c->rows, i);
-    if (row == c->absent) continue;
     if (type == NULL) type = Py_TYPE(row);
     if (Py_TYPE(row) != type) return kFormEncoded;
     if (type == &PyLong_Type) {
@@ -86,7 +85,7 @@ static int put_fixed_rows(Column *c, int form) {
   uint8_t *data = c->w->base + c->block + c->data_at;
   for (Py_ssize_t i = 0; i < c->n; i++) {
     PyObject *row = PyList_GetItem(c->rows, i);
-    if (row != c->absent && put_fixed_row(data + (size_t)i * width, form, row) < 0) return -1;
+    if (put_fixed_row(data + (size_t)i * width, form, row) < 0) return -1;
   }
   return 0;
 }
@@ -142,13 +141,19 @@ static int put_validity(Column *c) {
   return 0;
 }
 
+static int role_form(long role, const Column *c) {
+  if (role == kRoleKey) return kFormBytes;
+  if (role == kRoleState) return kFormEncoded; /* kept per key by the other side, so never a native form */
+  return role == kRoleGroup || role == kRoleCounts ? kFormInt64 : choose_form(c);
+}
+
 static int put_column(Writer *w, size_t block, Py_ssize_t index, long role, PyObject *rows) {
   Column c = {.w = w, .block = block, .rows = rows, .n = PyList_Size(rows)};
   if (role == kRoleState) {
     c.absent = hook_get(kHookAbsent);
     if (c.absent == NULL || put_validity(&c) < 0) return -1;
   }
-  int form = role == kRoleKey ? kFormBytes : role == kRoleGroup || role == kRoleCounts ? kFormInt64 : choose_form(&c);
+  int form = role_form(role, &c);
   int fixed = form == kFormInt64 || form == kFormFloat64 || form == kFormBool;
   if ((fixed ? put_fixed_rows(&c, form) : put_variable_rows(&c, (int)role, form)) < 0) return -1;
   uint8_t *head = w->base + block + kBlockHeader + (size_t)index * kColumnHeader;

@@ -1,0 +1,359 @@
+"""The worker process that runs Python functions for a TaskManager: ``python -m headrace.worker FD``.
+
+The protocol is docs/formats/worker.md: datagrams over a SOCK_SEQPACKET socket, bodies in memfd arenas. One thread, one
+request at a time, answers in order. The process ends when the socket closes (0), at STOP (0) or at a datagram it does not
+understand (2). Whatever user code raises, SystemExit included, is answered with FAILED and the worker goes on.
+
+It keeps imports few: start-up counts in the time to a job's first result.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+import sys
+from itertools import chain
+from struct import Struct
+from time import perf_counter_ns
+from typing import Any, Final
+
+from headrace import codec
+from headrace.codec_py import ABSENT, ROLE_GROUP, ROLE_KEY, ROLE_STATE, ROLE_VALUE
+
+PROTOCOL_VERSION: Final = 1
+HELLO, READY, LOAD, LOADED, RUN, DONE, FAILED, DROP, STOP = range(1, 10)
+DATAGRAM: Final = Struct("<IIQQQQ")
+_U64: Final = Struct("<Q")
+#: Where answers start in an output arena: the block behind the 8 bytes of user time is then 64-byte aligned.
+_ANSWER_AT: Final = 56
+_MAX_ARENAS: Final = 64
+
+Rows = list[Any]
+
+
+class Operator:
+    """One user function of a stage."""
+
+    __slots__ = ("function", "kind", "name", "plain", "uid")
+
+    def __init__(self, description: dict[str, Any]) -> None:
+        from headrace.functions import unpack_function
+
+        self.kind: str = description["kind"]
+        self.uid: str = description["uid"]
+        self.name: str = description["name"]
+        self.function = unpack_function(description["function"])
+        # A comprehension calls a function written in Python without leaving the interpreter's loop; map() is faster for the rest.
+        self.plain = type(self.function) is type(_is_user_file)
+
+    def apply(self, rows: Any) -> Rows:
+        function = self.function
+        if self.kind == "flat_map":
+            if self.plain:
+                return [out for row in rows for out in function(row)]
+            return list(chain.from_iterable(map(function, rows)))
+        if self.kind == "filter":
+            return [row for row in rows if function(row)] if self.plain else list(filter(function, rows))
+        return [function(row) for row in rows] if self.plain else list(map(function, rows))
+
+
+class UserError(Exception):
+    """What user code raised (as __cause__), by which operator, at which row."""
+
+    def __init__(self, operator: Operator | None, row: Any, has_row: bool) -> None:
+        super().__init__()
+        self.operator = operator
+        self.row = row
+        self.has_row = has_row
+
+
+class Stage:
+    """Operators that run back to back over whole batches."""
+
+    def __init__(self, description: dict[str, Any]) -> None:
+        for path in reversed(description.get("sys_path", [])):
+            if path not in sys.path:
+                sys.path.insert(0, path)
+        self.operators: list[Operator] = []
+        for operator in description["operators"]:
+            try:
+                self.operators.append(Operator(operator))
+            except BaseException as error:
+                named = Operator.__new__(Operator)
+                named.uid, named.name, named.function = operator["uid"], operator["name"], None  # type: ignore[assignment]
+                raise UserError(named, None, False) from error
+
+    def run(self, values: Rows) -> tuple[list[tuple[int, Rows]], int]:
+        """Output columns and the nanoseconds spent in user code."""
+        start = perf_counter_ns()
+        keys: Rows | None = None
+        for operator in self.operators:
+            rows = iter(values)
+            try:
+                result = operator.apply(rows)
+            except BaseException as error:
+                at = len(values) - rows.__length_hint__() - 1
+                raise UserError(operator, values[at] if at >= 0 else None, at >= 0) from error
+            if operator.kind == "key_by":
+                keys = result
+            else:
+                values = result
+        columns = [(ROLE_VALUE, values)] if keys is None else [(ROLE_VALUE, values), (ROLE_KEY, keys)]
+        return columns, perf_counter_ns() - start
+
+    def reduce(self, values: Rows, groups: list[int], states: Rows) -> tuple[list[tuple[int, Rows]], int]:
+        """As run; states is changed in place."""
+        start = perf_counter_ns()
+        function = self.operators[0].function
+        absent = ABSENT
+        out: Rows = []
+        append = out.append
+        try:
+            for value, group in zip(values, groups):
+                state = states[group]
+                if state is not absent:
+                    value = function(state, value)
+                states[group] = value
+                append(value)
+        except BaseException as error:
+            raise UserError(self.operators[0], values[len(out)], True) from error
+        return [(ROLE_VALUE, out), (ROLE_STATE, states)], perf_counter_ns() - start
+
+    def blame(self, columns: list[tuple[int, Rows]]) -> UserError:
+        """For a result that cannot be encoded: by whom and which row."""
+        for role, rows in columns:
+            encode = codec.encode_key if role == ROLE_KEY else codec.encode
+            for row in rows:
+                if row is ABSENT:
+                    continue
+                try:
+                    encode(row)
+                except BaseException:
+                    by_key = role == ROLE_KEY
+                    others = [o for o in self.operators if (o.kind == "key_by") is by_key] or self.operators
+                    return UserError(others[-1], row, True)
+        return UserError(self.operators[-1], None, False)
+
+
+class Worker:
+    """Owns the socket and the arenas; ends with the process."""
+
+    def __init__(self, fd: int) -> None:
+        os.set_inheritable(fd, False)
+        self._socket = _socket.socket(fileno=fd)
+        self._inputs: list[Any] = []
+        self._outputs: list[Any] = []
+        self._stages: dict[int, Stage] = {}
+
+    def serve(self) -> int:
+        """Answers until the socket closes or STOP; the exit code."""
+        if not self._hello():
+            return 0
+        import cloudpickle  # noqa: F401  while the TaskManager prepares the first LOAD
+
+        while True:
+            datagram = self._socket.recv(256)
+            if not datagram:
+                return 0
+            if len(datagram) != DATAGRAM.size:
+                return self._confused(f"a datagram of {len(datagram)} bytes")
+            kind, arena, request, offset, length, arena_size = DATAGRAM.unpack(datagram)
+            if kind == RUN:
+                self._answer_run(arena, request, offset, length, arena_size)
+            elif kind == LOAD:
+                self._answer_load(request, offset, length, arena_size)
+            elif kind == DROP:
+                self._stages.pop(request, None)
+            elif kind == STOP:
+                return 0
+            else:
+                return self._confused(f"a datagram of type {kind}")
+
+    def _confused(self, what: str) -> int:
+        sys.stderr.write(f"headrace worker: {what} is not in protocol version {PROTOCOL_VERSION}\n")
+        return 2
+
+    def _hello(self) -> bool:
+        space = _socket.CMSG_SPACE(2 * _MAX_ARENAS * 4)
+        datagram, ancillary, _, _ = self._socket.recvmsg(DATAGRAM.size, space, _socket.MSG_CMSG_CLOEXEC)
+        if not datagram:
+            return False
+        kind, _, count, version, _, _ = DATAGRAM.unpack(datagram)
+        fds: list[int] = []
+        for _, _, data in ancillary:
+            fds += memoryview(data[: len(data) // 4 * 4]).cast("i").tolist()
+        if kind != HELLO or version != PROTOCOL_VERSION or not 1 <= count <= _MAX_ARENAS or len(fds) != 2 * count:
+            sys.stderr.write(f"headrace worker: bad HELLO (version {version}, {count} arenas, {len(fds)} descriptors)\n")
+            raise SystemExit(2)
+        self._inputs = [codec.Arena(fd) for fd in fds[0::2]]
+        self._outputs = [codec.Arena(fd) for fd in fds[1::2]]
+        self._send(READY, 0, os.getpid(), 0, 0)
+        return True
+
+    def _send(self, kind: int, arena: int, request: int, offset: int, length: int) -> None:
+        size = self._outputs[arena].size()
+        try:
+            self._socket.send(DATAGRAM.pack(kind, arena, request, offset, length, size))
+        except (BrokenPipeError, ConnectionResetError):
+            raise SystemExit(0) from None
+
+    def _answer_load(self, request: int, offset: int, length: int, arena_size: int) -> None:
+        try:
+            self._inputs[0].map(arena_size)
+            self._stages[request] = Stage(codec.decode(self._inputs[0].read(offset, length)))
+        except BaseException as error:
+            self._fail(0, request, error)
+            return
+        self._send(LOADED, 0, request, 0, 0)
+
+    def _answer_run(self, arena: int, request: int, offset: int, length: int, arena_size: int) -> None:
+        try:
+            source = self._inputs[arena]
+            source.map(arena_size)
+            stage = self._stages[_U64.unpack(source.read(offset, 8))[0]]
+            columns, user_ns = _run(stage, source.read_block(offset + 8, length - 8))
+            target = self._outputs[arena]
+            try:
+                written = target.write_block(_ANSWER_AT + 8, columns)
+            except BaseException as error:
+                raise stage.blame(columns) from error
+            target.write(_ANSWER_AT, _U64.pack(user_ns))
+        except BaseException as error:
+            self._fail(arena, request, error)
+            return
+        self._send(DONE, arena, request, _ANSWER_AT, written + 8)
+
+    def _fail(self, arena: int, request: int, error: BaseException) -> None:
+        body = codec.encode(report(error))
+        self._outputs[arena].write(_ANSWER_AT, body)
+        self._send(FAILED, arena, request, _ANSWER_AT, len(body))
+
+
+def _run(stage: Stage, block: list[tuple[int, int, Rows]]) -> tuple[list[tuple[int, Rows]], int]:
+    by_role = {role: rows for role, _, rows in block}
+    if ROLE_STATE in by_role:
+        return stage.reduce(by_role[ROLE_VALUE], by_role[ROLE_GROUP], by_role[ROLE_STATE])
+    return stage.run(by_role[ROLE_VALUE])
+
+
+# ---- error reports ----
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_LIBRARY = os.path.dirname(os.__file__) + os.sep
+
+
+def _is_user_file(file: str) -> bool:
+    return not file.startswith((_PACKAGE, _LIBRARY, "<frozen")) and "site-packages" not in file
+
+
+def report(error: BaseException) -> dict[str, Any]:
+    """The error as a FAILED body: user frames only, the user's line, the failing row."""
+    operator = row = None
+    has_row = False
+    if isinstance(error, UserError):
+        operator, row, has_row = error.operator, error.row, error.has_row
+        error = error.__cause__ or error
+    file, line, code, text = _trace(error)
+    function = getattr(getattr(operator, "function", None), "__code__", None)
+    if not file and function is not None:
+        import linecache
+
+        file, line = function.co_filename, function.co_firstlineno
+        code = linecache.getline(file, line).strip()
+    return {
+        "type": type(error).__qualname__, "message": _text(str, error)[:4000], "traceback": text, "file": file, "line": line, "code": code,
+        "uid": operator.uid if operator else "", "name": operator.name if operator else "", "row": _text(repr, row[:200] if type(row) in (str, bytes) else row)[:200] if has_row else "",
+    }  # fmt: skip
+
+
+def _text(render: Any, value: Any) -> str:
+    try:
+        text: str = render(value)
+    except BaseException as error:
+        text = f"<{type(value).__name__} whose text raises {type(error).__name__}>"
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _trace(error: BaseException) -> tuple[str, int, str, str]:
+    """(file, line, code) of the innermost frame in the user's files, and the traceback without our frames."""
+    import traceback
+
+    try:
+        trace = traceback.TracebackException.from_exception(error)
+    except BaseException:
+        return "", 0, "", type(error).__qualname__
+    file, line, code = "", 0, ""
+    for frame in trace.stack:
+        if _is_user_file(frame.filename):
+            file, line, code = frame.filename, frame.lineno or 0, frame.line or ""
+    part: traceback.TracebackException | None = trace
+    while part is not None:
+        part.stack[:] = [f for f in part.stack if not f.filename.startswith((_PACKAGE, "<frozen"))]
+        part = part.__cause__ or part.__context__
+    return file, line, code, _text(str, "".join(trace.format()))[-20_000:]
+
+
+# ---- the process ----
+
+
+class _Tolerant:
+    """A text stream over a pipe that must not fail user code: closed pipes and odd characters are swallowed."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            self._stream.write(text)
+        except (OSError, ValueError):
+            pass
+        return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except (OSError, ValueError):
+            pass
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _prepare_process() -> None:
+    import gc
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the TaskManager, which then says STOP
+    gc.set_threshold(100_000, 20, 20)  # batches are thousands of tuples without cycles
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None:
+            stream.reconfigure(line_buffering=True, errors="backslashreplace")
+            setattr(sys, name, _Tolerant(stream))
+    if sys.path and sys.path[0] in ("", os.getcwd()):
+        del sys.path[0]  # what a job imports must not depend on where the TaskManager was started
+
+
+def main() -> None:
+    """Entry point of ``python -m headrace.worker FD``; never returns."""
+    if len(sys.argv) != 2 or not sys.argv[1].isdigit():
+        sys.stderr.write("headrace.worker is started by a TaskManager: python -m headrace.worker FD\n")
+        raise SystemExit(2)
+    _prepare_process()
+    code = 1
+    try:
+        code = Worker(int(sys.argv[1])).serve()
+    except SystemExit as exit_request:
+        code = exit_request.code if isinstance(exit_request.code, int) else 1
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    os._exit(code)  # threads that user code started do not keep the process
+
+
+if __name__ == "__main__":
+    main()

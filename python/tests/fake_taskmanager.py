@@ -1,0 +1,160 @@
+"""The TaskManager's side of docs/formats/worker.md in Python: drives real worker processes in tests and benchmarks."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import subprocess
+import sys
+from array import array
+from typing import Any
+
+from headrace import codec, worker
+from headrace.functions import pack_function
+
+
+def packed(function: Any) -> bytes:
+    """The function with the module that defines it, unless that is the standard library."""
+    module = sys.modules.get(getattr(function, "__module__", None) or "")
+    own = module is not None and "site-packages" not in (getattr(module, "__file__", None) or "site-packages")
+    return pack_function(function, [module] if module is not None and own else [])
+
+
+class WorkerFailed(Exception):
+    """The worker's FAILED answer; error is its body."""
+
+    def __init__(self, error: dict[str, Any]) -> None:
+        super().__init__(error["message"])
+        self.error = error
+
+
+class WorkerGone(Exception):
+    """The socket closed; code is the worker's exit code."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"the worker ended with {code}")
+        self.code = code
+
+
+class FakeTaskManager:
+    """Owns one worker process, its socket and its arenas. Close it, or use it as a context manager."""
+
+    def __init__(self, *, arenas: int = 2, cwd: str = "/", python: str = sys.executable) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        stdout_read, stdout_write = os.pipe()
+        env = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(os.path.abspath(codec.__file__)))}
+        self.process = subprocess.Popen(
+            [python, "-s", "-m", "headrace.worker", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=stdout_write, stderr=stdout_write, cwd=cwd, env=env,
+        )  # fmt: skip
+        theirs.close()
+        os.close(stdout_write)
+        self._stdout = stdout_read
+        self._socket = ours
+        self._socket.settimeout(30)
+        self._fds = [os.memfd_create(f"arena{i}", os.MFD_CLOEXEC) for i in range(2 * arenas)]
+        self.inputs = [codec.Arena(fd) for fd in self._fds[0::2]]
+        self.outputs = [codec.Arena(fd) for fd in self._fds[1::2]]
+        self._next = 0
+        self.user_ns = 0
+        self._send(worker.HELLO, 0, arenas, worker.PROTOCOL_VERSION, 0, 0, fds=self._fds)
+        kind, _, self.pid, *_ = self._receive()
+        assert kind == worker.READY
+
+    def _send(self, kind: int, arena: int, request: int, offset: int, length: int, size: int, fds: list[int] | None = None) -> None:
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", fds))] if fds else []
+        self._socket.sendmsg([worker.DATAGRAM.pack(kind, arena, request, offset, length, size)], ancillary)
+
+    def send_raw(self, data: bytes) -> None:
+        self._socket.send(data)
+
+    def _receive(self) -> tuple[int, ...]:
+        try:
+            datagram = self._socket.recv(64)
+        except ConnectionResetError:
+            datagram = b""
+        if not datagram:
+            raise WorkerGone(self.process.wait(10))
+        return worker.DATAGRAM.unpack(datagram)
+
+    def _answer(self, arena: int) -> tuple[int, int]:
+        kind, got_arena, _, offset, length, size = self._receive()
+        assert got_arena == arena
+        if size:
+            self.outputs[arena].map(size)
+        if kind == worker.FAILED:
+            raise WorkerFailed(codec.decode(self.outputs[arena].read(offset, length)))
+        return offset, length
+
+    def load(self, *operators: tuple[str, Any], sys_path: list[str] | None = None) -> int:
+        """operators: (kind, function or its pickled bytes). Gives the stage's id."""
+        self._next += 1
+        described = [
+            {"kind": kind, "uid": f"uid{i}", "name": f"{kind}-{i}", "function": f if isinstance(f, bytes) else packed(f)}
+            for i, (kind, f) in enumerate(operators)
+        ]
+        body = codec.encode({"stage": self._next, "operators": described, "sys_path": sys_path or []})
+        self.inputs[0].write(0, body)
+        self._send(worker.LOAD, 0, self._next, 0, len(body), self.inputs[0].size())
+        self._answer(0)
+        return self._next
+
+    def start(self, stage: int, columns: list[tuple[int, list[Any]]], arena: int = 0) -> None:
+        """Sends a RUN without waiting for its answer."""
+        self.inputs[arena].write(56, struct.pack("<Q", stage))
+        length = self.inputs[arena].write_block(64, columns)
+        self._send(worker.RUN, arena, 1000 + arena, 56, length + 8, self.inputs[arena].size())
+
+    def finish(self, arena: int = 0) -> dict[int, list[Any]]:
+        """The answer of a started RUN: rows by role. WorkerFailed if user code raised."""
+        offset, length = self._answer(arena)
+        self.user_ns += struct.unpack("<Q", self.outputs[arena].read(offset, 8))[0]
+        return {role: rows for role, _, rows in self.outputs[arena].read_block(offset + 8, length - 8)}
+
+    def run(self, stage: int, values: list[Any], arena: int = 0) -> dict[int, list[Any]]:
+        self.start(stage, [(0, values)], arena)
+        return self.finish(arena)
+
+    def reduce(self, stage: int, values: list[Any], groups: list[int], states: list[Any]) -> dict[int, list[Any]]:
+        self.start(stage, [(0, values), (2, groups), (3, states)])
+        return self.finish()
+
+    def drop(self, stage: int) -> None:
+        self._send(worker.DROP, 0, stage, 0, 0, 0)
+
+    def stop(self) -> int:
+        """Says STOP and gives the exit code."""
+        self._send(worker.STOP, 0, 0, 0, 0, 0)
+        return self.process.wait(10)
+
+    def output(self) -> str:
+        """Everything the worker printed; call it after the worker has ended."""
+        chunks = []
+        while chunk := os.read(self._stdout, 65536):
+            chunks.append(chunk)
+        return b"".join(chunks).decode()
+
+    def hang_up(self) -> int:
+        """Closes the socket as a dying TaskManager would and gives the worker's exit code."""
+        self._socket.close()
+        return self.process.wait(10)
+
+    def close(self) -> None:
+        self._socket.close()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.inputs.clear()
+        self.outputs.clear()
+        for fd in self._fds:
+            os.close(fd)
+        os.close(self._stdout)
+
+    def __enter__(self) -> FakeTaskManager:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
