@@ -66,7 +66,7 @@ def test_failure_names_row_line_and_operator(tm: FakeTaskManager) -> None:
     assert error["line"] == parse.__code__.co_firstlineno + 1
     assert error["code"] == "return int(text)  # the line that fails"
     assert (error["uid"], error["name"]) == ("uid1", "map-1")
-    assert "in parse" in error["traceback"] and "worker.py" not in error["traceback"]
+    assert "in parse" in error["traceback"] and "headrace/worker.py" not in error["traceback"]
     assert tm.run(stage, [" 7"]) == {0: [7]}  # the worker goes on
 
 
