@@ -6,6 +6,8 @@
 #include <cctype>
 #include <utility>
 
+#include "net/http_message.h"
+
 namespace headrace::net {
 namespace {
 
@@ -14,10 +16,6 @@ Status Malformed(std::string_view what, std::size_t at) {
 }
 
 Status PastCap(std::string what) { return Error(ErrorCode::kTooLarge, std::move(what)); }
-
-bool EqualsIgnoreCase(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
-}
 
 std::string_view Trim(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
@@ -86,8 +84,16 @@ class ParameterReader {
   bool malformed_ = false;
 };
 
+constexpr std::pair<std::string_view, char> kEscapes[] = {{"%22", '"'}, {"%0D", '\r'}, {"%0A", '\n'}};
+
+std::string EncodeBrowserEscapes(std::string text) {
+  for (const auto& [escape, character] : kEscapes) {
+    for (std::size_t at = text.find(character); at != std::string::npos; at = text.find(character, at)) text.replace(at, 1, escape);
+  }
+  return text;
+}
+
 std::string DecodeBrowserEscapes(std::string text) {
-  static constexpr std::pair<std::string_view, char> kEscapes[] = {{"%22", '"'}, {"%0D", '\r'}, {"%0A", '\n'}};
   for (const auto& [escape, character] : kEscapes) {
     for (std::size_t at = text.find(escape); at != std::string::npos; at = text.find(escape, at + 1)) text.replace(at, escape.size(), 1, character);
   }
@@ -232,6 +238,18 @@ Result<std::vector<FormPart>> ParseMultipart(std::string_view body, std::string_
   if (body.size() > limits.max_body_bytes) return PastCap(fmt::format("the multipart body is larger than {} bytes", limits.max_body_bytes));
   if (boundary.empty()) return Malformed("the boundary is empty", 0);
   return MultipartReader(body, boundary, limits).Run();
+}
+
+std::string BuildMultipart(const std::vector<FormField>& fields, std::string_view boundary) {
+  std::string body;
+  for (const FormField& field : fields) {
+    body += fmt::format("--{}\r\nContent-Disposition: form-data; name=\"{}\"", boundary, EncodeBrowserEscapes(field.name));
+    if (!field.filename.empty()) body += fmt::format("; filename=\"{}\"\r\nContent-Type: application/octet-stream", EncodeBrowserEscapes(field.filename));
+    body += "\r\n\r\n";
+    body += field.content;
+    body += "\r\n";
+  }
+  return body + fmt::format("--{}--\r\n", boundary);
 }
 
 const FormPart* FindPart(const std::vector<FormPart>& parts, std::string_view name) {

@@ -34,6 +34,15 @@ Result<std::string> MultipartBoundary(std::string_view content_type);
 /// except for the %22, %0D and %0A that browsers send.
 Result<std::vector<FormPart>> ParseMultipart(std::string_view body, std::string_view boundary, const MultipartLimits& limits = {});
 
+/// One field to send.
+struct FormField {
+  std::string name;
+  std::string content;
+  std::string filename;  ///< empty = a plain field
+};
+/// The body of a request with these fields. `boundary` must not occur in any content: take a random one.
+std::string BuildMultipart(const std::vector<FormField>& fields, std::string_view boundary);
+
 /// The first part with this name, or nullptr.
 const FormPart* FindPart(const std::vector<FormPart>& parts, std::string_view name);
 
