@@ -73,7 +73,7 @@ class MetastoreContract : public testing::Test {
   std::unique_ptr<Metastore> store_;
 };
 
-using AllStores = testing::Types<MemoryStores, SqliteStores>;
+using AllStores = testing::Types<MemoryStores, SqliteStores, PostgresStores>;
 TYPED_TEST_SUITE(MetastoreContract, AllStores);
 
 TYPED_TEST(MetastoreContract, AnswersComeOnTheExecutorNotOnTheCallersStack) {
