@@ -49,6 +49,8 @@ class Operator {
   virtual Status Finish(Collector* out) { return Status::OK(); }
   /// Rows must be emitted before any barrier, watermark or end passes; default: nothing is held back.
   virtual Status Flush(Collector* out) { return Status::OK(); }
+  /// A barrier is about to pass: what the operator wrote outside must become durable. It may become busy; the barrier waits.
+  virtual Status OnBarrier(const columnar::Barrier& barrier) { return Status::OK(); }
   /// Non-blocking; the destructor may wait for side threads.
   virtual void RequestStop() {}
 };
