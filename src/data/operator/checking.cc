@@ -1,5 +1,6 @@
 #include "data/operator/checking.h"
 
+#include <arrow/array/data.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 

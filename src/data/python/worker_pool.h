@@ -1,13 +1,17 @@
 #pragma once
+#include <arrow/type_fwd.h>
+
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/ids.h"
 #include "base/metrics.h"
 #include "base/status.h"
+#include "base/waker.h"
 #include "columnar/data_batch.h"
 #include "plan/job_graph.h"
 
@@ -33,7 +37,8 @@ struct ReduceInput {
 /// Answer of one trip.
 struct StageResult {
   columnar::DataBatch batch;                 ///< value, and key when the stage ends in key_by
-  std::vector<std::string> states;           ///< reduce only: new value-encoded accumulators
+  std::shared_ptr<arrow::LargeBinaryArray> states;  ///< reduce only: new value-encoded accumulators, one a group
+  std::uint64_t user_nanoseconds = 0;        ///< time spent inside the functions
 };
 using StageCallback = std::function<void(Result<StageResult>)>;  ///< on the supervisor's thread: post it on
 
@@ -44,6 +49,8 @@ class Stage {
   virtual ~Stage() = default;  ///< drops the stage; callbacks never run after the destructor returns
   /// False: all arenas are in use; the waker given at LoadStage is woken.
   virtual bool accepting() const = 0;
+  /// Why the stage can run nothing any more, e.g. its functions could not be loaded; OK while it can. The waker is woken.
+  virtual Status status() const = 0;
   virtual Status Run(columnar::DataBatch batch, StageCallback done) = 0;
   virtual Status RunReduce(columnar::DataBatch batch, ReduceInput input, StageCallback done) = 0;
 };
@@ -56,6 +63,10 @@ struct WorkerPoolOptions {
   std::uint32_t arenas_per_worker = 4;
   std::int64_t batch_timeout_ms = 30'000;
   std::int64_t start_timeout_ms = 30'000;
+  std::int64_t stop_grace_ms = 500;          ///< from the request to stop to SIGKILL
+  std::string working_directory;             ///< empty: the parent's
+  std::int64_t max_address_space_bytes = 0;  ///< RLIMIT_AS; 0 = none
+  std::uint32_t uid = 0, gid = 0;            ///< not 0: the worker drops to these (needs CAP_SETUID)
 };
 
 /// Supervises the worker processes of one job on one TaskManager: starts, watches, times out, ends them. Owned by the job's
