@@ -18,8 +18,12 @@ constexpr std::string_view kPoolerHint = "Connect to PostgreSQL directly, or use
 std::string OneLine(const char* message) {
   std::string line;
   for (const char* at = message == nullptr ? "" : message; *at != '\0'; ++at) {
-    if (*at != '\n') line.push_back(*at == '\t' ? ' ' : *at);
-    else if (at[1] != '\0') line += "; ";
+    if (*at == '\n') {
+      if (at[1] != '\0') line += ';';
+      if (at[1] != '\t' && at[1] != '\0') line += ' ';
+    } else {
+      line.push_back(*at == '\t' ? ' ' : *at);
+    }
   }
   return line;
 }
