@@ -10,6 +10,7 @@ Thread: any one at a time (the registry of classes is global).
 
 from __future__ import annotations
 
+import itertools
 import mmap
 import os
 import struct
@@ -212,7 +213,7 @@ def encode_other(value: Any) -> bytes:
     return _pickled(value) if encoded is None else encoded
 
 
-_CONTAINERS: Final = {tuple: b"\x08", list: b"\x09", dict: b"\x0a", set: b"\x0b", frozenset: b"\x0c"}
+_CONTAINERS: Final[dict[type, bytes]] = {tuple: b"\x08", list: b"\x09", dict: b"\x0a", set: b"\x0b", frozenset: b"\x0c"}
 
 
 def _encode_into(out: bytearray, value: Any, depth: int) -> None:
@@ -512,7 +513,9 @@ def _decimal_key(value: Any) -> bytes:
     if value == 0:
         return _ordered_float(0.0) + b"\x00"
     if value.adjusted() > 400 or value.as_tuple().exponent < -2000:
-        raise ValueError("a key must be hashable and comparable by value: a Decimal with an exponent beyond -2000 or 400 cannot be one")
+        raise ValueError(
+            "a key must be hashable and comparable by value: a Decimal with an exponent beyond -2000 or 400 cannot be one"
+        )
     return _number_key(value, value.as_integer_ratio())
 
 
@@ -680,9 +683,9 @@ def _section(data: bytes, at: int, length: int) -> bytes:
 
 
 def _decode_variable(form: int, offsets: tuple[int, ...], data: bytes) -> list[Any]:
-    if offsets[0] != 0 or offsets[-1] > len(data) or any(a > b for a, b in zip(offsets, offsets[1:])):
+    if offsets[0] != 0 or offsets[-1] > len(data) or any(a > b for a, b in itertools.pairwise(offsets)):
         raise ValueError("malformed batch block: offsets fall or go beyond the data")
-    return [data[a:b] for a, b in zip(offsets, offsets[1:])]
+    return [data[a:b] for a, b in itertools.pairwise(offsets)]
 
 
 def _decode_rows(data: bytes, head: tuple[int, ...]) -> list[Any]:

@@ -88,7 +88,7 @@ class Stage:
         start = perf_counter_ns()
         keys: Rows | None = None
         for operator in self.operators:
-            rows = iter(values)
+            rows: Any = iter(values)  # knows how many rows are left, which names the failing one
             try:
                 result = operator.apply(rows)
             except BaseException as error:
@@ -248,7 +248,8 @@ def _is_user_file(file: str) -> bool:
 
 def report(error: BaseException) -> dict[str, Any]:
     """The error as a FAILED body: user frames only, the user's line, the failing row."""
-    operator = row = None
+    operator: Operator | None = None
+    row: Any = None
     has_row = False
     if isinstance(error, UserError):
         operator, row, has_row = error.operator, error.row, error.has_row

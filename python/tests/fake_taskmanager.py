@@ -62,7 +62,9 @@ class FakeTaskManager:
         kind, _, self.pid, *_ = self._receive()
         assert kind == worker.READY
 
-    def _send(self, kind: int, arena: int, request: int, offset: int, length: int, size: int, fds: list[int] | None = None) -> None:
+    def _send(
+        self, kind: int, arena: int, request: int, offset: int, length: int, size: int, fds: list[int] | None = None
+    ) -> None:
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", fds))] if fds else []
         self._socket.sendmsg([worker.DATAGRAM.pack(kind, arena, request, offset, length, size)], ancillary)
 
@@ -156,5 +158,3 @@ class FakeTaskManager:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-

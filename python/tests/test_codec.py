@@ -111,9 +111,13 @@ def random_value(r: random.Random, depth: int = 0) -> Any:
         zone = dt.timezone(dt.timedelta(seconds=r.randrange(-80000, 80000)))
         return dt.datetime(r.randrange(2, 9998), 3, 4, 5, 6, 7, r.randrange(10**6), r.choice([None, zone, dt.timezone.utc]))
     if kind == 11:
-        return r.choice([dt.date.fromordinal(r.randrange(1, 3 * 10**6)), dt.timedelta(microseconds=r.randrange(-(10**18), 10**18))])
+        return r.choice(
+            [dt.date.fromordinal(r.randrange(1, 3 * 10**6)), dt.timedelta(microseconds=r.randrange(-(10**18), 10**18))]
+        )
     if kind == 12:
-        return r.choice([UUID(int=r.getrandbits(128)), dt.time(r.randrange(24), 1, 2, r.randrange(10**6)), Color.BLUE, Pair(1, "x")])
+        return r.choice(
+            [UUID(int=r.getrandbits(128)), dt.time(r.randrange(24), 1, 2, r.randrange(10**6)), Color.BLUE, Pair(1, "x")]
+        )
     if kind == 13:
         return r.choice([Point(r.randrange(10), 0.5), City("NL", r.randrange(10)), Level.HIGH])
     items = [random_value(r, depth + 1) for _ in range(size)]
@@ -173,7 +177,10 @@ def test_twins_refuse_the_same_damaged_bytes() -> None:
         if b"\x14" in data:
             continue
         ours, theirs = outcome(_codec.decode, bytes(data)), outcome(codec_py.decode, bytes(data))
-        refused = isinstance(ours, type) and issubclass(ours, ValueError), isinstance(theirs, type) and issubclass(theirs, ValueError)
+        refused = (
+            isinstance(ours, type) and issubclass(ours, ValueError),
+            isinstance(theirs, type) and issubclass(theirs, ValueError),
+        )
         assert refused[0] == refused[1], data.hex()
         if not refused[0]:
             assert codec_py.encode(ours) == codec_py.encode(theirs), data.hex()

@@ -169,7 +169,9 @@ def make() -> dict[str, Any]:
             row["key_error"] = type(error).__name__
         values.append(row)
     deep = "[" * 100 + "]" * 100
-    values.append({"name": "nested 100 deep", "python": deep, "value_hex": codec.encode(evaluate(deep)).hex(), "key_error": "TypeError"})
+    values.append(
+        {"name": "nested 100 deep", "python": deep, "value_hex": codec.encode(evaluate(deep)).hex(), "key_error": "TypeError"}
+    )
     order = []
     for name, groups in ORDER:
         rows = []

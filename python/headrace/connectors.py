@@ -1,0 +1,263 @@
+"""Sources and sinks. They only describe: the engine opens them. Options are those of docs/reference/connectors.md.
+
+Wrong arguments raise JobTypeError or JobValueError where they are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+from headrace.errors import JobTypeError, JobValueError
+from headrace.location import here
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+T_co = TypeVar("T_co", covariant=True)
+
+ValueFormat = Literal["string", "bytes", "json"]
+OnError = Literal["fail", "skip"]
+
+
+def _refuse(what: str, message: str, wrong_type: bool = False) -> None:
+    raise (JobTypeError if wrong_type else JobValueError)(f"{what} ({here()}): {message}")
+
+
+def _text(what: str, name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        _refuse(what, f"{name} takes a str, not {type(value).__name__}", wrong_type=True)
+    if not value:
+        _refuse(what, f"{name} is empty")
+    return str(value)
+
+
+def _choice(what: str, name: str, value: Any, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        _refuse(what, f"{name} is {value!r}; it takes {', '.join(repr(c) for c in choices)}")
+    return str(value)
+
+
+def _count(what: str, name: str, value: Any, least: int = 0) -> str:
+    if isinstance(value, bool) or not isinstance(value, int):
+        _refuse(what, f"{name} takes an int, not {type(value).__name__}", wrong_type=True)
+    if not least <= value < 2**63:
+        _refuse(what, f"{name} is {value}; it must be {least} or more")
+    return str(value)
+
+
+def _properties(what: str, properties: Mapping[str, Any] | None) -> dict[str, str]:
+    out = {}
+    for name, value in (properties or {}).items():
+        if not isinstance(name, str) or not isinstance(value, (str, int, float)):
+            _refuse(what, "properties takes names of librdkafka settings with str, int, float or bool values", wrong_type=True)
+        out[f"property.{name}"] = str(value).lower() if isinstance(value, bool) else str(value)
+    return out
+
+
+class Connector:
+    """What the engine gets: a kind, its options as text, and for collections the rows themselves."""
+
+    kind: str
+    default_name: str
+
+    def __init__(self, kind: str, options: dict[str, str], default_name: str) -> None:
+        self.kind, self.options, self.default_name = kind, options, default_name
+
+    def payload(self) -> bytes:
+        """Rows that travel inside the job, value-encoded; empty for most."""
+        return b""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.options.items())})"
+
+
+class Source(Connector, Generic[T_co]):
+    """Where rows come from. bounded: it ends by itself."""
+
+    def __init__(self, kind: str, options: dict[str, str], default_name: str, bounded: bool) -> None:
+        super().__init__(kind, options, default_name)
+        self.bounded = bounded
+
+
+class Sink(Connector):
+    """Where rows go."""
+
+
+class KafkaSource(Source[Any]):
+    """Rows from a Kafka topic; partitions that are added later are found.
+
+    topic: its name. bootstrap_servers: "host:port,…"; without it the engine's KAFKA_BOOTSTRAP_SERVERS.
+    group_id: consumer group for committed positions. start: "earliest", "latest", "committed", or a time (aware datetime, or int
+    ms since 1970): the first record at or after it. stop_at="latest" makes it bounded: it ends at the offsets found at the start.
+    value_format: "string" (UTF-8 to str), "bytes", "json". on_error: "fail" the job at a record that cannot be read, or "skip"
+    and count it. discovery_interval_ms: how often new partitions are looked for. properties: settings of librdkafka.
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        bootstrap_servers: str | None = None,
+        group_id: str | None = None,
+        *,
+        start: Literal["earliest", "latest", "committed"] | int | datetime = "earliest",
+        stop_at: Literal["latest"] | None = None,
+        value_format: ValueFormat = "string",
+        on_error: OnError = "fail",
+        discovery_interval_ms: int | None = None,
+        properties: Mapping[str, str | int | float | bool] | None = None,
+    ) -> None:
+        what = "KafkaSource"
+        options = {"topic": _text(what, "topic", topic)}
+        if bootstrap_servers is not None:
+            options["bootstrap_servers"] = _text(what, "bootstrap_servers", bootstrap_servers)
+        if group_id is not None:
+            options["group_id"] = _text(what, "group_id", group_id)
+        options.update(_start(what, start))
+        if stop_at is not None:
+            options["stop_at"] = _choice(what, "stop_at", stop_at, ("latest",))
+        options["value_format"] = _choice(what, "value_format", value_format, ("string", "bytes", "json"))
+        options["on_error"] = _choice(what, "on_error", on_error, ("fail", "skip"))
+        if discovery_interval_ms is not None:
+            options["discovery_interval_ms"] = _count(what, "discovery_interval_ms", discovery_interval_ms, 1)
+        options.update(_properties(what, properties))
+        super().__init__("kafka", options, topic, bounded=stop_at is not None)
+
+
+def _start(what: str, start: Any) -> dict[str, str]:
+    if isinstance(start, str):
+        return {"start": _choice(what, "start", start, ("earliest", "latest", "committed"))}
+    if isinstance(start, int) and not isinstance(start, bool):
+        return {"start": "timestamp", "start_timestamp_ms": _count(what, "start", start)}
+    utcoffset = getattr(start, "utcoffset", None)
+    if utcoffset is None:
+        _refuse(
+            what, f"start takes earliest, latest, committed, ms since 1970 or an aware datetime, not {start!r}", wrong_type=True
+        )
+    elif utcoffset() is None:
+        _refuse(what, "start is a datetime without a time zone; give it one, as in datetime(…, tzinfo=timezone.utc)")
+    return {"start": "timestamp", "start_timestamp_ms": _count(what, "start", int(start.timestamp() * 1000))}
+
+
+class KafkaSink(Sink):
+    """Rows into a Kafka topic. A str is written as UTF-8, bytes as they are, anything else as JSON; value_format overrides that.
+
+    The message key is the stream's key behind key_by, else null. delivery: "at_least_once", "exactly_once", "none"; without it the
+    engine's default.
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        bootstrap_servers: str | None = None,
+        *,
+        delivery: Literal["exactly_once", "at_least_once", "none"] | None = None,
+        value_format: Literal["auto", "string", "bytes", "json"] = "auto",
+        properties: Mapping[str, str | int | float | bool] | None = None,
+    ) -> None:
+        what = "KafkaSink"
+        options = {"topic": _text(what, "topic", topic)}
+        if bootstrap_servers is not None:
+            options["bootstrap_servers"] = _text(what, "bootstrap_servers", bootstrap_servers)
+        if delivery is not None:
+            options["delivery"] = _choice(what, "delivery", delivery, ("exactly_once", "at_least_once", "none"))
+        options["value_format"] = _choice(what, "value_format", value_format, ("auto", "string", "bytes", "json"))
+        options.update(_properties(what, properties))
+        super().__init__("kafka", options, topic)
+
+
+class FileSource(Source[Any]):
+    """Rows from a file, all files of a folder, or a glob: one a line (str), or one a JSON line. Bounded.
+
+    on_error: "fail" the job at a line that cannot be read, or "skip" and count it.
+    """
+
+    def __init__(self, path: str, format: Literal["lines", "json"] = "lines", *, on_error: OnError = "fail") -> None:
+        import os
+
+        what = "FileSource"
+        options = {"path": _text(what, "path", os.fspath(path))}
+        options["format"] = _choice(what, "format", format, ("lines", "json"))
+        options["on_error"] = _choice(what, "on_error", on_error, ("fail", "skip"))
+        super().__init__("file", options, os.path.basename(path.rstrip("/")) or "files", bounded=True)
+
+
+class FileSink(Sink):
+    """Rows into files of a folder, one file a subtask: lines (str as it is, anything else as its text) or JSON lines."""
+
+    def __init__(self, path: str, format: Literal["lines", "json"] = "lines") -> None:
+        import os
+
+        what = "FileSink"
+        options = {"path": _text(what, "path", os.fspath(path)), "format": _choice(what, "format", format, ("lines", "json"))}
+        super().__init__("file", options, os.path.basename(path.rstrip("/")) or "files")
+
+
+class CollectionSource(Source[T_co]):
+    """The rows of an iterable, carried inside the job. Bounded. For tests and small inputs: a job file holds at most 64 MiB."""
+
+    def __init__(self, rows: Iterable[T_co]) -> None:
+        if isinstance(rows, (str, bytes)):
+            _refuse("CollectionSource", f"it takes an iterable of rows, not one {type(rows).__name__}", wrong_type=True)
+        try:
+            self.rows: list[T_co] = list(rows)
+        except TypeError:
+            _refuse("CollectionSource", f"it takes an iterable of rows, not {type(rows).__name__}", wrong_type=True)
+        super().__init__("collection", {}, "collection", bounded=True)
+
+    def payload(self) -> bytes:
+        from headrace import codec
+
+        return bytes(codec.encode(self.rows))
+
+
+class GeneratorSource(Source[Any]):
+    """Made-up rows. count=0: endless; rows_per_second=0: as fast as it goes. Both are for the whole source, not a subtask.
+
+    kind "sequence": the ints 0, 1, 2 …; "words": lines of words_per_row words from a skewed vocabulary of that many words.
+    The same seed gives the same rows.
+    """
+
+    def __init__(
+        self,
+        count: int = 0,
+        rows_per_second: int = 0,
+        *,
+        kind: Literal["sequence", "words"] = "sequence",
+        vocabulary: int | None = None,
+        words_per_row: int | None = None,
+        seed: int | None = None,
+    ) -> None:
+        what = "GeneratorSource"
+        options = {"count": _count(what, "count", count), "rows_per_second": _count(what, "rows_per_second", rows_per_second)}
+        options["kind"] = _choice(what, "kind", kind, ("sequence", "words"))
+        for name, value, least in (("vocabulary", vocabulary, 1), ("words_per_row", words_per_row, 1), ("seed", seed, 0)):
+            if value is not None:
+                options[name] = _count(what, name, value, least)
+        super().__init__("generator", options, "generator", bounded=count > 0)
+
+
+class PrintSink(Sink):
+    """Rows on the standard output of whoever runs the sink: the terminal when embedded, else the TaskManager's log."""
+
+    def __init__(self, prefix: str = "") -> None:
+        options = {"prefix": _text("PrintSink", "prefix", prefix)} if prefix != "" else {}
+        super().__init__("print", options, "print")
+
+
+class CollectSink(Sink):
+    """Rows back into the program that runs the job; embedded runs only. DataStream.collect() is the short way."""
+
+    def __init__(self) -> None:
+        super().__init__("collection", {}, "collect")
+
+
+class BlackholeSink(Sink):
+    """Rows into nothing, counted."""
+
+    def __init__(self) -> None:
+        super().__init__("blackhole", {}, "blackhole")
+
+
+KafkaSourceOperator = KafkaSource
+KafkaSinkOperator = KafkaSink

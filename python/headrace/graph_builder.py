@@ -1,0 +1,179 @@
+"""From the environment's operators to plan.JobGraph: uids, pickled functions, archives."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from headrace.errors import JobError, JobTypeError, JobValueError
+
+if TYPE_CHECKING:
+    from headrace.environment import StreamExecutionEnvironment
+    from headrace.job_graph import JobGraph
+    from headrace.stream import Operator
+
+
+def build_job_graph(env: StreamExecutionEnvironment) -> JobGraph:
+    from headrace import __version__
+    from headrace._proto import plan_pb2
+    from headrace.job_graph import FORMAT_VERSION, JobGraph
+
+    if not env._operators:
+        raise JobValueError(f"job {env._name!r} ({env._location}) has no operators: start with env.add_source(…)")
+    graph = plan_pb2.JobGraph(format_version=FORMAT_VERSION, job_name=env._name)
+    _fill_settings(graph.settings, env)
+    modules = env._own_modules()
+    _register_own_types(modules)
+    uids = assign_uids(env._operators)
+    for operator in env._operators:
+        _fill_operator(graph.operators.add(), operator, uids, modules)
+    _fill_archives(graph, env)
+    has_functions = any(operator.function is not None for operator in env._operators)
+    header = plan_pb2.JobFileHeader(
+        format_version=FORMAT_VERSION,
+        python_version=f"{sys.version_info[0]}.{sys.version_info[1]}" if has_functions else "",
+        headrace_version=__version__,
+        packages=_loaded_packages() if has_functions else [],
+    )
+    return JobGraph.from_parts(header.SerializeToString(deterministic=True), graph.SerializeToString(deterministic=True))
+
+
+def _fill_settings(settings: Any, env: StreamExecutionEnvironment) -> None:
+    settings.parallelism = env._parallelism
+    settings.max_parallelism = env._max_parallelism
+    settings.checkpoint_interval_ms = env._checkpoint_interval_ms
+    settings.value_encoding_version = 1
+    if env._restart is not None:
+        settings.restart.kind = env._restart.kind
+        for name, value in env._restart.settings.items():
+            setattr(settings.restart, name, value)
+
+
+# ---- uids ----
+
+
+def assign_uids(operators: list[Operator]) -> dict[Operator, str]:
+    """A uid for each operator: its own if set, else from its name if named, else from kind, upstream uids and a counter.
+
+    The same program gives the same uids, and an operator added elsewhere shifts none. JobValueError when two operators meet.
+    """
+    uids: dict[Operator, str] = {}
+    owners: dict[str, Operator] = {}
+    seen: dict[str, int] = {}
+    for operator in operators:
+        uid = operator.explicit_uid
+        if uid is None and operator.explicit_name is not None:
+            uid = _hash("name", operator.explicit_name)
+        elif uid is None:
+            place = _hash(
+                "place", operator.kind, operator.connector.kind if operator.connector else "", *_upstream(operator, uids)
+            )
+            seen[place] = seen.get(place, 0) + 1
+            uid = _hash(place, str(seen[place]))
+        other = owners.setdefault(uid, operator)
+        if other is not operator:
+            what = f"have the uid {uid!r}" if operator.explicit_uid else "have the same name"
+            raise JobValueError(f"{other.describe()} and {operator.describe()} {what}: change one, or set uid() on one")
+        uids[operator] = uid
+    return uids
+
+
+def _upstream(operator: Operator, uids: dict[Operator, str]) -> list[str]:
+    return [uids[producer] for producer, _ in operator.inputs]
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+# ---- operators ----
+
+
+def _fill_operator(out: Any, operator: Operator, uids: dict[Operator, str], modules: list[ModuleType]) -> None:
+    out.uid = uids[operator]
+    out.name = operator.name
+    out.parallelism = operator.parallelism
+    out.uid_is_explicit = operator.explicit_uid is not None
+    for producer, partitioning in operator.inputs:
+        out.inputs.add(uid=uids[producer], partitioning=partitioning)
+    out.location.file, out.location.line, out.location.code = (
+        operator.location.file,
+        operator.location.line,
+        operator.location.code,
+    )
+    if operator.kind == "union":
+        out.union.SetInParent()
+    elif operator.connector is not None:
+        _fill_connector(out.source if operator.kind == "source" else out.sink, operator)
+    else:
+        function = getattr(out, operator.kind)
+        function.pickled, function.display_name = _pickle(operator, modules)
+
+
+def _fill_connector(out: Any, operator: Operator) -> None:
+    connector = operator.connector
+    assert connector is not None
+    out.kind = connector.kind
+    for name, value in connector.options.items():
+        out.options[name] = value
+    out.bounded = bool(getattr(connector, "bounded", False))
+    try:
+        out.payload = connector.payload()
+    except (ValueError, TypeError) as error:
+        raise JobTypeError(f"{operator.describe()}: its rows cannot be encoded: {error}") from error
+
+
+def _pickle(operator: Operator, modules: list[ModuleType]) -> tuple[bytes, str]:
+    from headrace.functions import describe, pack_function
+
+    assert operator.function is not None
+    try:
+        return pack_function(operator.function, modules), describe(operator.function)[:200]
+    except Exception as error:
+        raise JobTypeError(
+            f"{operator.describe()}: its function cannot be pickled: {error}. "
+            "Open clients, locks and files inside the function, not around it"
+        ) from error
+
+
+def _register_own_types(modules: list[ModuleType]) -> None:
+    """Rows that are dataclasses of the job travel by name, out with a collection and back with collect()."""
+    from headrace.codec import register_type
+
+    for module in modules:
+        for item in list(vars(module).values()):
+            if isinstance(item, type) and item.__module__ == module.__name__ and "__dataclass_fields__" in vars(item):
+                register_type(item)
+
+
+# ---- what goes along ----
+
+
+def _fill_archives(graph: Any, env: StreamExecutionEnvironment) -> None:
+    from headrace import archives
+
+    packed = []
+    if env._files:
+        try:
+            packed.append(("files", archives.pack(archives.collect_files(env._files))))
+        except OSError as error:
+            raise JobError(f"add_files: {error}") from error
+    if env._requirements:
+        if env._resolved is None:
+            env._resolved = archives.resolve_requirements(env._requirements)
+        packed.append(("requirements", env._resolved[0]))
+        graph.python_requirements.extend(env._resolved[1])
+    for name, content in packed:
+        graph.archives.add(name=name, sha256=hashlib.sha256(content).digest(), content=content, python_path=True)
+
+
+def _loaded_packages() -> list[str]:
+    """Versions of the installed packages that the program has loaded; informative."""
+    found = set()
+    for name, module in list(sys.modules.items()):
+        version = getattr(module, "__version__", None)
+        if "." not in name and isinstance(version, str) and "-packages" in (getattr(module, "__file__", None) or ""):
+            found.add(f"{name}=={version}")
+    return sorted(found)

@@ -1,0 +1,203 @@
+"""Streams: the verbs a job is written in. Each verb adds an operator to the environment and gives the stream behind it.
+
+Nothing runs here. Wrong arguments raise JobTypeError or JobValueError naming the operator and the user's file and line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from headrace.errors import JobTypeError, JobValueError
+from headrace.location import Location, here
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from headrace.connectors import Connector, Sink
+    from headrace.environment import StreamExecutionEnvironment
+
+T = TypeVar("T")
+U = TypeVar("U")
+K = TypeVar("K")
+
+MAX_PARALLELISM: Final = 32768
+_MAX_NAME_BYTES: Final = 200
+
+
+class Operator:
+    """One node of the job as it is written. inputs: (operator, partitioning as in plan.proto)."""
+
+    __slots__ = (
+        "connector",
+        "default_name",
+        "explicit_name",
+        "explicit_uid",
+        "function",
+        "inputs",
+        "kind",
+        "location",
+        "parallelism",
+    )
+
+    def __init__(
+        self, kind: str, default_name: str, inputs: list[tuple[Operator, int]], *,
+        function: Callable[..., Any] | None = None, connector: Connector | None = None,
+    ) -> None:  # fmt: skip
+        self.kind = kind
+        self.default_name = default_name[:100]
+        self.inputs = inputs
+        self.function = function
+        self.connector = connector
+        self.parallelism = 0
+        self.explicit_name: str | None = None
+        self.explicit_uid: str | None = None
+        self.location: Location = here()
+
+    @property
+    def name(self) -> str:
+        return self.explicit_name or self.default_name
+
+    def describe(self) -> str:
+        """As every message names an operator."""
+        return f'{self.kind} "{self.name}" ({self.location})'
+
+
+def check_parallelism(who: str, parallelism: Any) -> int:
+    if isinstance(parallelism, bool) or not isinstance(parallelism, int):
+        raise JobTypeError(f"{who}: parallelism takes an int, not {type(parallelism).__name__}")
+    if not 1 <= parallelism <= MAX_PARALLELISM:
+        raise JobValueError(f"{who}: parallelism is {parallelism}; it must be 1 to {MAX_PARALLELISM}")
+    return parallelism
+
+
+def _check_label(who: str, what: str, label: Any) -> str:
+    if not isinstance(label, str):
+        raise JobTypeError(f"{who}: {what} takes a str, not {type(label).__name__}")
+    if not label or len(label.encode("utf-8", "replace")) > _MAX_NAME_BYTES or not label.isprintable():
+        raise JobValueError(f"{who}: {what} must have 1 to {_MAX_NAME_BYTES} printable bytes")
+    return label
+
+
+class _Settable:
+    """What can be said of the operator just added."""
+
+    def __init__(self, env: StreamExecutionEnvironment, operator: Operator) -> None:
+        self._env = env
+        self._operator = operator
+
+    def name(self, name: str) -> Self:
+        """Names the operator, for people and for its uid. Two operators of one job cannot share a name unless they set uids."""
+        self._operator.explicit_name = _check_label(self._operator.describe(), "name()", name)
+        return self
+
+    def uid(self, uid: str) -> Self:
+        """Sets the operator's identity across versions of the job; without it, it follows from the name or from kind and upstream."""
+        self._operator.explicit_uid = _check_label(self._operator.describe(), "uid()", uid)
+        return self
+
+    def set_parallelism(self, parallelism: int) -> Self:
+        """Subtasks of the operator, 1 to 32768; without it the environment's."""
+        self._operator.parallelism = check_parallelism(self._operator.describe(), parallelism)
+        return self
+
+
+class DataStreamSink(_Settable):
+    """A sink that was added."""
+
+
+class DataStream(_Settable, Generic[T]):
+    """Rows of type T behind an operator."""
+
+    def __init__(self, env: StreamExecutionEnvironment, operator: Operator, partitioning: int = 0) -> None:
+        super().__init__(env, operator)
+        self._partitioning = partitioning
+
+    def _function(self, kind: str, function: Any) -> Operator:
+        from headrace.functions import describe
+
+        if not callable(function):
+            raise JobTypeError(f"{kind} ({here()}): it takes a function, not {type(function).__name__}")
+        shown = describe(function)
+        name = kind if "<lambda>" in shown else shown
+        return self._env._add(Operator(kind, name, [(self._operator, self._partitioning)], function=function))
+
+    def map(self, function: Callable[[T], U]) -> DataStream[U]:
+        """One row out for each row in: function(row)."""
+        return DataStream(self._env, self._function("map", function))
+
+    def filter(self, function: Callable[[T], object]) -> DataStream[T]:
+        """The rows for which function(row) is true."""
+        return DataStream(self._env, self._function("filter", function))
+
+    def flat_map(self, function: Callable[[T], Iterable[U]]) -> DataStream[U]:
+        """Any number of rows out for each row in: the items of function(row), a list or a generator."""
+        return DataStream(self._env, self._function("flat_map", function))
+
+    def key_by(self, function: Callable[[T], K]) -> KeyedStream[T]:
+        """Groups rows by function(row): equal keys meet in one subtask. Keys: None, bool, int, float, Decimal, str, bytes, tuple,
+        dates and times, UUID, enum, frozen dataclass; equal in Python is equal here (1, 1.0 and True are one key)."""
+        return KeyedStream(self._env, self._function("key_by", function))
+
+    def union(self, *others: DataStream[T]) -> DataStream[T]:
+        """The rows of this stream and of the others, in no order between them."""
+        streams: list[DataStream[T]] = [self, *others]
+        if not others:
+            raise JobValueError(f"union ({here()}): it takes at least one other stream")
+        for stream in streams:
+            if not isinstance(stream, DataStream):
+                raise JobTypeError(f"union ({here()}): it takes streams, not {type(stream).__name__}")
+            if stream._env is not self._env:
+                raise JobValueError(f"union ({here()}): the streams belong to different environments")
+        inputs = [(stream._operator, stream._partitioning) for stream in streams]
+        return DataStream(self._env, self._env._add(Operator("union", "union", inputs)))
+
+    def _partitioned(self, partitioning: int) -> DataStream[T]:
+        return DataStream(self._env, self._operator, partitioning)
+
+    def forward(self) -> DataStream[T]:
+        """Rows stay in their subtask on the way to the next operator, which must have the same parallelism."""
+        return self._partitioned(1)
+
+    def rebalance(self) -> DataStream[T]:
+        """Rows are dealt evenly over the subtasks of the next operator."""
+        return self._partitioned(3)
+
+    def broadcast(self) -> DataStream[T]:
+        """Every subtask of the next operator gets every row."""
+        return self._partitioned(4)
+
+    def add_sink(self, sink: Sink) -> DataStreamSink:
+        """Sends the rows to a sink."""
+        from headrace.connectors import Sink as SinkClass
+
+        if not isinstance(sink, SinkClass):
+            raise JobTypeError(f"add_sink ({here()}): it takes a sink such as KafkaSink or PrintSink, not {type(sink).__name__}")
+        inputs = [(self._operator, self._partitioning)]
+        return DataStreamSink(self._env, self._env._add(Operator("sink", sink.default_name, inputs, connector=sink)))
+
+    def print(self, prefix: str = "") -> DataStreamSink:
+        """Shows the rows on standard output, each behind the prefix."""
+        from headrace.connectors import PrintSink
+
+        return self.add_sink(PrintSink(prefix))
+
+    def collect(self) -> list[T]:
+        """Runs the job embedded and gives all rows of this stream; the sources must be bounded. JobFailed if the job fails."""
+        return list(self.execute_and_collect())
+
+    def execute_and_collect(self) -> Iterator[T]:
+        """Runs the job embedded and gives rows as they come; closing the iterator ends the job."""
+        from headrace.connectors import CollectSink
+
+        sink = self.add_sink(CollectSink())
+        return self._env._execute_and_collect(sink._operator)
+
+
+class KeyedStream(DataStream[T]):
+    """Rows grouped by key."""
+
+    def reduce(self, function: Callable[[T, T], T]) -> DataStream[T]:
+        """Folds the rows of each key: function(accumulator, row) -> accumulator; the first row is the first accumulator.
+        Emits the running result for every row, in order per key. The function must return new objects, not change its arguments."""
+        return DataStream(self._env, self._function("reduce", function))
