@@ -1,0 +1,26 @@
+#pragma once
+#include <arrow/type_fwd.h>
+
+#include <cstdint>
+#include <memory>
+
+#include "base/status.h"
+
+namespace headrace::data::exchange {
+
+/// Appends chosen rows of columns of one type to a column under construction. One virtual call per column and batch, none
+/// per row. Owned by a partitioner, its thread only.
+class ColumnGatherer {
+ public:
+  /// Invalid for types with children, dictionaries and views.
+  static Result<std::unique_ptr<ColumnGatherer>> Make(const std::shared_ptr<arrow::DataType>& type);
+  virtual ~ColumnGatherer() = default;
+  /// Appends rows `indices[0..count)` of `column` (relative to its offset).
+  virtual Status Append(const arrow::ArrayData& column, const std::uint32_t* indices, std::int64_t count) = 0;
+  /// Bytes collected since the last Finish().
+  virtual std::int64_t size_bytes() const = 0;
+  /// The column so far; starts the next one.
+  virtual Result<std::shared_ptr<arrow::ArrayData>> Finish() = 0;
+};
+
+}  // namespace headrace::data::exchange

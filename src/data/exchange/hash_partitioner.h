@@ -1,0 +1,46 @@
+#pragma once
+#include <arrow/type_fwd.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "data/exchange/column_gatherer.h"
+#include "data/exchange/partitioner.h"
+
+namespace headrace::data::exchange {
+
+/// Sends each row to the subtask that owns its key group. Rows are counted per channel and their indices sorted by it once a
+/// batch; then each column is gathered channel by channel into buffers that live over batches, so that small pieces of many
+/// batches leave as one. The key hash is computed when the batch does not carry it, and travels with the rows.
+/// Order: rows of one channel keep theirs. Rows of one batch and channel leave in one batch.
+/// Errors: Invalid without a key column or with a column type that cannot be gathered.
+class HashPartitioner final : public Partitioner {
+ public:
+  explicit HashPartitioner(const PartitionerOptions& options);
+  ~HashPartitioner() override;
+  Status Add(const columnar::DataBatch& batch, std::vector<Piece>* ready) override;
+  Status Flush(std::vector<Piece>* ready) override;
+  bool has_pending() const override { return pending_rows_ > 0; }
+
+ private:
+  struct Channel {
+    std::vector<std::unique_ptr<ColumnGatherer>> columns;
+    std::int64_t rows = 0;
+  };
+  Status UseSchema(const std::shared_ptr<arrow::Schema>& schema, bool adds_hash, std::vector<Piece>* ready);
+  Status SortRows(const std::uint64_t* hashes, std::int64_t rows);
+  Status Emit(std::uint32_t channel, std::vector<Piece>* ready);
+
+  const PartitionerOptions options_;
+  std::vector<std::uint32_t> channel_of_group_;
+  std::vector<Channel> channels_;
+  std::shared_ptr<arrow::Schema> input_schema_;
+  std::shared_ptr<arrow::Schema> schema_;  // input_schema_, with the hash column
+  std::vector<std::uint32_t> channel_of_row_, indices_;
+  std::vector<std::uint32_t> starts_;  // channel c owns indices_[starts_[c] .. starts_[c + 1])
+  std::vector<std::uint32_t> cursors_;
+  std::int64_t pending_rows_ = 0;
+};
+
+}  // namespace headrace::data::exchange

@@ -1,0 +1,89 @@
+#include "data/exchange/input_queue.h"
+
+#include <utility>
+
+#include "columnar/ipc.h"
+
+namespace headrace::data::exchange {
+
+using columnar::StreamElement;
+
+InputQueue::InputQueue(ChannelId id, std::int64_t credit_bytes, Waker* waker) : id_(std::move(id)), credit_bytes_(credit_bytes), waker_(waker) {}
+
+bool InputQueue::Attach(std::shared_ptr<ProducerEnd> producer) {
+  std::lock_guard lock(mutex_);
+  if (attached_ || !failure_.ok()) return false;
+  attached_ = true;
+  producer_ = std::move(producer);
+  return true;
+}
+
+void InputQueue::Push(StreamElement element, std::int64_t cost) { Push(Entry{std::move(element), {}, cost}); }
+void InputQueue::PushEncoded(EncodedElement element, std::int64_t cost) { Push(Entry{{}, std::move(element), cost}); }
+
+void InputQueue::Push(Entry entry) {
+  bool was_empty = false;
+  {
+    std::lock_guard lock(mutex_);
+    if (!failure_.ok() || has_end_) return;
+    has_end_ = std::holds_alternative<columnar::EndOfInput>(entry.element);
+    was_empty = entries_.empty();
+    queued_bytes_.fetch_add(entry.cost, std::memory_order_relaxed);
+    entries_.push_back(std::move(entry));
+    ready_.store(true, std::memory_order_release);
+  }
+  if (was_empty) waker_.Wake();
+}
+
+Result<std::optional<StreamElement>> InputQueue::Poll() {
+  Entry entry;
+  std::shared_ptr<ProducerEnd> producer;
+  {
+    std::lock_guard lock(mutex_);
+    if (!failure_.ok()) return failure_;
+    if (entries_.empty()) return std::nullopt;
+    entry = std::move(entries_.front());
+    entries_.pop_front();
+    if (entries_.empty()) ready_.store(false, std::memory_order_release);
+    producer = producer_;
+  }
+  if (entry.cost > 0) {
+    queued_bytes_.fetch_sub(entry.cost, std::memory_order_relaxed);
+    if (producer != nullptr) producer->ReturnCredit(entry.cost);
+  }
+  if (entry.encoded.metadata == nullptr) return std::optional(std::move(entry.element));
+  auto batch = columnar::DecodeBatch(entry.encoded.schema, std::move(entry.encoded.metadata), std::move(entry.encoded.body));
+  if (batch.ok()) return std::optional<StreamElement>(std::move(*batch));
+  const Status failure = Error(ErrorCode::kExchangeBroken, "channel " + id_.ToString() + " carried a batch that cannot be read: " + batch.status().message());
+  Fail(failure);
+  if (producer != nullptr) producer->ConsumerGone(failure);
+  return failure;
+}
+
+void InputQueue::Fail(const Status& why) {
+  {
+    std::lock_guard lock(mutex_);
+    if (!failure_.ok() || has_end_) return;
+    failure_ = why;
+    producer_.reset();
+    ready_.store(true, std::memory_order_release);
+  }
+  waker_.Wake();
+}
+
+void InputQueue::Detach(const Status& why) {
+  waker_.Clear();
+  std::shared_ptr<ProducerEnd> producer;
+  std::deque<Entry> dropped;
+  {
+    std::lock_guard lock(mutex_);
+    if (failure_.ok()) failure_ = why;
+    producer = std::exchange(producer_, nullptr);
+    dropped.swap(entries_);
+    queued_bytes_.store(0, std::memory_order_relaxed);
+    ready_.store(true, std::memory_order_release);
+  }
+  if (producer != nullptr) producer->ConsumerGone(why);
+}
+
+}  // namespace headrace::data::exchange
