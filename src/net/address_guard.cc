@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <utility>
 
 namespace headrace::net {
@@ -28,13 +29,27 @@ AddressGuard::AddressGuard(std::vector<std::string> allowed_hosts) : allowed_hos
   for (const char* name : {"localhost", "127.0.0.1", "[::1]"}) allowed_hosts_.emplace_back(name);
 }
 
+AddressGuard AddressGuard::ForOpenListener(std::vector<std::string> allowed_hosts) {
+  AddressGuard guard(std::move(allowed_hosts));
+  guard.open_ = true;
+  return guard;
+}
+
+bool AddressGuard::Knows(std::string_view host) const {
+  const std::string_view name = WithoutPort(host);
+  if (name.empty()) return false;
+  const bool allowed = std::any_of(allowed_hosts_.begin(), allowed_hosts_.end(), [&](const std::string& known) {
+    return EqualsIgnoreCase(known, name) || EqualsIgnoreCase(known, host);
+  });
+  if (allowed || !open_) return allowed;
+  if (name.front() == '[') return name.back() == ']' && name.find_first_not_of("0123456789abcdefABCDEF:.", 1) == name.size() - 1;
+  const bool digits_and_dots = name.find_first_not_of("0123456789.") == std::string_view::npos;
+  return digits_and_dots || (name.find('.') == std::string_view::npos && std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_'; }));
+}
+
 Status AddressGuard::Check(const HttpRequest& request) const {
   const std::string_view host = request.Header("Host");
-  const std::string_view name = WithoutPort(host);
-  const bool known = !name.empty() && std::any_of(allowed_hosts_.begin(), allowed_hosts_.end(), [&](const std::string& allowed) {
-    return EqualsIgnoreCase(allowed, name) || EqualsIgnoreCase(allowed, host);
-  });
-  if (!known || CountFields(request.headers, "Host") != 1) return Foreign("Host", host);
+  if (!Knows(host) || CountFields(request.headers, "Host") != 1) return Foreign("Host", host);
   for (const auto& [field, value] : request.headers) {
     if (EqualsIgnoreCase(field, "Origin") && !EqualsIgnoreCase(value, "http://" + std::string(host)) && !EqualsIgnoreCase(value, "https://" + std::string(host))) {
       return Foreign("Origin", value);

@@ -38,7 +38,7 @@ Result<std::vector<FormPart>> ParseMultipart(std::string_view body, std::string_
 struct FormField {
   std::string name;
   std::string content;
-  std::string filename;  ///< empty = a plain field
+  std::string filename = {};  ///< empty = a plain field
 };
 /// The body of a request with these fields. `boundary` must not occur in any content: take a random one.
 std::string BuildMultipart(const std::vector<FormField>& fields, std::string_view boundary);

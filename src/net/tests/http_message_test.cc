@@ -80,5 +80,16 @@ TEST(AddressGuard, ForeignNamesOriginsAndSitesAreRefused) {
   }
 }
 
+TEST(AddressGuard, AnOpenListenerTakesAddressesAndPlainNamesButNoOtherSite) {
+  const AddressGuard guard = AddressGuard::ForOpenListener({"jm.example"});
+  for (const char* host : {"10.0.0.7:8081", "jobmanager:8081", "task_manager-1", "[fe80::1]:8081", "localhost", "jm.example"}) {
+    EXPECT_TRUE(guard.Check(With({{"Host", host}})).ok()) << host;
+  }
+  for (const char* host : {"evil.example", "evil.example:8081", "[evil.example]", "10.0.0.7.evil.example", "a@b", ""}) {
+    EXPECT_FALSE(guard.Check(With({{"Host", host}})).ok()) << host;
+  }
+  EXPECT_FALSE(guard.Check(With({{"Host", "jobmanager:8081"}, {"Origin", "http://evil.example"}})).ok());
+}
+
 }  // namespace
 }  // namespace headrace::net

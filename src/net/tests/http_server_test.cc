@@ -341,6 +341,8 @@ TEST_F(HttpServerTest, HeaderValuesCannotSplitTheAnswer) {
 }
 
 TEST(HttpClient, NamesTheServerThatCannotBeReachedAndTimesOut) {
+  std::mutex mutex;
+  std::vector<HttpResponder> kept;
   HttpServerOptions options;
   auto server = HttpServer::Start(options, [](HttpRequest, HttpResponder) {}).ValueOrDie();
   const std::uint16_t port = server->port();
@@ -349,8 +351,6 @@ TEST(HttpClient, NamesTheServerThatCannotBeReachedAndTimesOut) {
   EXPECT_EQ(CodeOf(refused.status()), ErrorCode::kNotReady);
   EXPECT_NE(refused.status().message().find(std::to_string(port)), std::string::npos);
 
-  std::mutex mutex;
-  std::vector<HttpResponder> kept;
   options.drain_timeout = milliseconds(1);
   server = HttpServer::Start(options, [&](HttpRequest, HttpResponder responder) {
     std::lock_guard lock(mutex);

@@ -29,7 +29,8 @@ TEST(Multipart, ReadsFilesAndFieldsAsCurlSendsThem) {
 }
 
 TEST(Multipart, ABoundaryPrefixInsideContentIsContent) {
-  const auto parts = ParseMultipart(Field("x", "a\r\n--\r\n-B\r\n--A") + "--B--", "B").ValueOrDie();
+  const std::string body = Field("x", "a\r\n--\r\n-B\r\n--A") + "--B--";
+  const auto parts = ParseMultipart(body, "B").ValueOrDie();
   EXPECT_EQ(parts[0].content, "a\r\n--\r\n-B\r\n--A");
 }
 
@@ -40,7 +41,8 @@ TEST(Multipart, EmptyPartsAndPreamblesAreFine) {
 }
 
 TEST(Multipart, QuotesAndBrowserEscapesInNames) {
-  const auto parts = ParseMultipart(Part("content-disposition: FORM-DATA; NAME=\"a\\\"b%22c\"; filename=\"C:\\dir\\x\"", "") + "--B--", "B").ValueOrDie();
+  const std::string body = Part("content-disposition: FORM-DATA; NAME=\"a\\\"b%22c\"; filename=\"C:\\dir\\x\"", "") + "--B--";
+  const auto parts = ParseMultipart(body, "B").ValueOrDie();
   EXPECT_EQ(parts[0].name, "a\"b\"c");
   EXPECT_EQ(parts[0].filename, "C:\\dir\\x");
 }

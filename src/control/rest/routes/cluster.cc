@@ -1,0 +1,34 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "control/rest/routes/routes.h"
+#include "control/rest/view_json.h"
+
+namespace headrace::control::rest {
+
+void AddClusterRoutes(Router* router, const RouteServices& services) {
+  router->Add("GET", "/taskmanagers", [services](Call call) {
+    services.dispatcher->ListTaskManagers([responder = call.responder](std::vector<job::TaskManagerView> views) {
+      responder.Send(net::JsonResponse(200, TaskManagerListJson(views)));
+    });
+  });
+  router->Add("GET", "/taskmanagers/{id}", [services](Call call) {
+    services.dispatcher->ListTaskManagers([id = call.params.at(0), responder = call.responder](std::vector<job::TaskManagerView> views) {
+      const auto found = std::find_if(views.begin(), views.end(), [&](const job::TaskManagerView& view) { return view.id.str() == id; });
+      if (found == views.end()) {
+        return responder.Send(Error(ErrorCode::kNotFound, fmt::format("there is no TaskManager \"{}\"", id.substr(0, 128)), "See /taskmanagers for those that exist."));
+      }
+      responder.Send(net::JsonResponse(200, TaskManagerJson(*found)));
+    });
+  });
+  router->Add("GET", "/cluster/metrics", [services](Call call) {
+    services.dispatcher->GetCluster([responder = call.responder](const job::ClusterView& view) { responder.Send(net::JsonResponse(200, ClusterJson(view))); });
+  });
+  router->Add("GET", "/leader", [services](Call call) {
+    services.dispatcher->GetCluster([responder = call.responder](const job::ClusterView& view) { responder.Send(net::JsonResponse(200, LeaderJson(view))); });
+  });
+}
+
+}  // namespace headrace::control::rest

@@ -1,0 +1,55 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/status.h"
+#include "columnar/stream_element.h"
+#include "data/exchange/channel.h"
+
+namespace headrace::data::task {
+
+/// Reads the input channels of a task fairly, one element a turn, and merges their control elements: the watermark is the
+/// least of all channels that are not idle and not ended, a barrier is given out when it has come on every live channel (a
+/// channel that is ahead is not read meanwhile), the end when all have ended.
+/// Owned by its task, used on the task's thread only.
+class InputGate {
+ public:
+  struct Port {
+    std::uint32_t input;  ///< logical input of the chain's head
+    std::shared_ptr<exchange::InputChannel> channel;
+  };
+  struct Event {
+    std::uint32_t input = 0;
+    columnar::StreamElement element;
+  };
+  explicit InputGate(std::vector<Port> ports);
+  /// The next element for the chain, or nothing yet. An error of a channel is final.
+  Result<std::optional<Event>> Poll();
+  /// True when Poll() may give something; cheap.
+  bool ready() const;
+
+ private:
+  struct Channel {
+    std::uint32_t input;
+    std::shared_ptr<exchange::InputChannel> channel;
+    std::int64_t watermark_ms;
+    bool idle = false, ended = false, blocked = false;
+  };
+  /// What the gate itself gives out for a control element, if anything.
+  std::optional<columnar::StreamElement> Merge(Channel& channel, const columnar::StreamElement& element);
+  std::optional<columnar::StreamElement> MergeWatermarks();
+  std::optional<columnar::StreamElement> MergeEnd();
+  std::optional<columnar::StreamElement> MergeBarrier(Channel& channel, const columnar::Barrier& barrier);
+  std::optional<columnar::StreamElement> ReleaseBarrier();
+
+  std::vector<Channel> channels_;
+  std::size_t next_ = 0;
+  std::int64_t watermark_ms_;
+  bool idle_ = false, end_given_ = false;
+  std::optional<columnar::Barrier> aligning_;
+  std::vector<columnar::StreamElement> due_;  // given out before the next channel is read, oldest first
+};
+
+}  // namespace headrace::data::task

@@ -1,0 +1,64 @@
+#include "data/task/task_output.h"
+
+#include <utility>
+
+namespace headrace::data::task {
+
+EdgeOutput::EdgeOutput(std::unique_ptr<exchange::Partitioner> partitioner, std::vector<std::shared_ptr<exchange::OutputChannel>> channels)
+    : partitioner_(std::move(partitioner)), channels_(std::move(channels)), queues_(channels_.size()) {}
+
+Status EdgeOutput::Add(const columnar::DataBatch& batch, MonotonicTime now) {
+  HR_RETURN_NOT_OK(partitioner_->Add(batch, &pieces_));
+  HR_RETURN_NOT_OK(Queue(&pieces_));
+  if (!partitioner_->has_pending()) {
+    held_since_ = MonotonicTime::max();
+  } else if (held_since_ == MonotonicTime::max()) {
+    held_since_ = now;
+  }
+  return Pump().status();
+}
+
+Status EdgeOutput::FlushHeld() {
+  HR_RETURN_NOT_OK(partitioner_->Flush(&pieces_));
+  held_since_ = MonotonicTime::max();
+  HR_RETURN_NOT_OK(Queue(&pieces_));
+  return Pump().status();
+}
+
+Status EdgeOutput::AddControl(const columnar::StreamElement& element) {
+  HR_RETURN_NOT_OK(FlushHeld());
+  HR_CHECK(!partitioner_->has_pending(), "rows are held back behind a control element");
+  for (auto& queue : queues_) queue.push_back(element);
+  queued_ += queues_.size();
+  return Pump().status();
+}
+
+Status EdgeOutput::Queue(std::vector<exchange::Partitioner::Piece>* pieces) {
+  for (auto& piece : *pieces) {
+    HR_CHECK(piece.channel < queues_.size(), "a partitioner chose a channel that does not exist");
+    queues_[piece.channel].push_back(std::move(piece.batch));
+    ++queued_;
+  }
+  pieces->clear();
+  return Status::OK();
+}
+
+Result<bool> EdgeOutput::Pump() {
+  bool moved = false;
+  for (std::size_t i = 0; queued_ > 0 && i < channels_.size(); ++i) {
+    auto& queue = queues_[i];
+    while (!queue.empty() && (!columnar::IsData(queue.front()) || channels_[i]->writable())) {
+      HR_RETURN_NOT_OK(channels_[i]->Write(std::move(queue.front())));
+      queue.pop_front();
+      --queued_;
+      moved = true;
+    }
+  }
+  // A broken channel that nothing is written to must not go unnoticed.
+  if (queued_ > 0) {
+    for (const auto& channel : channels_) HR_RETURN_NOT_OK(channel->status());
+  }
+  return moved;
+}
+
+}  // namespace headrace::data::task

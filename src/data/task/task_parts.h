@@ -1,0 +1,61 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/metrics.h"
+#include "base/status.h"
+#include "base/waker.h"
+#include "data/connector/sink.h"
+#include "data/connector/source.h"
+#include "data/operator/chain.h"
+#include "data/python/worker_pool.h"
+#include "data/task/task_vitals.h"
+#include "plan/deployment.h"
+#include "plan/execution_plan.h"
+
+namespace headrace::data::task {
+
+/// How connectors are made; tests and the simulator put their own in place.
+struct ConnectorFactories {
+  std::function<Result<std::unique_ptr<connector::SourceReader>>(const plan::ConnectorSpec&)> source;
+  std::function<Result<std::unique_ptr<connector::SinkWriter>>(const plan::ConnectorSpec&)> sink;
+};
+
+/// What a task needs from its process. Outlives the task.
+struct TaskEnvironment {
+  std::string task_manager;
+  python::WorkerPool* pool = nullptr;  ///< null when the plan has no Python
+  MetricsRegistry* metrics = nullptr;
+  ConnectorFactories connectors;
+  std::function<void(const std::string& uid, const columnar::DataBatch& batch)> on_collected;
+};
+
+/// One subtask to be built.
+struct TaskSpec {
+  std::shared_ptr<const plan::ExecutionPlan> plan;
+  AttemptId attempt;
+  std::uint32_t slot = 0;
+  std::vector<plan::SourceAssignment> sources;
+
+  const plan::ExecutionVertex& vertex() const { return plan->vertices[attempt.vertex]; }
+};
+
+/// A source's reader with the operator it stands for.
+struct SourcePart {
+  const plan::OperatorSpec* spec = nullptr;
+  std::unique_ptr<connector::SourceReader> reader;
+  connector::ConnectorContext context;
+};
+
+/// The operators of a vertex, not yet opened. Consecutive Python verbs become one operator.
+struct TaskParts {
+  SourcePart source;  ///< reader null when the vertex reads channels
+  std::vector<op::ChainLink> links;
+  op::OperatorContext context;
+};
+Result<TaskParts> BuildParts(const TaskSpec& spec, const TaskEnvironment& environment, TaskVitals* vitals, Waker* waker);
+
+}  // namespace headrace::data::task
