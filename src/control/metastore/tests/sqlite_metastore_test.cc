@@ -1,11 +1,11 @@
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <fstream>
-#include <thread>
 
 #include "control/metastore/sqlite/sqlite_database.h"
 #include "control/metastore/tests/metastore_stores.h"
@@ -13,18 +13,18 @@
 namespace headrace::control::metastore {
 namespace {
 
-/// A child that runs `body` and reports one byte when it is where the test wants it. Killed at the end.
+/// This program again, running one of the Child tests below on `path`. It writes a byte whenever it got where the test wants
+/// it; killed at the end. A program of its own, because a fork of one with threads may not start threads.
 class Child {
  public:
-  template <typename Body>
-  explicit Child(Body body) {
+  Child(const std::string& role, const std::string& path) {
     EXPECT_EQ(pipe(pipe_), 0);
-    pid_ = fork();
-    if (pid_ == 0) {
-      close(pipe_[0]);
-      body([this] { EXPECT_EQ(write(pipe_[1], "x", 1), 1); });
-      _exit(0);
-    }
+    const std::string filter = "--gtest_filter=SqliteChild.DISABLED_" + role, fd = std::to_string(pipe_[1]);
+    setenv("HEADRACE_TEST_CHILD_PATH", path.c_str(), 1);
+    setenv("HEADRACE_TEST_CHILD_FD", fd.c_str(), 1);
+    std::string program = "/proc/self/exe", also = "--gtest_also_run_disabled_tests", own = filter;
+    char* arguments[] = {program.data(), also.data(), own.data(), nullptr};
+    EXPECT_EQ(posix_spawn(&pid_, program.c_str(), nullptr, nullptr, arguments, environ), 0);
     close(pipe_[1]);
   }
   ~Child() {
@@ -41,21 +41,36 @@ class Child {
     waitpid(pid_, nullptr, 0);
     pid_ = -1;
   }
+  static void Report() { EXPECT_EQ(write(std::atoi(std::getenv("HEADRACE_TEST_CHILD_FD")), "x", 1), 1); }
+  static std::string Path() { return std::getenv("HEADRACE_TEST_CHILD_PATH"); }
 
  private:
   int pipe_[2];
   pid_t pid_ = -1;
 };
 
+TEST(SqliteChild, DISABLED_HoldTheFile) {
+  ThreadExecutor executor("answers");
+  const auto store = OpenSqliteMetastore(Child::Path(), &executor);
+  ASSERT_TRUE(store.ok());
+  Child::Report();
+  pause();
+}
+
+TEST(SqliteChild, DISABLED_WriteForEver) {
+  ThreadExecutor executor("answers");
+  auto store = OpenSqliteMetastore(Child::Path(), &executor).ValueOrDie();
+  const auto grant = Await<LeaderGrant>([&](auto a) { store->TakeLeadership(Incarnation("w"), std::nullopt, "", a); }).value();
+  for (int i = 0;; ++i) {
+    const auto done = Await<Nothing>([&](auto a) { store->InsertJob(grant, JobRecord{JobId(std::to_string(i)), "n", "f", 0, 0, ""}, a); });
+    if (done.done()) Child::Report();
+  }
+}
+
 TEST(SqliteMetastore, SecondProcessOnTheFileIsRefusedUntilTheFirstDies) {
   const TempFolder folder;
   const std::string path = folder.File("metadata.db");
-  Child holder([&](auto report) {
-    ThreadExecutor executor("answers");
-    auto store = OpenSqliteMetastore(path, &executor);
-    if (store.ok()) report();
-    pause();
-  });
+  Child holder("HoldTheFile", path);
   ASSERT_TRUE(holder.AwaitByte());
   ThreadExecutor executor("answers");
   const auto second = OpenSqliteMetastore(path, &executor);
@@ -70,15 +85,7 @@ TEST(SqliteMetastore, SecondProcessOnTheFileIsRefusedUntilTheFirstDies) {
 TEST(SqliteMetastore, EveryAnsweredWriteSurvivesKill) {
   const TempFolder folder;
   const std::string path = folder.File("metadata.db");
-  Child writer([&](auto report) {
-    ThreadExecutor executor("answers");
-    auto store = OpenSqliteMetastore(path, &executor).ValueOrDie();
-    const auto grant = Await<LeaderGrant>([&](auto a) { store->TakeLeadership(Incarnation("w"), std::nullopt, "", a); }).value();
-    for (int i = 0;; ++i) {
-      const auto done = Await<Nothing>([&](auto a) { store->InsertJob(grant, JobRecord{JobId(std::to_string(i)), "n", "f", 0, 0, ""}, a); });
-      if (done.done()) report();
-    }
-  });
+  Child writer("WriteForEver", path);
   std::size_t answered = 0;
   while (answered < 50 && writer.AwaitByte()) ++answered;
   ASSERT_EQ(answered, 50u);

@@ -1,0 +1,80 @@
+"""Poison records, and a broker that is away: counted, said, and over when the broker is back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from harness.cluster import Cluster
+from harness.job_files import job_file
+from harness.kafka import Broker
+from harness.waiting import eventually
+
+POISON = [b"{\"name\": \"half", b"\xff\xfe not utf-8", b"", b"[" * 5000, b"{\"name\": \"x\"} trailing"]
+
+
+def poisoned(broker: Broker) -> str:
+    topic = broker.topic("names", 1)
+    good = [json.dumps({"name": f"n{i}"}).encode() for i in range(100)]
+    broker.produce(topic, good[:50] + POISON + good[50:])
+    return topic
+
+
+def test_poison_records_are_skipped_counted_and_sampled(cluster: Cluster, broker: Broker, folder: Path) -> None:
+    source, sink = poisoned(broker), broker.topic("out", 1)
+    job = cluster.submit(job_file(folder, "json_names", source=source, sink=sink, on_error="skip"))
+    cluster.await_status(job, "FINISHED")
+    assert sorted(v for _, v in broker.read(sink)) == sorted(f"n{i}".encode() for i in range(100))
+    metrics = json.dumps(cluster.rest.get(f"/jobs/{job}/metrics"))
+    assert str(len(POISON)) in metrics, f"{len(POISON)} bad records are counted: {metrics}"
+    logs = "".join(process.log() for process in cluster.task_managers.values())
+    assert "half" in logs or "half" in metrics, "a sample of the bad records is shown"
+
+
+def test_poison_record_fails_the_job_naming_topic_partition_and_offset(cluster: Cluster, broker: Broker, folder: Path) -> None:
+    source, sink = poisoned(broker), broker.topic("out", 1)
+    job = cluster.submit(job_file(folder, "json_names", source=source, sink=sink, on_error="fail"))
+    eventually(lambda: cluster.status(job)["status"] == "FAILED", "the job fails", 60)
+    said = json.dumps(cluster.exceptions(job))
+    assert source in said and "50" in said, said
+
+
+@pytest.fixture
+def own_broker(folder: Path) -> Iterator[Broker]:
+    broker = Broker(folder / "kafka", own=True)
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+def test_broker_down_at_submit_is_a_warning_and_the_job_starts_by_itself(make_cluster: Callable[..., Cluster], own_broker: Broker, folder: Path) -> None:
+    source, sink = own_broker.topic("in", 2), own_broker.topic("out", 2)
+    own_broker.produce(source, [f"line {n}" for n in range(1000)])
+    own_broker.stop()
+    cluster = make_cluster(task_managers=1, kafka=own_broker.address)
+    answer = cluster.rest.submit(job_file(folder, "upper", source=source, sink=sink))
+    assert answer.status == 200, answer.body
+    job, warnings = answer.json()["job_id"], answer.json()["warnings"]
+    assert any(own_broker.address in warning for warning in warnings), warnings
+    eventually(lambda: own_broker.address in cluster.status(job)["reason"] or own_broker.address in json.dumps(cluster.exceptions(job)), "the reason names the broker", 30)
+    own_broker.start()
+    cluster.await_status(job, "RUNNING", 90)
+    eventually(lambda: {v for _, v in own_broker.read(sink)} == {f"LINE {n}".encode() for n in range(1000)}, "all records came through", 90)
+
+
+def test_broker_killed_in_the_middle_and_back(make_cluster: Callable[..., Cluster], own_broker: Broker, folder: Path) -> None:
+    source, sink = own_broker.topic("in", 2), own_broker.topic("out", 2)
+    cluster = make_cluster(task_managers=1, kafka=own_broker.address)
+    job = cluster.submit(job_file(folder, "upper", source=source, sink=sink))
+    cluster.await_status(job, "RUNNING")
+    own_broker.produce(source, [f"a {n}" for n in range(1000)])
+    eventually(lambda: own_broker.count(sink) >= 1000, "the first records came through", 60)
+    own_broker.kill()
+    cluster.manager.check_alive()
+    own_broker.start()
+    own_broker.produce(source, [f"b {n}" for n in range(1000)])
+    wanted = {f"{letter} {n}".encode() for letter in "AB" for n in range(1000)}
+    eventually(lambda: {v for _, v in own_broker.read(sink)} >= wanted, "the later records came through, too", 120, every_s=0.5)
+    assert cluster.status(job)["status"] in ("RUNNING", "RESTARTING")
