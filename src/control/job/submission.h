@@ -1,0 +1,81 @@
+#pragma once
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/executor.h"
+#include "control/cluster/mailbox.h"
+#include "control/job/dispatcher.h"
+#include "control/job/job_master.h"
+#include "control/job/job_services.h"
+#include "control/job/submit_checks.h"
+
+namespace headrace::control::job {
+
+/// How long a submission waits for others before it answers.
+struct SubmitTiming {
+  Duration slots = std::chrono::seconds(10);
+  Duration outside = std::chrono::seconds(7);
+  Duration tasks = std::chrono::seconds(5);
+  Duration store = std::chrono::seconds(20);
+};
+
+/// One submit or validate call from its bytes to its answer: idempotency key, job file, Python version, plan, slots that
+/// exist at all, topics, free slots, the stored row; then the job starts and the answer waits for its tasks.
+/// Answers exactly once. Owned by the dispatcher; control executor only.
+class Submission {
+ public:
+  /// What a submission needs of its owner.
+  class Owner {
+   public:
+    virtual ~Owner() = default;
+    virtual const JobFileReader& read_job_file() const = 0;
+    /// Starts a stored job; the job outlives the submission.
+    virtual JobMaster* StartJob(JobDescription description) = 0;
+    virtual JobMaster* FindJob(const JobId& id) = 0;
+    /// The state of a job, also of one that ended long ago.
+    virtual Result<JobState> StateOf(const JobId& id) = 0;
+    /// The answer was given; the submission is destroyed in a later turn.
+    virtual void OnSubmissionEnded(Submission* submission) = 0;
+  };
+  using Answer = std::function<void(Result<SubmitAnswer>)>;
+  using PlanAnswer = std::function<void(Result<std::string>)>;
+
+  Submission(Owner* owner, JobServices* services, SubmitTiming timing, JobId id, SubmitRequest request);
+  void Run(Answer answer);
+  /// Checks only; answers plan::ExplainJson.
+  void RunChecks(PlanAnswer answer);
+  const std::string& idempotency_key() const { return record_.idempotency_key; }
+  /// Another call with the same idempotency key gets the same answer.
+  void AddAnswer(Answer answer) { answers_.push_back(std::move(answer)); }
+  void OnCapacityChanged();
+  void OnJobChanged(const JobMaster& job);
+  void OnDeposed();
+
+ private:
+  void LookUpKey();
+  void AnswerOlder(const JobId& id);
+  void Check();
+  void OnOutsideChecked(OutsideChecks::Findings findings);
+  void AwaitSlots();
+  void Store();
+  void OnStored();
+  void AnswerStatus(const JobMaster& job);
+  void End(const Result<SubmitAnswer>& answer);
+  void Finish();
+
+  Owner* const owner_;
+  JobServices* const services_;
+  const SubmitTiming timing_;
+  metastore::JobRecord record_;
+  JobDescription description_;
+  std::vector<Answer> answers_;
+  PlanAnswer plan_answer_;
+  bool awaiting_slots_ = false, started_ = false, holds_slots_ = false, answered_ = false, stop_storing_ = false, zero_parallelism_ = false;
+  OutsideChecks outside_;
+  cluster::Mailbox mailbox_;
+};
+
+}  // namespace headrace::control::job
