@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
+#include <mutex>
 
 namespace headrace::kafka {
 namespace {
@@ -23,6 +25,12 @@ bool ReachesOutside(std::string_view name) {
     if (name.size() >= suffix.size() && name.substr(name.size() - suffix.size()) == suffix) return true;
   }
   return false;
+}
+
+std::mutex default_servers_mutex;
+std::string& default_servers() {
+  static std::string servers;
+  return servers;
 }
 
 bool IsAddress(std::string_view address) {
@@ -47,6 +55,18 @@ std::string_view Trim(std::string_view text) {
 }
 
 }  // namespace
+
+std::string DefaultBootstrapServers() {
+  const std::lock_guard lock(default_servers_mutex);
+  if (!default_servers().empty()) return default_servers();
+  const char* from_environment = std::getenv("KAFKA_BOOTSTRAP_SERVERS");
+  return from_environment == nullptr ? std::string() : from_environment;
+}
+
+void SetDefaultBootstrapServers(std::string servers) {
+  const std::lock_guard lock(default_servers_mutex);
+  default_servers() = std::move(servers);
+}
 
 bool IsAllowedProperty(std::string_view name) {
   return !name.empty() && !ReachesOutside(name) && std::find(kOwned.begin(), kOwned.end(), name) == kOwned.end();

@@ -21,6 +21,11 @@ struct ClientSettings {
 Result<ClientSettings> MakeClientSettings(std::string_view bootstrap_servers, std::vector<std::pair<std::string, std::string>> properties,
                                           std::string_view default_servers = {});
 
+/// The brokers of connectors that name none: what SetDefaultBootstrapServers was given, else the environment's
+/// KAFKA_BOOTSTRAP_SERVERS, else empty. Set once at start, before connectors are made.
+std::string DefaultBootstrapServers();
+void SetDefaultBootstrapServers(std::string servers);
+
 /// The last gate before librdkafka, behind plan's list of what a job may set: false for a property that loads code, runs a
 /// command, reads a file or a URL, or that the connectors rely on and set themselves.
 bool IsAllowedProperty(std::string_view name);

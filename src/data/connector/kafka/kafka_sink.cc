@@ -1,0 +1,216 @@
+#include "data/connector/kafka/kafka_sink.h"
+
+#include <arrow/array/array_binary.h>
+#include <arrow/record_batch.h>
+#include <fmt/format.h>
+
+#include <cstring>
+#include <deque>
+#include <utility>
+#include <vector>
+
+#include "columnar/key_text.h"
+#include "data/connector/kafka/kafka_options.h"
+#include "data/connector/kafka/shared_producer.h"
+#include "data/connector/row_text.h"
+#include "plan/connector_options.h"
+
+namespace headrace::data::connector {
+namespace {
+
+/// Bytes one writer may have unacknowledged: enough to fill the pipe at 1 M small rows/s, and bounded for each of many subtasks.
+constexpr std::int64_t kMaxOutstandingBytes = 24 << 20;
+/// What a message costs beside its bytes, roughly, in librdkafka.
+constexpr std::int64_t kMessageOverheadBytes = 128;
+
+class KafkaSinkWriter final : public SinkWriter {
+ public:
+  KafkaSinkWriter(kafka::ClientSettings settings, std::string topic, RowFormat format) : settings_(std::move(settings)), topic_name_(std::move(topic)), format_(format) {}
+
+  ~KafkaSinkWriter() override {
+    if (ledger_ == nullptr) return;
+    ledger_->Detach();
+    if (producer_ != nullptr) producer_->Detach(ledger_.get());
+    for (Handover& handover : handovers_) handover.batch->Release(static_cast<std::int64_t>(handover.messages.size() - handover.next) + 1);
+  }
+
+  Status Open(const ConnectorContext& context) override {
+    context_ = &context;
+    HR_ASSIGN_OR_RAISE(producer_, SharedProducer::Get(context.job_id, settings_));
+    HR_ASSIGN_OR_RAISE(topic_, producer_->Topic(topic_name_));
+    ledger_ = std::make_shared<DeliveryLedger>(context.waker, context.on_waiting);
+    producer_->Attach(ledger_);
+    return Status::OK();
+  }
+
+  bool writable() const override {
+    if (HasRoom()) return true;
+    ledger_->WakeOnProgress();
+    return HasRoom();
+  }
+
+  Status Write(const columnar::DataBatch& batch) override {
+    const std::int64_t rows = batch.num_rows();
+    if (rows == 0) return Status::OK();
+    auto* outgoing = new OutgoingBatch(ledger_, ++sequence_, batch);
+    Handover handover{outgoing, Recycled(), 0};
+    handover.messages.resize(static_cast<std::size_t>(rows));
+    std::int64_t bytes = 0;
+    const Status rendered = Render(batch, outgoing, &handover.messages, &bytes);
+    outgoing->Begin(rows, bytes + rows * kMessageOverheadBytes);
+    if (!rendered.ok()) {
+      outgoing->Release(rows + 1);
+      return rendered;
+    }
+    handovers_.push_back(std::move(handover));
+    return HandOver();
+  }
+
+  void RequestFlush() override { flush_sequence_ = sequence_; }
+
+  bool flushed() const override {
+    if (IsFlushed()) return true;
+    ledger_->WakeOnProgress();
+    return IsFlushed();
+  }
+
+  Status Poll() override {
+    HR_RETURN_NOT_OK(Named(ledger_->error()));
+    return handovers_.empty() ? Status::OK() : HandOver();
+  }
+
+  void RequestStop() override {}
+
+ private:
+  /// A batch whose messages librdkafka has taken up to `next`.
+  struct Handover {
+    OutgoingBatch* batch;
+    std::vector<rd_kafka_message_t> messages;
+    std::size_t next;
+  };
+
+  bool HasRoom() const { return handovers_.empty() && ledger_->outstanding_bytes() < kMaxOutstandingBytes; }
+  bool IsFlushed() const { return handovers_.empty() && ledger_->Acknowledged(flush_sequence_); }
+
+  std::vector<rd_kafka_message_t> Recycled() {
+    std::vector<rd_kafka_message_t> messages = std::move(spare_);
+    spare_ = {};
+    messages.clear();
+    return messages;
+  }
+
+  Status Named(const Status& status) const {
+    return status.ok() ? status : WithContext(status, fmt::format("sink \"{}\" (uid {})", context_->operator_name, context_->operator_uid));
+  }
+
+  /// Points every message at its value and key. Values that are text already stay where they are in the batch.
+  Status Render(const columnar::DataBatch& batch, OutgoingBatch* outgoing, std::vector<rd_kafka_message_t>* messages, std::int64_t* bytes) {
+    HR_ASSIGN_OR_RAISE(const RowTextWriter writer, RowTextWriter::Make(batch, format_));
+    const auto rows = static_cast<std::int64_t>(messages->size());
+    for (rd_kafka_message_t& message : *messages) {
+      std::memset(&message, 0, sizeof(message));
+      message._private = outgoing;
+    }
+    if (writer.rows_are_text()) {
+      const auto& values = static_cast<const arrow::LargeBinaryArray&>(*batch.records()->column(batch.value_column()));
+      for (std::int64_t row = 0; row < rows; ++row) Point(values.GetView(row), &(*messages)[static_cast<std::size_t>(row)].payload, &(*messages)[static_cast<std::size_t>(row)].len);
+      *bytes += values.total_values_length();
+    } else {
+      for (std::int64_t row = 0; row < rows; ++row) {
+        HR_RETURN_NOT_OK(Named(writer.Append(row, &outgoing->text)));
+        (*messages)[static_cast<std::size_t>(row)].len = outgoing->text.size();  // the end for now; the text may still move
+      }
+      PointInto(&outgoing->text, messages, &rd_kafka_message_t::payload, &rd_kafka_message_t::len);
+      *bytes += static_cast<std::int64_t>(outgoing->text.size());
+    }
+    if (batch.key_column() < 0) return Status::OK();
+    const auto& keys = static_cast<const arrow::LargeBinaryArray&>(*batch.records()->column(batch.key_column()));
+    for (std::int64_t row = 0; row < rows; ++row) {
+      HR_RETURN_NOT_OK(Named(columnar::AppendKeyText(keys.GetView(row), &outgoing->keys)));
+      (*messages)[static_cast<std::size_t>(row)].key_len = outgoing->keys.size();
+    }
+    PointInto(&outgoing->keys, messages, &rd_kafka_message_t::key, &rd_kafka_message_t::key_len);
+    *bytes += static_cast<std::int64_t>(outgoing->keys.size());
+    return Status::OK();
+  }
+
+  /// An empty value is not a null one, so the pointer is never null.
+  static void Point(std::string_view bytes, void** start, std::size_t* length) {
+    static char empty[1] = {};
+    *start = bytes.empty() ? static_cast<void*>(empty) : const_cast<char*>(bytes.data());
+    *length = bytes.size();
+  }
+
+  static void PointInto(std::string* text, std::vector<rd_kafka_message_t>* messages, void* rd_kafka_message_t::*start, std::size_t rd_kafka_message_t::*length) {
+    std::size_t at = 0;
+    for (rd_kafka_message_t& message : *messages) {
+      const std::size_t end = message.*length;
+      Point(std::string_view(*text).substr(at, end - at), &(message.*start), &(message.*length));
+      at = end;
+    }
+  }
+
+  /// Gives librdkafka as many messages as it takes, in order. A full queue is not an error: the rest waits for room.
+  Status HandOver() {
+    while (!handovers_.empty()) {
+      Handover& front = handovers_.front();
+      const std::size_t count = front.messages.size() - front.next;
+      rd_kafka_message_t* first = front.messages.data() + front.next;
+      const int taken = rd_kafka_produce_batch(topic_, RD_KAFKA_PARTITION_UA, 0, first, static_cast<int>(count));
+      if (static_cast<std::size_t>(taken) != count) {
+        HR_RETURN_NOT_OK(SettleRefused(&front, first, count));
+        if (front.next < front.messages.size()) {
+          ledger_->WakeOnProgress();
+          return Status::OK();
+        }
+      }
+      OutgoingBatch* done = front.batch;
+      spare_ = std::move(front.messages);
+      handovers_.pop_front();
+      done->Release(1);
+    }
+    return Status::OK();
+  }
+
+  /// Some of `count` messages were not taken: moves `next` to the first that met a full queue; any other refusal is an error.
+  Status SettleRefused(Handover* handover, const rd_kafka_message_t* first, std::size_t count) {
+    Status refused;
+    for (std::size_t i = 0; i < count; ++i) {
+      if (first[i].err == RD_KAFKA_RESP_ERR_NO_ERROR) continue;
+      if (first[i].err == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+        handover->next += i;
+        return refused;
+      }
+      if (refused.ok()) {
+        refused = first[i].err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE
+                      ? Error(ErrorCode::kBadRecord, fmt::format("topic \"{}\": a row of {} bytes is more than property.message.max.bytes allows", topic_name_, first[i].len), "Raise property.message.max.bytes and the topic's max.message.bytes, or make rows smaller.")
+                      : kafka::StatusOf(first[i].err, fmt::format("topic \"{}\"", topic_name_));
+        refused = Named(refused);
+      }
+      handover->batch->Release(1);
+    }
+    handover->next = handover->messages.size();
+    return refused;
+  }
+
+  const kafka::ClientSettings settings_;
+  const std::string topic_name_;
+  const RowFormat format_;
+  const ConnectorContext* context_ = nullptr;
+  std::shared_ptr<SharedProducer> producer_;
+  rd_kafka_topic_t* topic_ = nullptr;
+  std::shared_ptr<DeliveryLedger> ledger_;
+  std::deque<Handover> handovers_;
+  std::vector<rd_kafka_message_t> spare_;
+  std::uint64_t sequence_ = 0, flush_sequence_ = 0;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<SinkWriter>> MakeKafkaSinkWriter(const plan::ConnectorSpec& spec) {
+  HR_ASSIGN_OR_RAISE(kafka::ClientSettings settings, KafkaSettingsOf(spec, false));
+  const std::string format = plan::OptionString(spec, false, "value_format");
+  return std::unique_ptr<SinkWriter>(std::make_unique<KafkaSinkWriter>(std::move(settings), plan::OptionString(spec, false, "topic"), RowFormatOf(format)));
+}
+
+}  // namespace headrace::data::connector

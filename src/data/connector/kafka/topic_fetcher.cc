@@ -1,0 +1,384 @@
+#include "data/connector/kafka/topic_fetcher.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/logging.h"
+
+namespace headrace::data::connector {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::size_t kMessagesPerCall = 2048;
+constexpr std::int64_t kBatchRows = 4096;
+constexpr std::int64_t kBatchBytes = 256 << 10;
+constexpr milliseconds kBatchAge{5};
+constexpr milliseconds kHousekeeping{1000};
+constexpr milliseconds kCommitInterval{5000};
+/// How long brokers that answer must deny a topic that existed before it counts as gone.
+constexpr milliseconds kGoneAfter{10'000};
+constexpr int kProbeTimeoutMs = 500;
+
+columnar::ValueForm FormOf(KafkaValueFormat format) {
+  switch (format) {
+    case KafkaValueFormat::kString: return columnar::ValueForm::kUtf8;
+    case KafkaValueFormat::kBytes: return columnar::ValueForm::kRawBytes;
+    case KafkaValueFormat::kJson: break;
+  }
+  return columnar::ValueForm::kEncoded;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<TopicFetcher>> TopicFetcher::Start(TopicFetcherOptions options, const ConnectorContext& context, ReadQueue* queue) {
+  std::unique_ptr<TopicFetcher> fetcher(new TopicFetcher(std::move(options), context, queue));
+  HR_RETURN_NOT_OK(fetcher->Connect());
+  fetcher->thread_ = std::thread([f = fetcher.get()] { f->Run(); });
+  return fetcher;
+}
+
+TopicFetcher::TopicFetcher(TopicFetcherOptions options, const ConnectorContext& context, ReadQueue* queue)
+    : options_(std::move(options)), context_(context), queue_(queue), builder_(FormOf(options_.format)), bad_records_(options_.skip_bad_records, context) {
+  if (context.metrics != nullptr) lag_ = context.metrics->GetGauge("headrace_source_lag_records", "Records between the source's position and the end of its partitions.", context.labels);
+}
+
+TopicFetcher::~TopicFetcher() {
+  RequestStop();
+  if (thread_.joinable()) thread_.join();
+}
+
+Status TopicFetcher::Connect() {
+  // Prefetch is bounded per subtask: what librdkafka holds comes on top of the ReadQueue.
+  const kafka::Properties defaults = {{"queued.max.messages.kbytes", "8192"}, {"queued.min.messages", "50000"}, {"fetch.max.bytes", "8388608"}, {"fetch.error.backoff.ms", "100"}, {"topic.metadata.refresh.interval.ms", "60000"}};
+  const kafka::Properties fixed = {{"enable.auto.commit", "false"}, {"enable.auto.offset.store", "false"}, {"auto.commit.enable", "false"}, {"enable.partition.eof", "true"},
+                                   // Where a position is gone is decided here, with a word in the log, not silently by the client.
+                                   {"auto.offset.reset", "error"}};
+  HR_ASSIGN_OR_RAISE(kafka::ConfPtr conf, kafka::MakeConf(options_.settings, defaults, fixed));
+  if (!options_.group_id.empty()) {
+    if (rd_kafka_conf_set(conf.get(), "group.id", options_.group_id.c_str(), nullptr, 0) != RD_KAFKA_CONF_OK) return Error(ErrorCode::kBadOption, "group_id is refused by the Kafka client");
+    rd_kafka_conf_set_offset_commit_cb(conf.get(), &TopicFetcher::OnCommit);
+  }
+  rd_kafka_conf_set_opaque(conf.get(), this);
+  rd_kafka_conf_set_error_cb(conf.get(), &TopicFetcher::OnError);
+  HR_ASSIGN_OR_RAISE(client_, kafka::MakeClient(RD_KAFKA_CONSUMER, std::move(conf)));
+  topic_.reset(rd_kafka_topic_new(client_.get(), options_.topic.c_str(), nullptr));
+  if (topic_ == nullptr) return kafka::StatusOf(rd_kafka_last_error(), fmt::format("topic \"{}\"", options_.topic));
+  fetched_.reset(rd_kafka_queue_new(client_.get()));
+  return Status::OK();
+}
+
+void TopicFetcher::Add(std::vector<kafka::TopicSplit> splits, std::uint32_t first_index) {
+  {
+    const std::lock_guard lock(mutex_);
+    for (kafka::TopicSplit& split : splits) {
+      Partition partition;
+      partition.position = split.start_offset;
+      partition.split = std::move(split);
+      partition.index = first_index++;
+      added_.push_back(std::move(partition));
+    }
+    has_added_ = true;
+  }
+  rd_kafka_queue_yield(fetched_.get());
+}
+
+void TopicFetcher::SetConsumed(const std::vector<SplitProgress>& progress) {
+  if (options_.group_id.empty()) return;
+  const std::lock_guard lock(mutex_);
+  for (const SplitProgress& p : progress) {
+    if (p.split >= consumed_.size()) continue;
+    consumed_moved_ = consumed_moved_ || consumed_[p.split] != p.position;
+    consumed_[p.split] = p.position;
+  }
+}
+
+void TopicFetcher::RequestStop() {
+  stopping_ = true;
+  queue_->Close();
+  if (fetched_ != nullptr) rd_kafka_queue_yield(fetched_.get());
+}
+
+void TopicFetcher::Run() {
+  std::vector<rd_kafka_message_t*> messages(kMessagesPerCall);
+  while (!stopping_) {
+    const Status status = Step(&messages);
+    if (status.ok()) continue;
+    // Rows before the failure still count: they are handed over first.
+    if (builder_.num_rows() > 0) (void)CloseBatch();
+    queue_->Fail(status);
+    break;
+  }
+  if (!options_.group_id.empty()) {
+    Commit();
+    // Best effort: the commit is for display, so a broker that does not answer at once is not waited for.
+    for (int i = 0; i < 10 && commit_pending_; ++i) rd_kafka_poll(client_.get(), 30);
+  }
+  for (Partition& partition : partitions_) {
+    if (partition.active) rd_kafka_consume_stop(topic_.get(), partition.split.partition);
+  }
+}
+
+Status TopicFetcher::Step(std::vector<rd_kafka_message_t*>* messages) {
+  if (has_added_) HR_RETURN_NOT_OK(StartAdded());
+  SteadyTime now = std::chrono::steady_clock::now();
+  if (now >= next_housekeeping_) HR_RETURN_NOT_OK(KeepHouse(now));
+  std::size_t count = 0;
+  if (builder_.num_rows() == 0 && drained_) {
+    // Nothing held back: sleep until something comes. A batch call would sleep on until it is full.
+    (*messages)[0] = rd_kafka_consume_queue(fetched_.get(), WaitMs(now));
+    if ((*messages)[0] != nullptr) count = 1;
+  }
+  const bool may_wait = builder_.num_rows() > 0 && drained_ && !queue_->task_waits();
+  const ssize_t more = rd_kafka_consume_batch_queue(fetched_.get(), may_wait ? WaitMs(now) : 0, messages->data() + count, messages->size() - count);
+  if (more > 0) count += static_cast<std::size_t>(more);
+  drained_ = count < messages->size();
+  if (count == 0 && builder_.num_rows() == 0) return Status::OK();
+
+  Status status;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (status.ok() && !stopping_) status = HandleMessage(*(*messages)[i]);
+    rd_kafka_message_destroy((*messages)[i]);
+  }
+  HR_RETURN_NOT_OK(status);
+  return BatchIsDue(std::chrono::steady_clock::now()) ? CloseBatch() : Status::OK();
+}
+
+int TopicFetcher::WaitMs(SteadyTime now) const {
+  const SteadyTime until = builder_.num_rows() > 0 ? first_row_at_ + kBatchAge : next_housekeeping_;
+  return static_cast<int>(std::max<std::int64_t>(0, std::chrono::ceil<milliseconds>(until - now).count()));
+}
+
+bool TopicFetcher::BatchIsDue(SteadyTime now) const {
+  if (builder_.num_rows() == 0) return std::any_of(partitions_.begin(), partitions_.end(), [](const Partition& p) { return p.dirty; });
+  return now - first_row_at_ >= kBatchAge || (drained_ && queue_->task_waits());
+}
+
+Status TopicFetcher::CloseBatch() {
+  ReadItem item;
+  if (builder_.num_rows() > 0) {
+    HR_ASSIGN_OR_RAISE(item.batch, builder_.Finish());
+  }
+  for (Partition& partition : partitions_) {
+    if (!partition.dirty) continue;
+    item.progress.push_back({partition.index, partition.position, partition.ended});
+    partition.dirty = false;
+  }
+  if (!queue_->WaitForRoom()) return Status::OK();
+  queue_->Push(std::move(item));
+  return Status::OK();
+}
+
+TopicFetcher::Partition* TopicFetcher::Find(std::int32_t number) {
+  if (number < 0 || static_cast<std::size_t>(number) >= slot_of_partition_.size() || slot_of_partition_[static_cast<std::size_t>(number)] < 0) return nullptr;
+  return &partitions_[static_cast<std::size_t>(slot_of_partition_[static_cast<std::size_t>(number)])];
+}
+
+Status TopicFetcher::StartAdded() {
+  std::vector<Partition> added;
+  {
+    const std::lock_guard lock(mutex_);
+    added.swap(added_);
+    has_added_ = false;
+    for (const Partition& partition : added) {
+      if (consumed_.size() <= partition.index) {
+        consumed_.resize(partition.index + 1, -1);
+        consumed_partition_.resize(partition.index + 1, -1);
+      }
+      consumed_partition_[partition.index] = partition.split.partition;
+    }
+  }
+  for (Partition& partition : added) {
+    const auto number = static_cast<std::size_t>(partition.split.partition);
+    if (slot_of_partition_.size() <= number) slot_of_partition_.resize(number + 1, -1);
+    slot_of_partition_[number] = static_cast<std::int32_t>(partitions_.size());
+    partitions_.push_back(std::move(partition));
+    Partition& mine = partitions_.back();
+    const bool at_end_already = mine.split.stop_offset != kafka::kNoStop && mine.split.start_offset >= mine.split.stop_offset;
+    if (at_end_already) {
+      mine.ended = mine.dirty = true;
+      continue;
+    }
+    if (rd_kafka_consume_start_queue(topic_.get(), mine.split.partition, mine.split.start_offset, fetched_.get()) != 0) {
+      return kafka::StatusOf(rd_kafka_last_error(), fmt::format("topic \"{}\" partition {}", options_.topic, mine.split.partition));
+    }
+    mine.active = true;
+  }
+  return builder_.num_rows() == 0 && BatchIsDue({}) ? CloseBatch() : Status::OK();
+}
+
+Status TopicFetcher::HandleMessage(const rd_kafka_message_t& message) {
+  Partition* partition = Find(message.partition);
+  if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR) return HandleError(message, partition);
+  // A split that ended may still have records on their way to us.
+  if (partition == nullptr || partition->ended) return Status::OK();
+  return HandleRecord(message, partition);
+}
+
+Status TopicFetcher::HandleRecord(const rd_kafka_message_t& message, Partition* partition) {
+  if (waiting_) ClearWaiting();
+  const std::int64_t stop = partition->split.stop_offset;
+  if (stop != kafka::kNoStop && message.offset >= stop) {
+    // Offsets before the stop may hold no records (compaction, transaction markers), so the first one behind ends it too.
+    End(partition);
+    return Status::OK();
+  }
+  HR_RETURN_NOT_OK(AppendValue(message));
+  partition->position = message.offset + 1;
+  partition->dirty = true;
+  if (stop != kafka::kNoStop && partition->position >= stop) End(partition);
+  return builder_.num_rows() >= kBatchRows || builder_.size_bytes() >= kBatchBytes ? CloseBatch() : Status::OK();
+}
+
+Status TopicFetcher::AppendValue(const rd_kafka_message_t& message) {
+  if (message.payload == nullptr) return RefuseRecord(message, "it has no value (a deletion marker of a compacted topic)");
+  const std::string_view payload(static_cast<const char*>(message.payload), message.len);
+  if (builder_.num_rows() == 0) first_row_at_ = std::chrono::steady_clock::now();
+  if (options_.format == KafkaValueFormat::kJson) {
+    scratch_.clear();
+    const Status parsed = json_.Append(payload, &scratch_);
+    if (!parsed.ok()) return RefuseRecord(message, parsed.message());
+    return builder_.AppendBytes(scratch_);
+  }
+  const Status appended = builder_.AppendBytes(payload);
+  if (!appended.ok() && appended.IsInvalid()) return RefuseRecord(message, appended.message());
+  return appended;
+}
+
+Status TopicFetcher::RefuseRecord(const rd_kafka_message_t& message, const std::string& why) {
+  return bad_records_.Handle(fmt::format("topic \"{}\", partition {}, offset {}", options_.topic, message.partition, message.offset), why,
+                             {static_cast<const char*>(message.payload), message.payload == nullptr ? 0 : message.len});
+}
+
+void TopicFetcher::End(Partition* partition) {
+  partition->position = std::max(partition->position, partition->split.stop_offset);
+  partition->ended = partition->dirty = true;
+  if (partition->active) rd_kafka_consume_stop(topic_.get(), partition->split.partition);
+  partition->active = false;
+}
+
+Status TopicFetcher::HandleError(const rd_kafka_message_t& message, Partition* partition) {
+  const std::string what = fmt::format("topic \"{}\" partition {}", options_.topic, message.partition);
+  if (message.err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+    if (waiting_) ClearWaiting();
+    if (partition == nullptr || partition->ended) return Status::OK();
+    if (message.offset > partition->position) {
+      partition->position = message.offset;
+      partition->dirty = true;
+    }
+    if (partition->split.stop_offset != kafka::kNoStop && message.offset >= partition->split.stop_offset) End(partition);
+    return Status::OK();
+  }
+  if (message.err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || message.err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
+    if (partition == nullptr || partition->ended) return Status::OK();
+    LogWarn("kafka", fmt::format("{}: offset {} is no longer there (retention, or the topic was made anew); reading goes on at the beginning of the log", what, partition->position),
+            {{"job_id", context_.job_id}});
+    const rd_kafka_resp_err_t error = rd_kafka_seek(topic_.get(), message.partition, RD_KAFKA_OFFSET_BEGINNING, 0);
+    return error == RD_KAFKA_RESP_ERR_NO_ERROR ? Status::OK() : kafka::StatusOf(error, what);
+  }
+  if (kafka::IsUnknownTopic(message.err)) {
+    if (!unknown_topic_) unknown_since_ = std::chrono::steady_clock::now();
+    unknown_topic_ = true;
+    SetWaiting(fmt::format("{} is not known to the brokers at present", what));
+    return Status::OK();
+  }
+  const Status status = kafka::StatusOf(message.err, what, rd_kafka_message_errstr(&message));
+  if (kafka::IsRefusal(message.err) || WhoActsOn(status) == WhoActs::kCorruption) return status;
+  SetWaiting(status.message());
+  return Status::OK();
+}
+
+void TopicFetcher::OnError(rd_kafka_t* client, int error, const char* reason, void* opaque) {
+  auto* self = static_cast<TopicFetcher*>(opaque);
+  const auto code = static_cast<rd_kafka_resp_err_t>(error);
+  if (kafka::IsRefusal(code)) {
+    self->fatal_ = kafka::StatusOf(code, fmt::format("brokers {}", self->options_.settings.bootstrap_servers), reason);
+  } else if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || code == RD_KAFKA_RESP_ERR__RESOLVE) {
+    self->SetWaiting(fmt::format("no broker of {} answers: {}", self->options_.settings.bootstrap_servers, reason));
+  }
+}
+
+void TopicFetcher::OnCommit(rd_kafka_t* client, rd_kafka_resp_err_t error, rd_kafka_topic_partition_list_t* offsets, void* opaque) {
+  auto* self = static_cast<TopicFetcher*>(opaque);
+  self->commit_pending_ = false;
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR || error == RD_KAFKA_RESP_ERR__NO_OFFSET || kafka::IsPassing(error) || self->commit_warned_) return;
+  self->commit_warned_ = true;
+  LogWarn("kafka", fmt::format("progress of group \"{}\" cannot be shown: {}; reading is not affected", self->options_.group_id, rd_kafka_err2str(error)), {{"job_id", self->context_.job_id}});
+}
+
+Status TopicFetcher::KeepHouse(SteadyTime now) {
+  next_housekeeping_ = now + kHousekeeping;
+  rd_kafka_poll(client_.get(), 0);
+  HR_RETURN_NOT_OK(fatal_);
+  if (waiting_) HR_RETURN_NOT_OK(ProbeBroker(now));
+  PublishLag();
+  if (!options_.group_id.empty() && now >= next_commit_) {
+    next_commit_ = now + kCommitInterval;
+    Commit();
+  }
+  return Status::OK();
+}
+
+Status TopicFetcher::ProbeBroker(SteadyTime now) {
+  const rd_kafka_metadata_t* metadata = nullptr;
+  if (rd_kafka_metadata(client_.get(), 0, topic_.get(), &metadata, kProbeTimeoutMs) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    unknown_topic_ = false;  // an absent broker says nothing about the topic
+    return Status::OK();
+  }
+  const bool unknown = metadata->topic_cnt < 1 || kafka::IsUnknownTopic(metadata->topics[0].err);
+  const bool good = !unknown && metadata->topics[0].err == RD_KAFKA_RESP_ERR_NO_ERROR &&
+                    std::all_of(metadata->topics[0].partitions, metadata->topics[0].partitions + metadata->topics[0].partition_cnt, [](const auto& p) { return p.err == RD_KAFKA_RESP_ERR_NO_ERROR; });
+  rd_kafka_metadata_destroy(metadata);
+  if (good) {
+    unknown_topic_ = false;
+    ClearWaiting();
+  } else if (unknown && !unknown_topic_) {
+    unknown_topic_ = true;
+    unknown_since_ = now;
+  } else if (unknown && now - unknown_since_ >= kGoneAfter) {
+    return Error(ErrorCode::kUnknownTopic, fmt::format("topic \"{}\" is gone: the brokers have not known it for {} s", options_.topic, std::chrono::duration_cast<std::chrono::seconds>(kGoneAfter).count()),
+                 "Create it again and restart the job, or cancel the job.");
+  }
+  return Status::OK();
+}
+
+void TopicFetcher::SetWaiting(const std::string& reason) {
+  if (!waiting_) LogWarn("kafka", reason, {{"job_id", context_.job_id}});
+  waiting_ = true;
+  if (context_.on_waiting) context_.on_waiting(reason);
+}
+
+void TopicFetcher::ClearWaiting() {
+  if (waiting_) LogInfo("kafka", fmt::format("topic \"{}\": the brokers answer again", options_.topic), {{"job_id", context_.job_id}});
+  waiting_ = false;
+  if (context_.on_waiting) context_.on_waiting("");
+}
+
+void TopicFetcher::PublishLag() {
+  if (lag_ == nullptr) return;
+  std::int64_t lag = 0;
+  for (const Partition& partition : partitions_) {
+    std::int64_t low = 0, high = 0;
+    if (!partition.active || rd_kafka_get_watermark_offsets(client_.get(), options_.topic.c_str(), partition.split.partition, &low, &high) != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
+    if (high > 0) lag += std::max<std::int64_t>(0, high - std::max(partition.position, low));
+  }
+  lag_->Set(static_cast<double>(lag));
+}
+
+void TopicFetcher::Commit() {
+  kafka::OffsetsPtr offsets;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!consumed_moved_) return;
+    consumed_moved_ = false;
+    offsets.reset(rd_kafka_topic_partition_list_new(static_cast<int>(consumed_.size())));
+    for (std::size_t i = 0; i < consumed_.size(); ++i) {
+      if (consumed_[i] >= 0) rd_kafka_topic_partition_list_add(offsets.get(), options_.topic.c_str(), consumed_partition_[i])->offset = consumed_[i];
+    }
+  }
+  commit_pending_ = rd_kafka_commit(client_.get(), offsets.get(), /*async=*/1) == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+}  // namespace headrace::data::connector

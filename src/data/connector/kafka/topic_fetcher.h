@@ -1,0 +1,117 @@
+#pragma once
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "base/metrics.h"
+#include "base/status.h"
+#include "columnar/value_column.h"
+#include "data/connector/bad_record.h"
+#include "data/connector/read_queue.h"
+#include "data/connector/source.h"
+#include "data/format/json_value.h"
+#include "kafka/client.h"
+#include "kafka/client_settings.h"
+#include "kafka/topic_split.h"
+
+namespace headrace::data::connector {
+
+enum class KafkaValueFormat { kString, kBytes, kJson };
+
+struct TopicFetcherOptions {
+  kafka::ClientSettings settings;
+  std::string topic;
+  std::string group_id;  ///< commits of this group show progress; empty = none
+  KafkaValueFormat format = KafkaValueFormat::kString;
+  bool skip_bad_records = false;
+};
+
+/// Reads partitions of one topic on a thread of its own and puts finished batches into a ReadQueue. Owns the librdkafka
+/// consumer. Made by and for one KafkaSourceReader; Add, SetConsumed and RequestStop may be called from its task's thread.
+/// Brokers that are away never fail it: it says why it waits and goes on by itself. It fails the queue for a topic that is
+/// gone, a refused right, damaged data and, unless they are skipped, records that cannot be decoded.
+/// Stops: RequestStop() wakes it out of any wait; the destructor joins.
+class TopicFetcher {
+ public:
+  static Result<std::unique_ptr<TopicFetcher>> Start(TopicFetcherOptions options, const ConnectorContext& context, ReadQueue* queue);
+  ~TopicFetcher();
+  /// Splits to read from now on; `first_index` numbers them for SplitProgress.
+  void Add(std::vector<kafka::TopicSplit> splits, std::uint32_t first_index);
+  /// Offsets behind the rows that the task has taken, for group commits: (split index, offset).
+  void SetConsumed(const std::vector<SplitProgress>& progress);
+  void RequestStop();
+
+ private:
+  using SteadyTime = std::chrono::steady_clock::time_point;
+  /// One partition that is, or was, read. Fetching thread only.
+  struct Partition {
+    kafka::TopicSplit split;
+    std::uint32_t index = 0;
+    std::int64_t position = 0;  ///< next offset to hand over; kBeginning until known
+    bool active = false;
+    bool dirty = false;  ///< position moved, or it ended, since the last item
+    bool ended = false;
+  };
+
+  TopicFetcher(TopicFetcherOptions options, const ConnectorContext& context, ReadQueue* queue);
+  Status Connect();
+  static void OnError(rd_kafka_t* client, int error, const char* reason, void* opaque);
+  static void OnCommit(rd_kafka_t* client, rd_kafka_resp_err_t error, rd_kafka_topic_partition_list_t* offsets, void* opaque);
+
+  void Run();
+  Status Step(std::vector<rd_kafka_message_t*>* messages);
+  Status StartAdded();
+  Status HandleMessage(const rd_kafka_message_t& message);
+  Status HandleRecord(const rd_kafka_message_t& message, Partition* partition);
+  Status HandleError(const rd_kafka_message_t& message, Partition* partition);
+  Status AppendValue(const rd_kafka_message_t& message);
+  Status RefuseRecord(const rd_kafka_message_t& message, const std::string& why);
+  void End(Partition* partition);
+  Partition* Find(std::int32_t number);
+  bool BatchIsDue(SteadyTime now) const;
+  Status CloseBatch();
+  int WaitMs(SteadyTime now) const;
+  Status KeepHouse(SteadyTime now);
+  Status ProbeBroker(SteadyTime now);
+  void SetWaiting(const std::string& reason);
+  void ClearWaiting();
+  void PublishLag();
+  void Commit();
+
+  const TopicFetcherOptions options_;
+  const ConnectorContext& context_;
+  ReadQueue* const queue_;
+  std::shared_ptr<Gauge> lag_;
+
+  kafka::ClientPtr client_;
+  kafka::TopicPtr topic_;
+  kafka::QueuePtr fetched_;
+
+  // Fetching thread only.
+  std::vector<Partition> partitions_;
+  std::vector<std::int32_t> slot_of_partition_;  ///< partition number -> index into partitions_, or -1
+  columnar::ValueBatchBuilder builder_;
+  format::JsonValueReader json_;
+  std::string scratch_;
+  BadRecordPolicy bad_records_;
+  SteadyTime first_row_at_{}, next_housekeeping_{}, next_commit_{}, unknown_since_{};
+  bool unknown_topic_ = false, waiting_ = false, drained_ = true, commit_warned_ = false, commit_pending_ = false;
+  Status fatal_;
+
+  mutable std::mutex mutex_;
+  std::vector<Partition> added_;
+  std::vector<std::int64_t> consumed_;        ///< by split index; -1 = nothing yet
+  std::vector<std::int32_t> consumed_partition_;
+  bool consumed_moved_ = false;
+  std::atomic<bool> has_added_{false};
+  std::atomic<bool> stopping_{false};
+  std::thread thread_;
+};
+
+}  // namespace headrace::data::connector

@@ -1,0 +1,48 @@
+#include "data/connector/row_text.h"
+
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+#include <fmt/format.h>
+
+#include <limits>
+#include <utility>
+
+#include "columnar/value_encoding.h"
+
+namespace headrace::data::connector {
+
+using columnar::ValueForm;
+using columnar::ValueTag;
+
+RowFormat RowFormatOf(std::string_view name) {
+  if (name == "string") return RowFormat::kString;
+  if (name == "bytes") return RowFormat::kBytes;
+  if (name == "json") return RowFormat::kJson;
+  return RowFormat::kAuto;
+}
+
+RowTextWriter::RowTextWriter(columnar::ValueRowReader reader, ValueForm form, RowFormat format) : reader_(std::move(reader)), form_(form), format_(format) {
+  rows_are_text_ = (form == ValueForm::kUtf8 && format != RowFormat::kJson) || (form == ValueForm::kRawBytes && (format == RowFormat::kAuto || format == RowFormat::kBytes));
+}
+
+Result<RowTextWriter> RowTextWriter::Make(const columnar::DataBatch& batch, RowFormat format) {
+  HR_ASSIGN_OR_RAISE(columnar::ValueRowReader reader, columnar::ValueRowReader::Make(batch));
+  HR_ASSIGN_OR_RAISE(const ValueForm form, columnar::FormOf(*batch.records()->schema()->field(batch.value_column())));
+  return RowTextWriter(std::move(reader), form, format);
+}
+
+Status RowTextWriter::Append(std::int64_t row, std::string* out) const {
+  if (format_ == RowFormat::kJson) return reader_.AppendRowJson(row, out);
+  if (format_ == RowFormat::kAuto || rows_are_text_) return reader_.AppendRowText(row, out);
+  std::string encoded;
+  HR_RETURN_NOT_OK(reader_.AppendRowEncoded(row, &encoded));
+  const auto tag = static_cast<ValueTag>(encoded.empty() ? 0 : encoded.front());
+  if (tag == ValueTag::kString || (tag == ValueTag::kBytes && format_ == RowFormat::kBytes)) return reader_.AppendRowText(row, out);
+  if (format_ == RowFormat::kBytes) {
+    return Error(ErrorCode::kBadRecord, fmt::format("value_format=bytes takes bytes and str, not {}", reader_.RowRepr(row)), "Map the rows to bytes, or use value_format=\"json\".");
+  }
+  out->append(columnar::ReprOf(encoded, std::numeric_limits<std::size_t>::max()));
+  return Status::OK();
+}
+
+}  // namespace headrace::data::connector

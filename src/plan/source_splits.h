@@ -1,0 +1,43 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "plan/job_graph.h"
+#include "plan/split.h"
+
+namespace headrace::plan {
+
+/// A file from a byte position to its end.
+struct FileSplit {
+  std::string path;
+  std::int64_t position = 0;
+  std::string ToPayload() const;
+  static Result<FileSplit> FromPayload(std::string_view payload);
+};
+
+/// The rows `next`, `next + step`, … below `end` of a generator (-1 = endless). Subtasks take residue classes, so the rows
+/// are the same at any parallelism.
+struct GeneratorSplit {
+  std::int64_t next = 0;
+  std::int64_t step = 1;
+  std::int64_t end = -1;
+  std::string ToPayload() const;
+  static Result<GeneratorSplit> FromPayload(std::string_view payload);
+};
+
+/// The values of a collection from `position` on.
+struct CollectionSplit {
+  std::int64_t position = 0;
+  std::string ToPayload() const;
+  static Result<CollectionSplit> FromPayload(std::string_view payload);
+};
+
+/// Splits of the sources that need no outside system: collection, generator and file. Give split i to subtask i mod parallelism.
+/// Files are listed here (file, folder without hidden files, or glob with * ? [] in any part), sorted by path.
+/// kBadOption naming the path when nothing matches or it cannot be read; kUnknownConnector for other kinds.
+Result<std::vector<SourceSplit>> PlanLocalSplits(const ConnectorSpec& spec, std::uint32_t parallelism);
+
+}  // namespace headrace::plan
