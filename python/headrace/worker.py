@@ -71,9 +71,12 @@ class Stage:
     """Operators that run back to back over whole batches."""
 
     def __init__(self, description: dict[str, Any]) -> None:
-        for path in reversed(description.get("sys_path", [])):
-            if path not in sys.path:
-                sys.path.insert(0, path)
+        folders: list[str] = description.get("sys_path", [])
+        sys.path[:0] = [path for path in folders if path not in sys.path]
+        if folders:
+            from headrace.archives import add_search_path
+
+            add_search_path(folders)
         self.operators: list[Operator] = []
         for operator in description["operators"]:
             try:

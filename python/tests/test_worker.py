@@ -228,6 +228,18 @@ def test_sys_path_of_the_stage_is_importable(tm: FakeTaskManager, tmp_path) -> N
     assert tm.run(stage, ["a"]) == {0: ["A"]}
 
 
+def test_shipped_file_is_found_by_name(tm: FakeTaskManager, tmp_path) -> None:
+    (tmp_path / "words.txt").write_text("stop words")
+
+    def read(x):
+        import headrace
+
+        with open(headrace.shipped_file(x)) as f:
+            return f.read()
+
+    assert tm.run(tm.load(("map", read), sys_path=[str(tmp_path)]), ["words.txt"]) == {0: ["stop words"]}
+
+
 def test_descriptors_of_the_worker_are_not_inherited_by_its_children(tm: FakeTaskManager) -> None:
     def list_fds(x):
         import subprocess
