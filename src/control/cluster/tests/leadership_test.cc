@@ -1,0 +1,103 @@
+#include "control/cluster/leadership.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+#include "control/metastore/memory_metastore.h"
+
+namespace headrace::control::cluster {
+namespace {
+
+using namespace std::chrono_literals;
+using metastore::LeaderGrant;
+using metastore::Metastore;
+
+/// The memory store with a switch for the two calls of leadership.
+class SwitchedStore final : public Metastore {
+ public:
+  SwitchedStore(Executor* executor, std::shared_ptr<metastore::MemoryTables> tables)
+      : executor_(executor), inner_(metastore::MakeMemoryMetastore(executor, std::move(tables))) {}
+  bool renewals_are_answered = true;
+  bool lose_next_take_answer = false;
+
+  void TakeLeadership(Incarnation holder, std::optional<LeaderEpoch> expected, std::string address, metastore::Answer<LeaderGrant> answer) override {
+    if (!lose_next_take_answer) return inner_->TakeLeadership(holder, expected, address, std::move(answer));
+    lose_next_take_answer = false;
+    inner_->TakeLeadership(holder, expected, address, [](Outcome<LeaderGrant>) {});
+    executor_->Post([answer] { answer(Outcome<LeaderGrant>::Unknown(Error(ErrorCode::kStoreUnavailable, "lost"))); });
+  }
+  void RenewLeadership(LeaderGrant grant, metastore::Answer<Nothing> answer) override {
+    if (renewals_are_answered) return inner_->RenewLeadership(grant, std::move(answer));
+    executor_->Post([answer] { answer(Outcome<Nothing>::Unknown(Error(ErrorCode::kStoreUnavailable, "away"))); });
+  }
+  void ReadLeader(metastore::Answer<Leader> answer) override { inner_->ReadLeader(std::move(answer)); }
+  void InsertJob(LeaderGrant, metastore::JobRecord, metastore::Answer<Nothing>) override {}
+  void FindByIdempotencyKey(std::string, metastore::Answer<std::optional<JobId>>) override {}
+  void ListUnfinished(metastore::Answer<std::vector<metastore::JobRecord>>) override {}
+  void ListFinished(std::size_t, metastore::Answer<std::vector<FinishedJob>>) override {}
+  void InsertSplits(LeaderGrant, JobId, std::vector<metastore::SplitRecord>, metastore::Answer<std::vector<metastore::SplitRecord>>) override {}
+  void ListSplits(JobId, metastore::Answer<std::vector<metastore::SplitRecord>>) override {}
+  void NextDeployment(LeaderGrant, JobId, metastore::Answer<DeploymentNumber>) override {}
+  void InsertResult(LeaderGrant, metastore::JobResult, metastore::Answer<metastore::JobResult>) override {}
+  void Ping(metastore::Answer<Nothing>) override {}
+  void RequestStop() override {}
+  void Join() override {}
+
+ private:
+  Executor* const executor_;
+  std::unique_ptr<Metastore> inner_;
+};
+
+class LeadershipTest : public ::testing::Test, public LeadershipListener {
+ protected:
+  void OnLeading() override { ++leading_; }
+  void OnThawed() override { ++thawed_; }
+  void OnDeposed() override { ++deposed_; }
+  ManualClock clock_;
+  ManualExecutor executor_{&clock_};
+  std::shared_ptr<metastore::MemoryTables> tables_ = metastore::MakeMemoryTables();
+  SwitchedStore store_{&executor_, tables_};
+  Leadership leadership_{&executor_, &store_, Incarnation("me"), "here:8081", {}, this};
+  int leading_ = 0, thawed_ = 0, deposed_ = 0;
+};
+
+TEST_F(LeadershipTest, FreezesFourSecondsAfterTheLastGoodSendAndThaws) {
+  leadership_.Start();
+  executor_.RunFor(3s);
+  EXPECT_EQ(leading_, 1);
+  EXPECT_TRUE(leadership_.may_act());
+  store_.renewals_are_answered = false;
+  executor_.RunFor(3900ms);
+  EXPECT_TRUE(leadership_.may_act());
+  executor_.RunFor(200ms);
+  EXPECT_FALSE(leadership_.may_act());
+  EXPECT_TRUE(leadership_.leading()) << "frozen, not deposed: heartbeats go on";
+  executor_.RunFor(2s);
+  store_.renewals_are_answered = true;
+  executor_.RunFor(2s);
+  EXPECT_TRUE(leadership_.may_act());
+  EXPECT_EQ(thawed_, 1);
+  EXPECT_EQ(deposed_, 0);
+}
+
+TEST_F(LeadershipTest, LostAnswerOfTakingOverIsReadBack) {
+  store_.lose_next_take_answer = true;
+  leadership_.Start();
+  executor_.RunFor(2s);
+  EXPECT_EQ(leading_, 1);
+  EXPECT_EQ(leadership_.grant().epoch, 1u) << "the epoch that was taken, not a second one";
+}
+
+TEST_F(LeadershipTest, StopsWhenAnotherTakesOver) {
+  leadership_.Start();
+  executor_.RunFor(1s);
+  auto other = metastore::MakeMemoryMetastore(&executor_, tables_);
+  other->TakeLeadership(Incarnation("other"), std::nullopt, "there", [](Outcome<LeaderGrant>) {});
+  executor_.RunFor(2s);
+  EXPECT_EQ(deposed_, 1);
+  EXPECT_FALSE(leadership_.may_act());
+}
+
+}  // namespace
+}  // namespace headrace::control::cluster
