@@ -1,0 +1,60 @@
+"""Arenas: the shared memory between a TaskManager and a worker."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from typing import Any
+
+from headrace.codec_py.blocks import decode_block, encode_block
+
+
+class Arena:
+    """A memfd mapped into this process; owns the mapping, not the descriptor. One thread uses it."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._map: mmap.mmap | None = None
+
+    def size(self) -> int:
+        """Bytes mapped."""
+        return 0 if self._map is None else len(self._map)
+
+    def _remap(self, size: int) -> None:
+        if self._map is not None:
+            self._map.close()
+        self._map = mmap.mmap(self._fd, size)
+
+    def _grow(self, need: int) -> None:
+        size = max(need, self.size() * 3 // 2)
+        size = -(-size // 65536) * 65536
+        os.ftruncate(self._fd, size)
+        self._remap(size)
+
+    def map(self, size: int) -> None:
+        """Maps at least size bytes of a file that the other side has grown. ValueError if it is shorter."""
+        if size > self.size():
+            if os.fstat(self._fd).st_size < size:
+                raise ValueError("the arena is shorter than announced")
+            self._remap(size)
+
+    def read(self, offset: int, length: int) -> bytes:
+        if offset < 0 or length < 0 or offset + length > self.size():
+            raise ValueError("a body lies outside its arena")
+        return b"" if self._map is None else self._map[offset : offset + length]
+
+    def read_block(self, offset: int, length: int) -> list[tuple[int, int, list[Any]]]:
+        return decode_block(self.read(offset, length))
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Grows the file when needed."""
+        if offset + len(data) > self.size():
+            self._grow(offset + len(data))
+        if self._map is not None:
+            self._map[offset : offset + len(data)] = data
+
+    def write_block(self, offset: int, columns: list[tuple[int, list[Any]]]) -> int:
+        """Writes the block and gives its length."""
+        block = encode_block(columns)
+        self.write(offset, block)
+        return len(block)

@@ -1,0 +1,75 @@
+"""Dataclasses that travel by name."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from headrace.codec_py.varint import counted, varint
+
+_registered: dict[str, type] = {}
+
+
+def register_type(cls: type) -> None:
+    """Makes a dataclass decodable by name though no import finds it: one defined in ``__main__`` or in a local module."""
+    _registered[f"{cls.__module__}:{cls.__qualname__}"] = cls
+    descriptions.clear()
+    native = sys.modules.get("headrace._codec")
+    if native is not None:
+        native.clear_types()
+
+
+def _find_class(name: str, allow_import: bool) -> Any:
+    found = _registered.get(name)
+    if found is not None:
+        return found
+    module, _, qualname = name.partition(":")
+    if module not in sys.modules:
+        if not allow_import:
+            return None
+        try:
+            __import__(module)
+        except ImportError:
+            return None
+    target: Any = sys.modules[module]
+    for part in qualname.split("."):
+        target = getattr(target, part, None)
+    return target
+
+
+descriptions: dict[type, tuple[bytes, tuple[tuple[str, bytes], ...]] | None] = {}
+
+
+def describe_type(cls: type) -> tuple[bytes, tuple[tuple[str, bytes], ...]] | None:
+    """How to encode a dataclass: the bytes before its fields, and each field's name with its encoded form; None: not by name."""
+    fields = cls.__dict__.get("__dataclass_fields__")
+    if fields is None or isinstance(cls, type) is False:
+        return None
+    name = f"{cls.__module__}:{cls.__qualname__}"
+    if cls.__module__ == "__main__" and name not in _registered:
+        return None  # another process has another __main__
+    if _find_class(name, allow_import=False) is not cls:
+        return None
+    # InitVar and ClassVar pseudo-fields are no part of an instance.
+    names = [f.name for f in fields.values() if getattr(f._field_type, "name", "") == "_FIELD"]
+    head = b"\x13" + counted(name.encode()) + varint(len(names))
+    return head, tuple((n, counted(n.encode())) for n in names)
+
+
+def build_dataclass(name: str, fields: list[tuple[str, Any]]) -> Any:
+    """An instance with these fields, made without running ``__init__``. ValueError if the class or a field does not exist."""
+    cls = _find_class(name, allow_import=True)
+    known = getattr(cls, "__dataclass_fields__", None) if isinstance(cls, type) else None
+    if known is None:
+        raise ValueError(f"no dataclass {name} can be imported here")
+    instance = object.__new__(cls)
+    for field, value in fields:
+        if field not in known:
+            raise ValueError(f"dataclass {name} has no field {field!r}")
+        object.__setattr__(instance, field, value)
+    return instance
+
+
+def clear_types() -> None:
+    """Forgets what was learned about classes, after one was registered."""
+    descriptions.clear()
