@@ -45,6 +45,13 @@ def python_stage() -> list[Row]:
     return program_rows("python_stage", str(PYTHON))
 
 
+def python_worker() -> list[Row]:
+    """The worker process alone, without the engine around it."""
+    command = [str(PYTHON), str(ROOT / "bench" / "python_worker_bench.py"), "--json"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=600)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
 def kafka_passthrough() -> list[Row]:
     """A real broker with its data on tmpfs, so that the disk is not what is measured."""
     from local_kafka import Kafka
@@ -132,6 +139,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "kafka_passthrough": kafka_passthrough,
     "exchange": exchange,
     "python_stage": python_stage,
+    "python_worker": python_worker,
     "embedded_start": embedded_start,
     "idle_taskmanager": idle_taskmanager,
 }

@@ -17,6 +17,7 @@ import re
 import struct
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 DEFAULT_LIBRARIES = ["arrow"]
 SHT_DYNSYM = 11
@@ -49,7 +50,7 @@ def main(destination: str, libraries: list[str]) -> None:
     source = os.path.dirname(spec.origin)
     os.makedirs(destination, exist_ok=True)
     paths = [path for library in libraries for path in glob.glob(f"{source}/lib{library}.so.*")]
-    images = {path: bytearray(open(path, "rb").read()) for path in paths}
+    images = {path: bytearray(Path(path).read_bytes()) for path in paths}
     imported = {path: {n for _, n, _, section in dynamic_symbols(image) if section == 0} for path, image in images.items()}
     for path, image in images.items():
         by_siblings = set().union(*(names for other, names in imported.items() if other != path))
