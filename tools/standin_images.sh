@@ -85,10 +85,8 @@ DOCKER
 }
 
 make_kafka() {
-  local folder
-  folder=$("$here/kafka_local.sh" fetch | tail -n 1)
-  [ -d "$folder/lib" ] || folder=${KAFKA_LOCAL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/headrace}/kafka-$KAFKA_VERSION
-  cp -r "$folder/lib" "$work/context/libs"
+  "$here/kafka_local.sh" fetch >&2
+  cp -r "${KAFKA_LOCAL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/headrace}/kafka-$KAFKA_VERSION/lib" "$work/context/libs"
   cat >"$work/context/defaults.properties" <<'PROPERTIES'
 process.roles=broker,controller
 node.id=1

@@ -77,6 +77,7 @@ class Session::Loop {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Now()).count();
     pollfd fds[2] = {{wake_, POLLIN, 0}, {fd, static_cast<short>(POLLIN | (for_write ? POLLOUT : 0)), 0}};
     poll(fds, fd < 0 ? 1 : 2, until == MonotonicTime::max() ? -1 : static_cast<int>(std::clamp<std::int64_t>(left, 0, 3'600'000)));
+    if (fd >= 0 && fds[1].revents != 0) moved_ = Now();
     if ((fds[0].revents & POLLIN) != 0) {
       std::uint64_t count;
       (void)!read(wake_, &count, sizeof(count));
@@ -156,6 +157,7 @@ class Session::Loop {
       }
       if (any) continue;  // there is room for what waits
       // From here to the wait nothing may read from the socket: what is in libpq's buffer wakes nobody.
+      heard = std::max(heard, moved_);  // a long answer, or a long statement on its way, is no silence
       const MonotonicTime until = in_flight_.empty() ? MonotonicTime::max() : heard + std::chrono::milliseconds(options_.answer_timeout_ms);
       if (Now() >= until) {
         return Error(ErrorCode::kStoreUnavailable, fmt::format("PostgreSQL at {} did not answer for {} ms; the connection is given up.", options_.Where(), options_.answer_timeout_ms));
@@ -226,6 +228,7 @@ class Session::Loop {
   // Below: the session's thread only.
   std::unique_ptr<Connection> connection_;
   std::deque<Call> in_flight_;
+  MonotonicTime moved_{};  // when the socket last could be read or written
   std::string last_logged_;
   SystemRandom random_;
   std::mutex join_mutex_;
