@@ -1,0 +1,253 @@
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <optional>
+
+#include "base/metrics.h"
+#include "base/random.h"
+#include "control/job/dispatcher_impl.h"
+#include "control/job/tests/fake_cluster.h"
+#include "control/metastore/memory_metastore.h"
+#include "wire/job_file.h"
+
+namespace headrace::control::job {
+namespace {
+
+using namespace std::chrono_literals;
+
+class SubmitTest : public ::testing::Test {
+ protected:
+  SubmitTest() { Boot(); }
+
+  void Boot() {
+    dispatcher_.reset();
+    executor_.Clear();
+    store_ = metastore::MakeMemoryMetastore(&executor_, tables_);
+    dispatcher_ = std::make_unique<DispatcherImpl>(ControlPlaneParts{&executor_, store_.get(), &cluster_, &planner_, &random_, &metrics_}, ControlPlaneOptions{});
+    cluster_.Attach(dispatcher_->gateway());
+    dispatcher_->Start();
+    executor_.RunReady();
+  }
+  void StartThree() {
+    for (const char* id : {"tm1", "tm2", "tm3"}) cluster_.Start(id, 4);
+    executor_.RunReady();
+  }
+  static std::string FileOf(const plan::JobGraph& graph) {
+    wire::JobFile file;
+    file.graph = graph;
+    file.header.python_version = graph.python_version;
+    return wire::WriteJobFile(file);
+  }
+  std::shared_ptr<std::optional<Result<SubmitAnswer>>> Submit(std::string file, std::string key = "", std::optional<std::uint32_t> parallelism = {}) {
+    auto answer = std::make_shared<std::optional<Result<SubmitAnswer>>>();
+    SubmitRequest request;
+    request.job_file = std::move(file);
+    request.idempotency_key = std::move(key);
+    request.parallelism = parallelism;
+    dispatcher_->Submit(std::move(request), [answer](Result<SubmitAnswer> result) { *answer = std::move(result); });
+    executor_.RunReady();
+    return answer;
+  }
+  JobView View(const JobId& id) {
+    JobView view;
+    dispatcher_->GetJob(id, [&](Result<JobView> answer) { if (answer.ok()) view = *answer; });
+    executor_.RunReady();
+    return view;
+  }
+  static void ExpectRefused(const std::shared_ptr<std::optional<Result<SubmitAnswer>>>& answer, ErrorCode code, const std::string& text) {
+    ASSERT_TRUE(answer->has_value()) << "no answer yet";
+    ASSERT_FALSE((*answer)->ok());
+    EXPECT_EQ(CodeOf((*answer)->status()), code) << (*answer)->status().message();
+    EXPECT_NE((*answer)->status().message().find(text), std::string::npos) << (*answer)->status().message();
+  }
+
+  ManualClock clock_;
+  ManualExecutor executor_{&clock_};
+  SeededRandom random_{42};
+  MetricsRegistry metrics_;
+  FakeCluster cluster_{&executor_};
+  FakePlanner planner_{&executor_};
+  std::shared_ptr<metastore::MemoryTables> tables_ = metastore::MakeMemoryTables();
+  std::unique_ptr<metastore::Metastore> store_;
+  std::unique_ptr<DispatcherImpl> dispatcher_;
+};
+
+TEST_F(SubmitTest, RunsAndAnswersWithTheTrueStatus) {
+  StartThree();
+  const auto answer = Submit(FileOf(SourceAndSink(12)));
+  ASSERT_TRUE(answer->has_value());
+  ASSERT_TRUE((*answer)->ok()) << (*answer)->status().message();
+  EXPECT_EQ((**answer)->status, JobState::kRunning);
+  const JobView view = View((**answer)->job);
+  EXPECT_EQ(view.vertices.size(), 2u);
+  EXPECT_EQ(view.slots_needed, 12u);
+  EXPECT_NE(view.plan_json.find("numbers"), std::string::npos);
+}
+
+TEST_F(SubmitTest, MoreThanAllSlotsIsRefusedAtOnceWithTheNumbers) {
+  StartThree();
+  ExpectRefused(Submit(FileOf(SourceAndSink(13))), ErrorCode::kNotEnoughSlots, "need 13 slots, 12 free");
+}
+
+TEST_F(SubmitTest, OccupiedSlotsAreWaitedForTenSeconds) {
+  StartThree();
+  const auto first = Submit(FileOf(SourceAndSink(10)));
+  const auto second = Submit(FileOf(SourceAndSink(4)));
+  executor_.RunFor(9s);
+  EXPECT_FALSE(second->has_value());
+  executor_.RunFor(2s);
+  ExpectRefused(second, ErrorCode::kNotEnoughSlots, "need 4 slots, 2 free");
+  const auto third = Submit(FileOf(SourceAndSink(4)));
+  executor_.RunFor(3s);
+  bool cancelled = false;
+  dispatcher_->Cancel((**first)->job, [&](Result<JobState> state) { cancelled = state.ok() && *state == JobState::kCanceled; });
+  executor_.RunReady();
+  EXPECT_TRUE(cancelled);
+  ASSERT_TRUE(third->has_value()) << "slots came free";
+  EXPECT_TRUE((*third)->ok());
+}
+
+TEST_F(SubmitTest, JobsOfNobodyAreNotStored) {
+  StartThree();
+  Submit(FileOf(SourceAndSink(13)));
+  std::size_t jobs = 99;
+  dispatcher_->ListJobs([&](std::vector<JobView> views) { jobs = views.size(); });
+  executor_.RunReady();
+  EXPECT_EQ(jobs, 0u);
+  Boot();
+  dispatcher_->ListJobs([&](std::vector<JobView> views) { jobs = views.size(); });
+  executor_.RunReady();
+  EXPECT_EQ(jobs, 0u);
+}
+
+TEST_F(SubmitTest, BadInputNamesWhatIsWrong) {
+  StartThree();
+  ExpectRefused(Submit("hello"), ErrorCode::kNotAJobFile, "");
+  ExpectRefused(Submit(FileOf(SourceAndSink(100'000))), ErrorCode::kBadParallelism, "100000");
+  ExpectRefused(Submit(FileOf(SourceAndSink(2)), "", 0), ErrorCode::kBadParallelism, "0");
+  plan::JobGraph no_sink = SourceAndSink(1);
+  no_sink.operators.pop_back();
+  ExpectRefused(Submit(FileOf(no_sink)), ErrorCode::kNoSink, "numbers");
+}
+
+TEST_F(SubmitTest, OtherPythonIsRefused) {
+  StartThree();
+  plan::JobGraph graph = SourceAndSink(1);
+  plan::OperatorSpec map;
+  map.uid = OperatorUid("map");
+  map.name = "map";
+  map.inputs = {{OperatorUid("source"), plan::Partitioning::kAuto}};
+  map.kind = plan::PythonFunction{plan::PythonFunction::Verb::kMap, "x", "f"};
+  graph.operators[1].inputs[0].uid = map.uid;
+  graph.operators.push_back(map);
+  graph.python_version = "3.13";
+  ExpectRefused(Submit(FileOf(graph)), ErrorCode::kPythonVersion, "Python 3.13");
+}
+
+TEST_F(SubmitTest, MissingTopicIsRefusedAndAnAbsentBrokerIsAWarning) {
+  StartThree();
+  planner_.source_answer = Outcome<std::vector<plan::SourceSplit>>::NotDone(Error(ErrorCode::kUnknownTopic, "topic \"lines\" does not exist"));
+  ExpectRefused(Submit(FileOf(SourceAndSink(1))), ErrorCode::kUnknownTopic, "lines");
+  planner_.source_answer = Outcome<std::vector<plan::SourceSplit>>::NotDone(Error(ErrorCode::kBrokerUnreachable, "broker k:9092 does not answer."));
+  const auto answer = Submit(FileOf(SourceAndSink(1)));
+  executor_.RunFor(6s);
+  ASSERT_TRUE(answer->has_value());
+  ASSERT_TRUE((*answer)->ok());
+  EXPECT_EQ((**answer)->status, JobState::kInitializing);
+  ASSERT_EQ((**answer)->warnings.size(), 1u);
+  EXPECT_NE(View((**answer)->job).reason.find("k:9092 does not answer"), std::string::npos);
+  planner_.source_answer = Outcome<std::vector<plan::SourceSplit>>::Done({{"s-0", "{}"}});
+  executor_.RunFor(20s);
+  EXPECT_EQ(View((**answer)->job).state, JobState::kRunning);
+}
+
+TEST_F(SubmitTest, PromisesThatAreNotKeptYetAreSaid) {
+  StartThree();
+  plan::JobGraph graph = SourceAndSink(1, /*kafka=*/true);
+  graph.settings.checkpoint_interval_ms = 60'000;
+  const auto answer = Submit(FileOf(graph));
+  ASSERT_TRUE((*answer)->ok()) << (*answer)->status().message();
+  ASSERT_EQ((**answer)->warnings.size(), 2u);
+  EXPECT_NE((**answer)->warnings[0].find("at least once"), std::string::npos);
+  EXPECT_NE((**answer)->warnings[1].find("not active yet"), std::string::npos);
+}
+
+TEST_F(SubmitTest, SameKeyIsOneJobEvenAcrossARestart) {
+  StartThree();
+  const auto first = Submit(FileOf(SourceAndSink(2)), "key");
+  const auto second = Submit(FileOf(SourceAndSink(2)), "key");
+  ASSERT_TRUE((*first)->ok() && (*second)->ok());
+  EXPECT_EQ((**first)->job, (**second)->job);
+  Boot();
+  StartThree();
+  executor_.RunFor(5s);
+  const auto third = Submit(FileOf(SourceAndSink(2)), "key");
+  ASSERT_TRUE((*third)->ok());
+  EXPECT_EQ((**third)->job, (**first)->job);
+  EXPECT_EQ(View((**first)->job).state, JobState::kRunning) << "taken up again";
+  EXPECT_EQ(View((**first)->job).deployment, 2u);
+}
+
+TEST_F(SubmitTest, SplitsAreResolvedOnceForTheWholeLife) {
+  StartThree();
+  const auto answer = Submit(FileOf(SourceAndSink(2)));
+  ASSERT_TRUE((*answer)->ok());
+  EXPECT_EQ(planner_.asked, 1) << "the submit check and the first deployment share one answer";
+  planner_.source_answer = Outcome<std::vector<plan::SourceSplit>>::NotDone(Error(ErrorCode::kBrokerUnreachable, "away"));
+  Boot();
+  StartThree();
+  executor_.RunFor(5s);
+  EXPECT_EQ(View((**answer)->job).state, JobState::kRunning) << "a restart reads from the stored positions, without asking";
+  EXPECT_EQ(planner_.asked, 1);
+}
+
+TEST_F(SubmitTest, ValidateRunsNothing) {
+  StartThree();
+  std::string plan;
+  SubmitRequest request;
+  request.job_file = FileOf(SourceAndSink(3));
+  dispatcher_->Validate(request, [&](Result<std::string> answer) { plan = answer.ok() ? *answer : answer.status().message(); });
+  executor_.RunFor(1s);
+  EXPECT_NE(plan.find("\"vertices\""), std::string::npos) << plan;
+  std::size_t jobs = 99;
+  dispatcher_->ListJobs([&](std::vector<JobView> views) { jobs = views.size(); });
+  executor_.RunReady();
+  EXPECT_EQ(jobs, 0u);
+}
+
+TEST_F(SubmitTest, CancelOfUnknownAndEndedJobs) {
+  StartThree();
+  ErrorCode code{};
+  dispatcher_->Cancel(JobId("nothing"), [&](Result<JobState> answer) { code = CodeOf(answer.status()); });
+  executor_.RunReady();
+  EXPECT_EQ(code, ErrorCode::kNotFound);
+  const auto answer = Submit(FileOf(SourceAndSink(2)));
+  int cancelled = 0;
+  for (int i = 0; i < 2; ++i) dispatcher_->Cancel((**answer)->job, [&](Result<JobState> state) { cancelled += state.ok() ? 1 : 0; });
+  executor_.RunFor(1s);
+  EXPECT_EQ(cancelled, 2) << "cancelling twice is cancelling";
+  Boot();
+  dispatcher_->Cancel((**answer)->job, [&](Result<JobState> state) { cancelled += state.ok() ? 1 : 0; });
+  executor_.RunReady();
+  EXPECT_EQ(cancelled, 3) << "also when another JobManager did it";
+}
+
+TEST_F(SubmitTest, MetricsAndClusterViewAgree) {
+  StartThree();
+  Submit(FileOf(SourceAndSink(5)));
+  executor_.RunFor(2s);
+  ClusterView cluster;
+  dispatcher_->GetCluster([&](ClusterView view) { cluster = view; });
+  executor_.RunReady();
+  EXPECT_EQ(cluster.total_slots, 12u);
+  EXPECT_EQ(cluster.available_slots, 7u);
+  EXPECT_EQ(cluster.running_jobs, 1u);
+  EXPECT_TRUE(cluster.leader);
+  const std::string text = metrics_.Expose();
+  EXPECT_NE(text.find("headrace_slots{state=\"free\"} 7"), std::string::npos) << text;
+  EXPECT_NE(text.find("headrace_leader 1"), std::string::npos);
+  EXPECT_NE(text.find("headrace_jobs{state=\"running\"} 1"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace headrace::control::job
