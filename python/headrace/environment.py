@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import timedelta
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -15,6 +15,7 @@ from headrace.stream import DataStream, Operator, check_parallelism
 
 if TYPE_CHECKING:
     from headrace.connectors import Source
+    from headrace.execution import CollectedRows
     from headrace.job_graph import JobGraph
 
 T = TypeVar("T")
@@ -202,7 +203,10 @@ class StreamExecutionEnvironment:
 
         return execute(self, submit)
 
-    def _execute_and_collect(self, sink: Operator) -> Iterator[Any]:
+    def __reduce__(self) -> Any:
+        raise TypeError("it uses the environment or a stream, which stay in the program that writes the job")
+
+    def _execute_and_collect(self, sink: Operator) -> CollectedRows[Any]:
         from headrace.execution import execute_and_collect
 
         return execute_and_collect(self, sink)

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from headrace.engine import EmbeddedRun, find_engine
 from headrace.environment import JobResult
@@ -15,6 +15,8 @@ from headrace.errors import JobError, JobFailed, JobValueError
 if TYPE_CHECKING:
     from headrace.environment import StreamExecutionEnvironment
     from headrace.stream import Operator
+
+T = TypeVar("T")
 
 
 class _Request:
@@ -80,7 +82,36 @@ def _explain(job_file: bytes) -> JobResult:
     return JobResult("", "EXPLAINED", {})
 
 
-def execute_and_collect(env: StreamExecutionEnvironment, sink: Operator) -> Iterator[Any]:
+class CollectedRows(Iterator[T]):
+    """Rows of one sink of an embedded run, as they come. close(), the end of a with block, or dropping it ends the job."""
+
+    def __init__(self, run: EmbeddedRun, uid: str) -> None:
+        self._run = run
+        self._rows = (row for frame_uid, rows in run.frames() if frame_uid == uid for row in rows)
+
+    def __next__(self) -> T:
+        try:
+            row: T = next(self._rows)
+        except BaseException:
+            self.close()
+            raise
+        return row
+
+    def close(self) -> None:
+        self._rows.close()
+        self._run.close()
+
+    def __enter__(self) -> CollectedRows[T]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def execute_and_collect(env: StreamExecutionEnvironment, sink: Operator) -> CollectedRows[Any]:
     """The rows of one sink as they come. The job starts now, not at the first next()."""
     from headrace.graph_builder import assign_uids
 
@@ -90,14 +121,4 @@ def execute_and_collect(env: StreamExecutionEnvironment, sink: Operator) -> Iter
             f"{sink.describe()}: rows are collected from embedded runs only; write to a sink such as KafkaSink to submit"
         )
     wanted = assign_uids(env._operators)[sink]
-    run = EmbeddedRun(env.get_job_graph().to_pickle())
-
-    def rows_of_sink() -> Iterator[Any]:
-        try:
-            for uid, rows in run.frames():
-                if uid == wanted:
-                    yield from rows
-        finally:
-            run.close()
-
-    return rows_of_sink()
+    return CollectedRows(EmbeddedRun(env.get_job_graph().to_pickle()), wanted)

@@ -20,7 +20,8 @@ def pack_function(function: Callable[..., Any], own_modules: Iterable[ModuleType
     import cloudpickle
 
     modules = list(own_modules)
-    named = [m for m in modules if m.__name__ != "__main__" and m.__name__ not in cloudpickle.list_registry_pickle_by_value()]
+    known = cloudpickle.list_registry_pickle_by_value()
+    named = [m for m in modules if m.__name__ not in ("__main__", *known) and sys.modules.get(m.__name__) is m]
     for module in named:
         cloudpickle.register_pickle_by_value(module)
     try:

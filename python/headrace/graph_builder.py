@@ -85,7 +85,7 @@ def _upstream(operator: Operator, uids: dict[Operator, str]) -> list[str]:
 
 
 def _hash(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 # ---- operators ----
@@ -98,11 +98,8 @@ def _fill_operator(out: Any, operator: Operator, uids: dict[Operator, str], modu
     out.uid_is_explicit = operator.explicit_uid is not None
     for producer, partitioning in operator.inputs:
         out.inputs.add(uid=uids[producer], partitioning=partitioning)
-    out.location.file, out.location.line, out.location.code = (
-        operator.location.file,
-        operator.location.line,
-        operator.location.code,
-    )
+    at = operator.location
+    out.location.file, out.location.line, out.location.code = _clean(at.file), at.line, _clean(at.code)
     if operator.kind == "union":
         out.union.SetInParent()
     elif operator.connector is not None:
@@ -112,12 +109,20 @@ def _fill_operator(out: Any, operator: Operator, uids: dict[Operator, str], modu
         function.pickled, function.display_name = _pickle(operator, modules)
 
 
+def _clean(text: str) -> str:
+    """Without lone surrogates, which protobuf refuses."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _fill_connector(out: Any, operator: Operator) -> None:
     connector = operator.connector
     assert connector is not None
     out.kind = connector.kind
     for name, value in connector.options.items():
-        out.options[name] = value
+        try:
+            out.options[name] = value
+        except (ValueError, TypeError) as error:
+            raise JobValueError(f"{operator.describe()}: option {name} is {value!r}: {error}") from error
     out.bounded = bool(getattr(connector, "bounded", False))
     try:
         out.payload = connector.payload()

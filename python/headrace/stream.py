@@ -5,7 +5,7 @@ Nothing runs here. Wrong arguments raise JobTypeError or JobValueError naming th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from headrace.errors import JobTypeError, JobValueError
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from headrace.connectors import Connector, Sink
     from headrace.environment import StreamExecutionEnvironment
+    from headrace.execution import CollectedRows
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -45,7 +46,7 @@ class Operator:
         function: Callable[..., Any] | None = None, connector: Connector | None = None,
     ) -> None:  # fmt: skip
         self.kind = kind
-        self.default_name = default_name[:100]
+        self.default_name = default_name.encode("utf-8", "replace")[:100].decode("utf-8", "ignore")
         self.inputs = inputs
         self.function = function
         self.connector = connector
@@ -186,8 +187,8 @@ class DataStream(_Settable, Generic[T]):
         """Runs the job embedded and gives all rows of this stream; the sources must be bounded. JobFailed if the job fails."""
         return list(self.execute_and_collect())
 
-    def execute_and_collect(self) -> Iterator[T]:
-        """Runs the job embedded and gives rows as they come; closing the iterator ends the job."""
+    def execute_and_collect(self) -> CollectedRows[T]:
+        """Runs the job embedded and gives rows as they come; closing or dropping the iterator ends the job."""
         from headrace.connectors import CollectSink
 
         sink = self.add_sink(CollectSink())

@@ -227,6 +227,21 @@ def test_function_that_cannot_be_pickled_is_named() -> None:
     assert isinstance(caught.value, TypeError)
 
 
+def test_function_that_uses_the_environment_is_named() -> None:
+    env = StreamExecutionEnvironment("a")
+    stream = env.from_collection([1])
+    stream.map(lambda x: stream)
+    with pytest.raises(JobError, match=r'map "map" .*it uses the environment or a stream'):
+        env.get_job_graph()
+
+
+def test_text_that_is_no_unicode_is_refused_or_cleaned() -> None:
+    env = StreamExecutionEnvironment("a")
+    env.add_source(KafkaSource("to\ud800pic"))
+    with pytest.raises(JobError, match="option topic"):
+        env.get_job_graph()
+
+
 def test_empty_job_is_refused() -> None:
     with pytest.raises(JobError, match="has no operators"):
         StreamExecutionEnvironment("a").get_job_graph()

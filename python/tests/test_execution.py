@@ -61,7 +61,17 @@ def test_dataclasses_of_the_job_come_back_as_themselves(engine: Path) -> None:
 def test_rows_come_as_they_are_made_and_closing_ends_the_job(engine: Path) -> None:
     rows = StreamExecutionEnvironment("n").add_source(GeneratorSource(count=100_000)).execute_and_collect()
     assert [next(rows) for _ in range(3)] == [0, 1, 2]
-    rows.close()  # type: ignore[attr-defined]
+    process = rows._run._process
+    rows.close()
+    assert process.poll() is not None
+    assert list(rows) == []
+
+
+def test_dropped_iterator_ends_the_job(engine: Path) -> None:
+    rows = StreamExecutionEnvironment("n").add_source(GeneratorSource(count=100_000)).execute_and_collect()
+    process = rows._run._process
+    del rows
+    assert process.poll() is not None
 
 
 def test_execute_gives_the_rows_of_collect_sinks(engine: Path, capfd: pytest.CaptureFixture[str]) -> None:

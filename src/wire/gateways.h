@@ -43,6 +43,7 @@ struct RegisterRequest {
   std::uint32_t slots = 0;
   std::string version, python_version;
   std::vector<AttemptId> running;      ///< attempts that live on this process
+  LeaderToken highest_leader;          ///< the highest that this process has heard of; epoch 0 when none
 };
 struct RegisterReply {
   LeaderToken leader;
@@ -66,6 +67,7 @@ struct HeartbeatRequest {
   std::vector<TaskMetrics> metrics;
   std::uint64_t resident_bytes = 0;
   std::uint32_t worker_processes = 0;
+  LeaderToken highest_leader;          ///< the highest that this process has heard of; epoch 0 when none
 };
 struct HeartbeatReply {
   LeaderToken leader;

@@ -36,7 +36,7 @@ TEST(Transitions, EveryLiveStateCanBeCancelledAndEnds) {
 TEST(Transitions, NoWayBackToTheBeginningAndNoEndWithoutStopping) {
   for (const JobState from : AllStates()) {
     EXPECT_FALSE(MayChange(from, JobState::kInitializing));
-    if (from != JobState::kInitializing) EXPECT_FALSE(MayChange(from, JobState::kCreated)) << NameOf(from);
+    EXPECT_EQ(MayChange(from, JobState::kCreated), from == JobState::kInitializing) << NameOf(from);
     EXPECT_TRUE(!MayChange(from, JobState::kCanceled) || from == JobState::kCancelling || from == JobState::kFailing);
   }
   EXPECT_FALSE(MayChange(JobState::kRunning, JobState::kFailed)) << "tasks must be stopped first";
