@@ -200,9 +200,7 @@ void ManualExecutor::Cancel(TimerId timer) { const Task dropped = state_->queue.
 const Clock& ManualExecutor::clock() const { return *state_->clock; }
 bool ManualExecutor::OnExecutor() const { return state_->running; }
 
-bool ManualExecutor::has_ready() const {
-  return state_->queue.has_ready() || state_->queue.next_timer() <= state_->clock->Now();
-}
+bool ManualExecutor::has_ready() const { return state_->queue.has_ready() || state_->queue.next_timer() <= state_->clock->Now(); }
 
 bool ManualExecutor::RunOne() {
   state_->queue.TakeDue(state_->clock->Now());

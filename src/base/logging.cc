@@ -33,7 +33,8 @@ std::shared_ptr<const Destination> MakeDestination(const LogOptions& options) {
   std::string failure;
   if (!options.file.empty()) {
     try {
-      sink = std::make_shared<spdlog::sinks::rotating_file_sink_mt>(options.file, options.rotate_bytes, static_cast<std::size_t>(options.keep));
+      sink = std::make_shared<spdlog::sinks::rotating_file_sink_mt>(options.file, options.rotate_bytes,
+                                                                    static_cast<std::size_t>(options.keep));
     } catch (const std::exception& e) {
       failure = e.what();
     }
@@ -128,8 +129,8 @@ void Log(LogLevel level, std::string_view logger, std::string_view message, LogF
   const auto destination = CurrentDestination();
   const std::int64_t now_ms = SystemClock().WallTimeMs();
   const std::string ts = fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(static_cast<std::time_t>(now_ms / 1000)), now_ms % 1000);
-  destination->logger->log(spdlog::level::info, destination->json ? JsonLine(ts, level, logger, message, fields)
-                                                                    : TextLine(ts, level, logger, message, fields));
+  destination->logger->log(spdlog::level::info,
+                           destination->json ? JsonLine(ts, level, logger, message, fields) : TextLine(ts, level, logger, message, fields));
 }
 
 void ConfigureLogging(const LogOptions& options) {

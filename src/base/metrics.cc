@@ -158,7 +158,8 @@ std::shared_ptr<Gauge> MetricsRegistry::GetGauge(const std::string& name, const 
   return gauge;
 }
 
-std::shared_ptr<Histogram> MetricsRegistry::GetHistogram(const std::string& name, const std::string& help, std::vector<double> bounds, MetricLabels labels) {
+std::shared_ptr<Histogram> MetricsRegistry::GetHistogram(const std::string& name, const std::string& help, std::vector<double> bounds,
+                                                         MetricLabels labels) {
   std::lock_guard lock(state_->mutex);
   Series& series = state_->Find(name, help, Kind::kHistogram, std::move(labels));
   auto histogram = series.histogram.lock();
@@ -166,7 +167,8 @@ std::shared_ptr<Histogram> MetricsRegistry::GetHistogram(const std::string& name
   return histogram;
 }
 
-std::shared_ptr<void> MetricsRegistry::AddCallbackGauge(const std::string& name, const std::string& help, MetricLabels labels, std::function<double()> read) {
+std::shared_ptr<void> MetricsRegistry::AddCallbackGauge(const std::string& name, const std::string& help, MetricLabels labels,
+                                                        std::function<double()> read) {
   auto callback = std::make_shared<CallbackGauge>();
   callback->read = std::move(read);
   {
@@ -205,7 +207,10 @@ std::string MetricsRegistry::Expose() const {
     const auto found = series.find(labels);
     if (found == series.end()) continue;
     const Series& s = found->second;
-    const bool callback_gone = s.callback == nullptr || [&] { std::lock_guard l(s.callback->mutex); return s.callback->read == nullptr; }();
+    const bool callback_gone = s.callback == nullptr || [&] {
+      std::lock_guard l(s.callback->mutex);
+      return s.callback->read == nullptr;
+    }();
     if (callback_gone && s.counter.expired() && s.gauge.expired() && s.histogram.expired()) series.erase(found);
   }
   return text;

@@ -41,8 +41,10 @@ std::optional<std::int64_t> ParseInteger(std::string_view text) {
 }
 
 std::optional<std::int64_t> ParseBoolean(std::string_view text) {
-  for (const std::string_view yes : {"true", "yes", "on", "1"}) if (text == yes) return 1;
-  for (const std::string_view no : {"false", "no", "off", "0"}) if (text == no) return 0;
+  for (const std::string_view yes : {"true", "yes", "on", "1"})
+    if (text == yes) return 1;
+  for (const std::string_view no : {"false", "no", "off", "0"})
+    if (text == no) return 0;
   return std::nullopt;
 }
 
@@ -110,7 +112,8 @@ const SettingSpec* FindSpec(std::string_view key) {
 
 Status UnknownKey(std::string_view what, std::string_view name, const std::vector<std::string>& candidates) {
   const std::string nearest = NearestName(name, candidates);
-  return Bad(fmt::format("{} \"{}\" is not a setting{}", what, name.substr(0, 128), nearest.empty() ? "" : fmt::format("; did you mean {}?", nearest)));
+  return Bad(fmt::format("{} \"{}\" is not a setting{}", what, name.substr(0, 128),
+                         nearest.empty() ? "" : fmt::format("; did you mean {}?", nearest)));
 }
 
 std::vector<std::string> AllKeys() {
@@ -220,10 +223,12 @@ class SettingsLoader {
     try {
       const YAML::Node root = YAML::Load(text);
       if (root.IsNull()) return Status::OK();
-      if (!root.IsMap()) return Bad(fmt::format("{} must hold sections with keys", sources_.config_file), "For example:\nrest:\n  port: 8081");
+      if (!root.IsMap())
+        return Bad(fmt::format("{} must hold sections with keys", sources_.config_file), "For example:\nrest:\n  port: 8081");
       return AddYamlMap(root, "");
     } catch (const YAML::Exception& e) {
-      return Bad(fmt::format("{}:{} is not valid YAML: {}", sources_.config_file, e.mark.line + 1, e.msg), "Check indentation and quotes there.");
+      return Bad(fmt::format("{}:{} is not valid YAML: {}", sources_.config_file, e.mark.line + 1, e.msg),
+                 "Check indentation and quotes there.");
     }
   }
 

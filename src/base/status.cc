@@ -15,10 +15,14 @@ constexpr ErrorCodeInfo kInfos[] = {
 arrow::StatusCode ArrowCodeOf(ErrorCode code) {
   if (code == ErrorCode::kInternal) return arrow::StatusCode::UnknownError;
   switch (InfoOf(code).who) {
-    case WhoActs::kUser: return code == ErrorCode::kNotFound ? arrow::StatusCode::KeyError : arrow::StatusCode::Invalid;
-    case WhoActs::kTransient: return arrow::StatusCode::IOError;
-    case WhoActs::kTaskFatal: return arrow::StatusCode::ExecutionError;
-    case WhoActs::kCorruption: return arrow::StatusCode::SerializationError;
+    case WhoActs::kUser:
+      return code == ErrorCode::kNotFound ? arrow::StatusCode::KeyError : arrow::StatusCode::Invalid;
+    case WhoActs::kTransient:
+      return arrow::StatusCode::IOError;
+    case WhoActs::kTaskFatal:
+      return arrow::StatusCode::ExecutionError;
+    case WhoActs::kCorruption:
+      return arrow::StatusCode::SerializationError;
   }
   return arrow::StatusCode::UnknownError;
 }

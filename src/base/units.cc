@@ -18,11 +18,22 @@ struct Unit {
 constexpr std::int64_t kKibi = 1024, kKilo = 1000;
 constexpr Unit kByteUnits[] = {
     {"b", 1},
-    {"k", kKilo}, {"kb", kKilo}, {"ki", kKibi}, {"kib", kKibi},
-    {"m", kKilo * kKilo}, {"mb", kKilo * kKilo}, {"mi", kKibi * kKibi}, {"mib", kKibi * kKibi},
-    {"g", kKilo * kKilo * kKilo}, {"gb", kKilo * kKilo * kKilo}, {"gi", kKibi * kKibi * kKibi}, {"gib", kKibi * kKibi * kKibi},
-    {"t", kKilo * kKilo * kKilo * kKilo}, {"tb", kKilo * kKilo * kKilo * kKilo},
-    {"ti", kKibi * kKibi * kKibi * kKibi}, {"tib", kKibi * kKibi * kKibi * kKibi},
+    {"k", kKilo},
+    {"kb", kKilo},
+    {"ki", kKibi},
+    {"kib", kKibi},
+    {"m", kKilo* kKilo},
+    {"mb", kKilo* kKilo},
+    {"mi", kKibi* kKibi},
+    {"mib", kKibi* kKibi},
+    {"g", kKilo* kKilo* kKilo},
+    {"gb", kKilo* kKilo* kKilo},
+    {"gi", kKibi* kKibi* kKibi},
+    {"gib", kKibi* kKibi* kKibi},
+    {"t", kKilo* kKilo* kKilo* kKilo},
+    {"tb", kKilo* kKilo* kKilo* kKilo},
+    {"ti", kKibi* kKibi* kKibi* kKibi},
+    {"tib", kKibi* kKibi* kKibi* kKibi},
 };
 constexpr Unit kDurationUnits[] = {
     {"ms", 1}, {"s", 1000}, {"sec", 1000}, {"m", 60'000}, {"min", 60'000}, {"h", 3'600'000}, {"d", 86'400'000},

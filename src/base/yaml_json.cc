@@ -30,7 +30,8 @@ Json ScalarToJson(const YAML::Node& node) {
 }
 
 Result<Json> NodeToJson(const YAML::Node& node, int depth) {
-  if (depth > kMaxDepth) return Error(ErrorCode::kBadSetting, fmt::format("line {} is nested deeper than {}", node.Mark().line + 1, kMaxDepth));
+  if (depth > kMaxDepth)
+    return Error(ErrorCode::kBadSetting, fmt::format("line {} is nested deeper than {}", node.Mark().line + 1, kMaxDepth));
   if (node.IsScalar()) return ScalarToJson(node);
   if (node.IsSequence()) {
     Json list = Json::array();
@@ -43,7 +44,8 @@ Result<Json> NodeToJson(const YAML::Node& node, int depth) {
   if (!node.IsMap()) return Json(nullptr);
   Json map = Json::object();
   for (const auto& entry : node) {
-    if (!entry.first.IsScalar()) return Error(ErrorCode::kBadSetting, fmt::format("line {}: a key must be a plain word", entry.first.Mark().line + 1));
+    if (!entry.first.IsScalar())
+      return Error(ErrorCode::kBadSetting, fmt::format("line {}: a key must be a plain word", entry.first.Mark().line + 1));
     HR_ASSIGN_OR_RAISE(Json value, NodeToJson(entry.second, depth + 1));
     if (!map.emplace(entry.first.Scalar(), std::move(value)).second) {
       return Error(ErrorCode::kBadSetting, fmt::format("line {}: {} is set twice", entry.first.Mark().line + 1, entry.first.Scalar()));

@@ -44,14 +44,17 @@ bool AddressGuard::Knows(std::string_view host) const {
   if (allowed || !open_) return allowed;
   if (name.front() == '[') return name.back() == ']' && name.find_first_not_of("0123456789abcdefABCDEF:.", 1) == name.size() - 1;
   const bool digits_and_dots = name.find_first_not_of("0123456789.") == std::string_view::npos;
-  return digits_and_dots || (name.find('.') == std::string_view::npos && std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_'; }));
+  return digits_and_dots || (name.find('.') == std::string_view::npos && std::all_of(name.begin(), name.end(), [](unsigned char c) {
+                               return std::isalnum(c) != 0 || c == '-' || c == '_';
+                             }));
 }
 
 Status AddressGuard::Check(const HttpRequest& request) const {
   const std::string_view host = request.Header("Host");
   if (!Knows(host) || CountFields(request.headers, "Host") != 1) return Foreign("Host", host);
   for (const auto& [field, value] : request.headers) {
-    if (EqualsIgnoreCase(field, "Origin") && !EqualsIgnoreCase(value, "http://" + std::string(host)) && !EqualsIgnoreCase(value, "https://" + std::string(host))) {
+    if (EqualsIgnoreCase(field, "Origin") && !EqualsIgnoreCase(value, "http://" + std::string(host)) &&
+        !EqualsIgnoreCase(value, "https://" + std::string(host))) {
       return Foreign("Origin", value);
     }
     if (EqualsIgnoreCase(field, "Sec-Fetch-Site") && value != "same-origin" && value != "none") return Foreign("Sec-Fetch-Site", value);

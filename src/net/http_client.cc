@@ -75,10 +75,12 @@ class Exchange {
 
 }  // namespace
 
-Result<HttpResponse> HttpClient::Send(const std::string& method, const std::string& target, const HttpFields& headers, std::string body) const {
+Result<HttpResponse> HttpClient::Send(const std::string& method, const std::string& target, const HttpFields& headers,
+                                      std::string body) const {
   const std::string where = fmt::format("{}:{}", host_, port_);
   const auto unreachable = [&](const error_code& error) {
-    return Error(ErrorCode::kNotReady, fmt::format("{} cannot be reached: {}", where, error.message()), "Check the address and that the server runs there.");
+    return Error(ErrorCode::kNotReady, fmt::format("{} cannot be reached: {}", where, error.message()),
+                 "Check the address and that the server runs there.");
   };
   try {
     http::request<http::string_body> request;
@@ -97,8 +99,11 @@ Result<HttpResponse> HttpClient::Send(const std::string& method, const std::stri
     if (error) return unreachable(error);
     Exchange exchange(std::move(request), timeout_);
     error = exchange.Run(endpoints);
-    if (error == beast::error::timeout) return Error(ErrorCode::kRequestTimeout, fmt::format("{} did not answer {} {} in {} ms", where, method, target, timeout_.count()), "Try again, or with a longer timeout.");
-    if (error == http::error::body_limit) return Error(ErrorCode::kTooLarge, fmt::format("the answer of {} is larger than {} bytes", where, kMaxAnswerBytes));
+    if (error == beast::error::timeout)
+      return Error(ErrorCode::kRequestTimeout, fmt::format("{} did not answer {} {} in {} ms", where, method, target, timeout_.count()),
+                   "Try again, or with a longer timeout.");
+    if (error == http::error::body_limit)
+      return Error(ErrorCode::kTooLarge, fmt::format("the answer of {} is larger than {} bytes", where, kMaxAnswerBytes));
     if (error) return unreachable(error);
     return exchange.TakeAnswer();
   } catch (const std::exception& e) {

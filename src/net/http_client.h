@@ -16,7 +16,8 @@ class HttpClient {
   void set_timeout(std::chrono::milliseconds timeout) { timeout_ = timeout; }  ///< of a whole request, default 30 s
   /// Sends one request and waits for the whole answer, whatever its status. A `Host` among `headers` replaces the own one.
   /// kNotReady when the server cannot be reached or breaks off, kRequestTimeout past the timeout, kTooLarge above 256 MiB.
-  Result<HttpResponse> Send(const std::string& method, const std::string& target, const HttpFields& headers = {}, std::string body = {}) const;
+  Result<HttpResponse> Send(const std::string& method, const std::string& target, const HttpFields& headers = {},
+                            std::string body = {}) const;
   Result<HttpResponse> Get(const std::string& target) const { return Send("GET", target); }
 
  private:

@@ -52,7 +52,8 @@ std::string TitleOf(const ErrorCodeInfo& info) {
 }  // namespace
 
 bool EqualsIgnoreCase(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+  return a.size() == b.size() &&
+         std::equal(a.begin(), a.end(), b.begin(), [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
 }
 
 std::string_view FindField(const HttpFields& fields, std::string_view name) {
@@ -63,7 +64,8 @@ std::string_view FindField(const HttpFields& fields, std::string_view name) {
 }
 
 std::size_t CountFields(const HttpFields& fields, std::string_view name) {
-  return static_cast<std::size_t>(std::count_if(fields.begin(), fields.end(), [&](const auto& field) { return EqualsIgnoreCase(field.first, name); }));
+  return static_cast<std::size_t>(
+      std::count_if(fields.begin(), fields.end(), [&](const auto& field) { return EqualsIgnoreCase(field.first, name); }));
 }
 
 std::string_view HttpRequest::Query(std::string_view name, std::string_view fallback) const {
@@ -88,7 +90,8 @@ HttpResponse ProblemResponse(const Status& status) {
       {"code", CodeName(code)},
       {"hint", std::string(detail == nullptr ? info.hint : detail->hint())},
   };
-  HttpResponse response{info.http_status, "application/problem+json", json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace), {}};
+  HttpResponse response{
+      info.http_status, "application/problem+json", json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace), {}};
   if (info.http_status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"headrace\"");
   if (info.http_status == 503 || info.http_status == 429) response.headers.emplace_back("Retry-After", "1");
   return response;

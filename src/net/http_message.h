@@ -16,13 +16,13 @@ std::size_t CountFields(const HttpFields& fields, std::string_view name);
 
 /// A request as it came, its target split and decoded. A value.
 struct HttpRequest {
-  std::string method;   ///< "GET"
-  std::string target;   ///< as sent: "/jobs/1?limit=2"
-  std::string path;     ///< percent-decoded, without the query: "/jobs/1"
-  HttpFields query;     ///< decoded, in order
-  HttpFields headers;   ///< in order, names as sent
+  std::string method;  ///< "GET"
+  std::string target;  ///< as sent: "/jobs/1?limit=2"
+  std::string path;    ///< percent-decoded, without the query: "/jobs/1"
+  HttpFields query;    ///< decoded, in order
+  HttpFields headers;  ///< in order, names as sent
   std::string body;
-  std::string peer;     ///< address of the other end, for the log only: never a basis of trust
+  std::string peer;  ///< address of the other end, for the log only: never a basis of trust
 
   std::string_view Header(std::string_view name) const { return FindField(headers, name); }
   /// The first query value of `name` (exact case), or `fallback`.
@@ -33,7 +33,7 @@ struct HttpResponse {
   int status = 200;
   std::string content_type;  ///< empty = none sent
   std::string body;
-  HttpFields headers;        ///< further ones; Content-Length, Server and Connection are the server's
+  HttpFields headers;  ///< further ones; Content-Length, Server and Connection are the server's
 };
 
 HttpResponse JsonResponse(int status, std::string body);

@@ -105,11 +105,11 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   std::optional<Parser> parser_;
   HttpRequest request_;
   http::response<http::string_body> response_;
-  std::uint64_t serial_ = 0;        // of the current request
+  std::uint64_t serial_ = 0;  // of the current request
   enum class Phase { kIdle, kHead, kBody, kHandler, kWriting, kClosing } phase_ = Phase::kIdle;
   bool keep_alive_ = false;
   bool draining_ = false;
-  std::size_t budget_ = 0;          // bytes taken from the core's body budget
+  std::size_t budget_ = 0;  // bytes taken from the core's body budget
   SteadyTime body_start_{};
   std::size_t body_bytes_ = 0;
 };
@@ -233,7 +233,9 @@ void HttpConnection::OnHead() {
   const bool has_body = parser_->chunked() || (length && *length > 0);
   if (admission.refusal) return Write(std::move(*admission.refusal), has_body);
   if (length && *length > admission.max_body_bytes) {
-    return Write(ProblemResponse(Error(ErrorCode::kTooLarge, fmt::format("the request body has {} bytes, this path takes at most {}", *length, admission.max_body_bytes))), true);
+    return Write(ProblemResponse(Error(ErrorCode::kTooLarge, fmt::format("the request body has {} bytes, this path takes at most {}",
+                                                                         *length, admission.max_body_bytes))),
+                 true);
   }
   if (!has_body) return Dispatch();
   budget_ = length ? static_cast<std::size_t>(*length) : admission.max_body_bytes;
@@ -252,10 +254,11 @@ void HttpConnection::OnHead() {
 void HttpConnection::Continue100() {
   static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
   Arm(core_->options_.write_timeout);
-  asio::async_write(socket_, asio::buffer(kContinue.data(), kContinue.size()), [self = shared_from_this()](const error_code& error, std::size_t) {
-    if (error) return self->Close();
-    self->ReadBody();
-  });
+  asio::async_write(socket_, asio::buffer(kContinue.data(), kContinue.size()),
+                    [self = shared_from_this()](const error_code& error, std::size_t) {
+                      if (error) return self->Close();
+                      self->ReadBody();
+                    });
 }
 
 void HttpConnection::ReadBody() {
@@ -323,7 +326,9 @@ void HttpConnection::Write(HttpResponse answer, bool close) {
 
 void HttpConnection::OnReadError(const error_code& error) {
   if (timed_out_ && (phase_ == Phase::kHead || phase_ == Phase::kBody)) {
-    return Write(ProblemResponse(Error(ErrorCode::kRequestTimeout, phase_ == Phase::kHead ? "the request headers did not arrive in time" : "the request body did not arrive in time")), true);
+    return Write(ProblemResponse(Error(ErrorCode::kRequestTimeout, phase_ == Phase::kHead ? "the request headers did not arrive in time"
+                                                                                          : "the request body did not arrive in time")),
+                 true);
   }
   const bool malformed = error.category() == http::make_error_code(http::error::bad_method).category() &&
                          error != http::error::end_of_stream && error != http::error::partial_message;
@@ -370,7 +375,8 @@ void HttpConnection::Close() {
 Status HttpServer::Core::Listen() {
   const auto failed = [this](const error_code& error) {
     return Error(ErrorCode::kBadSetting, fmt::format("cannot listen on {} port {}: {}", options_.address, options_.port, error.message()),
-                 error == asio::error::address_in_use ? "Another process has this port; stop it or choose another port." : "Check the address and the port.");
+                 error == asio::error::address_in_use ? "Another process has this port; stop it or choose another port."
+                                                      : "Check the address and the port.");
   };
   error_code error;
   tcp::resolver resolver(io_);
@@ -418,7 +424,8 @@ void HttpServer::Core::OnAccept(tcp::socket socket) {
   error_code ignored;
   socket.set_option(tcp::no_delay(true), ignored);
   if (connections_.size() >= options_.max_connections) {
-    static constexpr std::string_view kFull = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    static constexpr std::string_view kFull =
+        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     socket.non_blocking(true, ignored);
     socket.write_some(asio::buffer(kFull.data(), kFull.size()), ignored);
     return;

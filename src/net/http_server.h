@@ -36,19 +36,19 @@ struct HttpAdmission {
 using HttpAdmit = std::function<HttpAdmission(const HttpRequest& head)>;
 
 struct HttpServerOptions {
-  std::string address = "127.0.0.1";                    ///< numeric, or a name that resolves
-  std::uint16_t port = 0;                               ///< 0 picks a free one
-  std::string name = "rest";                            ///< of the thread and the logger
-  std::size_t max_connections = 512;                    ///< more get 503 and are closed
-  std::size_t max_header_bytes = 16u << 10;             ///< 431 above
-  std::size_t max_buffered_bytes = 256u << 20;          ///< of all bodies together; 503 above
-  std::chrono::milliseconds header_timeout{5'000};      ///< whole head, from its first byte; a new connection's first byte too
-  std::chrono::milliseconds idle_timeout{60'000};       ///< between requests
-  std::chrono::milliseconds body_pause{5'000};          ///< longest pause inside a body: 408 after
-  std::chrono::milliseconds body_grace{10'000};         ///< a body has this time and one second for each min_body_rate bytes
+  std::string address = "127.0.0.1";                ///< numeric, or a name that resolves
+  std::uint16_t port = 0;                           ///< 0 picks a free one
+  std::string name = "rest";                        ///< of the thread and the logger
+  std::size_t max_connections = 512;                ///< more get 503 and are closed
+  std::size_t max_header_bytes = 16u << 10;         ///< 431 above
+  std::size_t max_buffered_bytes = 256u << 20;      ///< of all bodies together; 503 above
+  std::chrono::milliseconds header_timeout{5'000};  ///< whole head, from its first byte; a new connection's first byte too
+  std::chrono::milliseconds idle_timeout{60'000};   ///< between requests
+  std::chrono::milliseconds body_pause{5'000};      ///< longest pause inside a body: 408 after
+  std::chrono::milliseconds body_grace{10'000};     ///< a body has this time and one second for each min_body_rate bytes
   std::size_t min_body_rate = 4u << 10;
   std::chrono::milliseconds write_timeout{30'000};
-  std::chrono::milliseconds drain_timeout{10'000};      ///< how long Join() waits for answers that are under way
+  std::chrono::milliseconds drain_timeout{10'000};  ///< how long Join() waits for answers that are under way
 };
 
 /// An HTTP/1.1 server on one I/O thread of its own. Owns the listener and the connections.

@@ -12,7 +12,8 @@ namespace headrace::net {
 namespace {
 
 Status Malformed(std::string_view what, std::size_t at) {
-  return Error(ErrorCode::kBadRequest, fmt::format("the multipart body is malformed at byte {}: {}", at, what), "Send it as curl -F job_file=@FILE does.");
+  return Error(ErrorCode::kBadRequest, fmt::format("the multipart body is malformed at byte {}: {}", at, what),
+               "Send it as curl -F job_file=@FILE does.");
 }
 
 Status PastCap(std::string what) { return Error(ErrorCode::kTooLarge, std::move(what)); }
@@ -24,7 +25,8 @@ std::string_view Trim(std::string_view text) {
 }
 
 bool IsTokenChar(char c) {
-  return std::isalnum(static_cast<unsigned char>(c)) != 0 || (c != '\0' && std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos);
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+         (c != '\0' && std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos);
 }
 
 /// `value; name=token; name="quoted"`, read from left to right.
@@ -95,7 +97,8 @@ std::string EncodeBrowserEscapes(std::string text) {
 
 std::string DecodeBrowserEscapes(std::string text) {
   for (const auto& [escape, character] : kEscapes) {
-    for (std::size_t at = text.find(escape); at != std::string::npos; at = text.find(escape, at + 1)) text.replace(at, escape.size(), 1, character);
+    for (std::size_t at = text.find(escape); at != std::string::npos; at = text.find(escape, at + 1))
+      text.replace(at, escape.size(), 1, character);
   }
   return text;
 }
@@ -169,7 +172,8 @@ class MultipartReader {
         return PastCap(fmt::format("the headers of the part at byte {} are longer than {} bytes", start, limits_.max_header_bytes));
       }
       if (length == 0) break;
-      if (headers == limits_.max_headers) return PastCap(fmt::format("the part at byte {} has more than {} headers", start, limits_.max_headers));
+      if (headers == limits_.max_headers)
+        return PastCap(fmt::format("the part at byte {} has more than {} headers", start, limits_.max_headers));
       HR_RETURN_NOT_OK(ReadHeader(window.substr(0, length), part, &named));
       at_ += length + 2;
     }
@@ -179,11 +183,14 @@ class MultipartReader {
   Status ReadHeader(std::string_view line, FormPart* part, bool* named) {
     const std::size_t colon = std::min(line.find(':'), line.size());
     const std::string_view name = line.substr(0, colon);
-    if (colon == line.size() || name.empty() || !std::all_of(name.begin(), name.end(), IsTokenChar)) return Malformed("a part's header line is not NAME: VALUE", at_);
-    if (line.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos) return Malformed("a part's header holds a control character", at_);
+    if (colon == line.size() || name.empty() || !std::all_of(name.begin(), name.end(), IsTokenChar))
+      return Malformed("a part's header line is not NAME: VALUE", at_);
+    if (line.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos)
+      return Malformed("a part's header holds a control character", at_);
     const std::string_view value = Trim(line.substr(colon + 1));
     if (EqualsIgnoreCase(name, "content-type")) part->content_type = std::string(value);
-    if (EqualsIgnoreCase(name, "content-transfer-encoding") && !EqualsIgnoreCase(value, "binary") && !EqualsIgnoreCase(value, "8bit") && !EqualsIgnoreCase(value, "7bit")) {
+    if (EqualsIgnoreCase(name, "content-transfer-encoding") && !EqualsIgnoreCase(value, "binary") && !EqualsIgnoreCase(value, "8bit") &&
+        !EqualsIgnoreCase(value, "7bit")) {
       return Malformed("Content-Transfer-Encoding must be binary", at_);
     }
     if (!EqualsIgnoreCase(name, "content-disposition")) return Status::OK();
@@ -199,7 +206,8 @@ class MultipartReader {
     while (reader.Next(&key, &text)) {
       const bool is_name = EqualsIgnoreCase(key, "name");
       if (!is_name && !EqualsIgnoreCase(key, "filename")) continue;
-      if (text.size() > limits_.max_name_bytes) return PastCap(fmt::format("a part's {} is longer than {} bytes", is_name ? "name" : "filename", limits_.max_name_bytes));
+      if (text.size() > limits_.max_name_bytes)
+        return PastCap(fmt::format("a part's {} is longer than {} bytes", is_name ? "name" : "filename", limits_.max_name_bytes));
       (is_name ? part->name : part->filename) = DecodeBrowserEscapes(std::move(text));
       *named = *named || is_name;
     }
@@ -213,7 +221,8 @@ class MultipartReader {
 };
 
 bool IsBoundaryChar(char c) {
-  return std::isalnum(static_cast<unsigned char>(c)) != 0 || (c != '\0' && std::string_view("'()+_,-./:=? *#!&$%^`|~").find(c) != std::string_view::npos);
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+         (c != '\0' && std::string_view("'()+_,-./:=? *#!&$%^`|~").find(c) != std::string_view::npos);
 }
 
 }  // namespace
@@ -221,15 +230,18 @@ bool IsBoundaryChar(char c) {
 Result<std::string> MultipartBoundary(std::string_view content_type) {
   ParameterReader reader(content_type);
   if (!EqualsIgnoreCase(reader.value(), "multipart/form-data")) {
-    return Error(ErrorCode::kUnsupportedMediaType, fmt::format("Content-Type \"{}\" is not multipart/form-data", content_type.substr(0, 128)));
+    return Error(ErrorCode::kUnsupportedMediaType,
+                 fmt::format("Content-Type \"{}\" is not multipart/form-data", content_type.substr(0, 128)));
   }
   std::string_view name;
   std::string value, boundary;
   while (reader.Next(&name, &value)) {
     if (EqualsIgnoreCase(name, "boundary") && boundary.empty()) boundary = value;
   }
-  if (reader.malformed() || boundary.empty() || boundary.size() > 70 || boundary.back() == ' ' || !std::all_of(boundary.begin(), boundary.end(), IsBoundaryChar)) {
-    return Error(ErrorCode::kBadRequest, "Content-Type multipart/form-data lacks a usable boundary", "Let the HTTP client set Content-Type by itself.");
+  if (reader.malformed() || boundary.empty() || boundary.size() > 70 || boundary.back() == ' ' ||
+      !std::all_of(boundary.begin(), boundary.end(), IsBoundaryChar)) {
+    return Error(ErrorCode::kBadRequest, "Content-Type multipart/form-data lacks a usable boundary",
+                 "Let the HTTP client set Content-Type by itself.");
   }
   return boundary;
 }
@@ -244,7 +256,8 @@ std::string BuildMultipart(const std::vector<FormField>& fields, std::string_vie
   std::string body;
   for (const FormField& field : fields) {
     body += fmt::format("--{}\r\nContent-Disposition: form-data; name=\"{}\"", boundary, EncodeBrowserEscapes(field.name));
-    if (!field.filename.empty()) body += fmt::format("; filename=\"{}\"\r\nContent-Type: application/octet-stream", EncodeBrowserEscapes(field.filename));
+    if (!field.filename.empty())
+      body += fmt::format("; filename=\"{}\"\r\nContent-Type: application/octet-stream", EncodeBrowserEscapes(field.filename));
     body += "\r\n\r\n";
     body += field.content;
     body += "\r\n";

@@ -53,8 +53,10 @@ TEST_F(SettingsTest, EachLayerOverridesTheOnesBelowAndIsNamed) {
 
 TEST_F(SettingsTest, UnitsAndPlainNumbersMeanTheSame) {
   SettingSources sources;
-  sources.environment = {{"HEARTBEAT_TIMEOUT", "7000"}, {"HEADRACE_HEARTBEAT__INTERVAL", "1.5s"},
-                         {"ROCKSDB_WRITE_BUFFER_SIZE", "134217728"}, {"MEMORY_SIZE", "2GiB"}};
+  sources.environment = {{"HEARTBEAT_TIMEOUT", "7000"},
+                         {"HEADRACE_HEARTBEAT__INTERVAL", "1.5s"},
+                         {"ROCKSDB_WRITE_BUFFER_SIZE", "134217728"},
+                         {"MEMORY_SIZE", "2GiB"}};
   const auto settings = Settings::Load(sources).ValueOrDie();
   EXPECT_EQ(settings.DurationMs("heartbeat.timeout"), 7000);
   EXPECT_EQ(settings.DurationMs("heartbeat.interval"), 1500);
@@ -93,7 +95,8 @@ TEST_F(SettingsTest, DottedKeysListsAndNullsOfAFileAreRead) {
 
 TEST_F(SettingsTest, FilesThatAreNotSettingsGiveOneClearError) {
   SettingSources sources;
-  for (const std::string text : {"rest: [", "- a\n- b\n", "rest:\n  port: {a: 1}\n", "rest:\n  port: 1\nrest.port: 2\n", "? [a]\n: b\n", "rest:\n  port: &a [*a]\n"}) {
+  for (const std::string text : {"rest: [", "- a\n- b\n", "rest:\n  port: {a: 1}\n", "rest:\n  port: 1\nrest.port: 2\n", "? [a]\n: b\n",
+                                 "rest:\n  port: &a [*a]\n"}) {
     sources.config_file = File("h.yaml", text);
     EXPECT_NE(ErrorOf(sources).find("h.yaml"), std::string::npos) << text;
   }

@@ -30,8 +30,8 @@ TEST(Status, AnUnknownNumberReadsAsInternal) { EXPECT_EQ(InfoOf(static_cast<Erro
 
 TEST(Status, CodesAreUniqueAndComplete) {
   std::set<int> numbers;
-#define HEADRACE_ERROR(number, symbol, who, http, hint) \
-  EXPECT_TRUE(numbers.insert(number).second) << number;  \
+#define HEADRACE_ERROR(number, symbol, who, http, hint)    \
+  EXPECT_TRUE(numbers.insert(number).second) << number;    \
   EXPECT_GT(std::string_view(hint).size(), 10u) << number; \
   EXPECT_TRUE(http >= 400 && http < 600) << number;
 #include "base/error_codes.def"

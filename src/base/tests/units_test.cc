@@ -16,7 +16,8 @@ TEST(ParseBytes, ReadsPlainBinaryAndDecimalSizes) {
 }
 
 TEST(ParseBytes, RefusesWhatIsNotASize) {
-  for (const std::string text : {"", " ", "-1", "+1", "MiB", "1.", ".", "1.2.3MiB", "1e3", "64 M B", "99999999999999999999", "9999999TiB", "0.3"}) {
+  for (const std::string text :
+       {"", " ", "-1", "+1", "MiB", "1.", ".", "1.2.3MiB", "1e3", "64 M B", "99999999999999999999", "9999999TiB", "0.3"}) {
     EXPECT_FALSE(ParseBytes(text).ok()) << text;
   }
 }

@@ -9,7 +9,8 @@
 namespace headrace::control::rest {
 namespace {
 
-constexpr std::pair<std::string_view, std::string_view> kMethods[] = {{"get", "GET"}, {"post", "POST"}, {"put", "PUT"}, {"patch", "PATCH"}, {"delete", "DELETE"}};
+constexpr std::pair<std::string_view, std::string_view> kMethods[] = {
+    {"get", "GET"}, {"post", "POST"}, {"put", "PUT"}, {"patch", "PATCH"}, {"delete", "DELETE"}};
 
 Status Broken(std::string what) { return Error(ErrorCode::kInternal, "openapi.yaml: " + std::move(what)); }
 
@@ -26,7 +27,8 @@ Result<ApiDescription> ApiDescription::Parse(std::string_view yaml) {
       const auto operation = item.find(key);
       if (operation == item.end()) continue;
       const auto named = operation->find("x-headrace-role");
-      const auto role = named == operation->end() || !named->is_string() ? std::nullopt : rest::RoleOf(named->get_ref<const std::string&>());
+      const auto role =
+          named == operation->end() || !named->is_string() ? std::nullopt : rest::RoleOf(named->get_ref<const std::string&>());
       if (!role) return Broken(fmt::format("{} {} has no known x-headrace-role", method, path));
       description.operations_.push_back({std::string(method), path, *role});
     }

@@ -34,7 +34,8 @@ struct Access {
 Result<Access> DecideAccess(const RestContext& context, bool on_loopback) {
   const std::string& auth = context.settings->String("rest.auth");
   const auto names = context.settings->List("rest.allowed_hosts");
-  if (on_loopback && auth != "token") return Access{Authenticator::WithGuard(net::AddressGuard(names)), "loopback, foreign sites refused", "", false};
+  if (on_loopback && auth != "token")
+    return Access{Authenticator::WithGuard(net::AddressGuard(names)), "loopback, foreign sites refused", "", false};
   if (auth == "none") return Access{Authenticator::WithGuard(net::AddressGuard::ForOpenListener(names)), "open, insecure", "", true};
   const std::string& token = context.settings->String("rest.token");
   if (!token.empty()) return Access{Authenticator::WithTokens(TokenStore::OfToken(token)), "token", "", false};
@@ -68,10 +69,13 @@ net::HttpAdmission RestServer::State::Admit(const net::HttpRequest& head) const 
   if (const Status foreign = rules->authenticator.Authorize(head, Role::kNone); !foreign.ok()) return refuse(foreign);
   const RouteMatch match = router.Match(head.method, head.path);
   if (match.route == nullptr && match.allowed_methods.empty()) {
-    return refuse(Error(ErrorCode::kNotFound, fmt::format("there is no path {}", head.path.substr(0, 128)), "See /openapi.json for the paths that exist."));
+    return refuse(Error(ErrorCode::kNotFound, fmt::format("there is no path {}", head.path.substr(0, 128)),
+                        "See /openapi.json for the paths that exist."));
   }
   if (match.route == nullptr) {
-    auto admission = refuse(Error(ErrorCode::kMethodNotAllowed, fmt::format("{} is not a method of {}; it has {}", head.method.substr(0, 32), head.path.substr(0, 128), match.allowed_methods)));
+    auto admission =
+        refuse(Error(ErrorCode::kMethodNotAllowed, fmt::format("{} is not a method of {}; it has {}", head.method.substr(0, 32),
+                                                               head.path.substr(0, 128), match.allowed_methods)));
     admission.refusal->headers.emplace_back("Allow", match.allowed_methods);
     return admission;
   }
@@ -104,7 +108,8 @@ Result<std::unique_ptr<RestServer>> RestServer::Start(RestContext context) {
   const Settings& settings = *raw->context.settings;
   raw->insecure = raw->context.metrics->GetGauge("headrace_insecure", "1 when a listener takes requests without authentication.");
   raw->executor = std::make_shared<ThreadExecutor>("rest-work");
-  const RouteServices services{raw->context.dispatcher, raw->context.metrics, &settings, &raw->description, raw->context.version, raw->executor};
+  const RouteServices services{raw->context.dispatcher, raw->context.metrics, &settings,
+                               &raw->description,       raw->context.version, raw->executor};
   AddSubmitRoutes(&raw->router, services);
   AddJobRoutes(&raw->router, services);
   AddClusterRoutes(&raw->router, services);
@@ -114,9 +119,11 @@ Result<std::unique_ptr<RestServer>> RestServer::Start(RestContext context) {
   options.port = settings.Port("rest.port");
   options.name = "rest";
   options.max_connections = static_cast<std::size_t>(settings.Int("rest.max_connections"));
-  HR_ASSIGN_OR_RAISE(raw->server, net::HttpServer::Start(
-      options, [raw](net::HttpRequest request, net::HttpResponder responder) { raw->Handle(std::move(request), std::move(responder)); },
-      [raw](const net::HttpRequest& head) { return raw->Admit(head); }));
+  HR_ASSIGN_OR_RAISE(
+      raw->server,
+      net::HttpServer::Start(
+          options, [raw](net::HttpRequest request, net::HttpResponder responder) { raw->Handle(std::move(request), std::move(responder)); },
+          [raw](const net::HttpRequest& head) { return raw->Admit(head); }));
   // Only now: a token made for a start that then cannot listen would be lost unseen.
   HR_ASSIGN_OR_RAISE(raw->decided, DecideAccess(raw->context, raw->server->on_loopback()));
   raw->access = &*raw->decided;

@@ -23,7 +23,7 @@ using RouteHandler = std::function<void(Call)>;
 
 struct RouteOptions {
   std::size_t max_body_bytes = 1u << 20;
-  bool multipart = false;  ///< another Content-Type is refused before the body is read
+  bool multipart = false;      ///< another Content-Type is refused before the body is read
   bool inline_answer = false;  ///< answers at once, on the I/O thread, whatever the rest of the process does
 };
 

@@ -16,11 +16,16 @@ Json TimeOrNull(std::int64_t wall_ms) { return wall_ms == 0 ? Json(nullptr) : Js
 
 std::string_view StateName(wire::TaskState state) {
   switch (state) {
-    case wire::TaskState::kDeploying: return "DEPLOYING";
-    case wire::TaskState::kRunning: return "RUNNING";
-    case wire::TaskState::kFinished: return "FINISHED";
-    case wire::TaskState::kFailed: return "FAILED";
-    case wire::TaskState::kCanceled: return "CANCELED";
+    case wire::TaskState::kDeploying:
+      return "DEPLOYING";
+    case wire::TaskState::kRunning:
+      return "RUNNING";
+    case wire::TaskState::kFinished:
+      return "FINISHED";
+    case wire::TaskState::kFailed:
+      return "FAILED";
+    case wire::TaskState::kCanceled:
+      return "CANCELED";
   }
   return "UNKNOWN";
 }
@@ -53,8 +58,8 @@ struct Totals {
     running += subtask.state == wire::TaskState::kRunning ? 1 : 0;
   }
   Json ToJson() const {
-    return {{"tasks", tasks},         {"running_tasks", running}, {"records_in", records_in},  {"records_out", records_out},
-            {"bytes_in", bytes_in}, {"bytes_out", bytes_out},     {"bad_records", bad_records}};
+    return {{"tasks", tasks},       {"running_tasks", running}, {"records_in", records_in},  {"records_out", records_out},
+            {"bytes_in", bytes_in}, {"bytes_out", bytes_out},   {"bad_records", bad_records}};
   }
 };
 
@@ -83,7 +88,11 @@ Json Vertices(const job::JobView& job, Totals* of_job) {
       of_job->Add(subtask);
       subtasks.push_back(SubtaskFields(subtask));
     }
-    vertices.push_back({{"vertex", vertex.index}, {"name", vertex.name}, {"parallelism", vertex.parallelism}, {"metrics", totals.ToJson()}, {"subtasks", std::move(subtasks)}});
+    vertices.push_back({{"vertex", vertex.index},
+                        {"name", vertex.name},
+                        {"parallelism", vertex.parallelism},
+                        {"metrics", totals.ToJson()},
+                        {"subtasks", std::move(subtasks)}});
   }
   return vertices;
 }
@@ -109,8 +118,12 @@ Json TaskManagerFields(const job::TaskManagerView& tm) {
 std::string JobListJson(const std::vector<job::JobView>& jobs) {
   Json list = Json::array();
   for (const job::JobView& job : jobs) {
-    list.push_back({{"job_id", job.id.str()}, {"job_name", job.name}, {"status", job::NameOf(job.state)}, {"start_time", TimeOrNull(job.start_wall_ms)},
-                    {"end_time", TimeOrNull(job.end_wall_ms)}, {"reason", job.reason}});
+    list.push_back({{"job_id", job.id.str()},
+                    {"job_name", job.name},
+                    {"status", job::NameOf(job.state)},
+                    {"start_time", TimeOrNull(job.start_wall_ms)},
+                    {"end_time", TimeOrNull(job.end_wall_ms)},
+                    {"reason", job.reason}});
   }
   return Dump({{"jobs", std::move(list)}});
 }

@@ -65,18 +65,31 @@ TEST(AddressGuard, OwnNamesPassWithAnyPort) {
 TEST(AddressGuard, ForeignNamesOriginsAndSitesAreRefused) {
   const AddressGuard guard({});
   const HttpFields bad[] = {
-      {}, {{"Host", ""}}, {{"Host", "evil.example"}}, {{"Host", "localhost.evil.example"}}, {{"Host", "evil.example:8081"}},
-      {{"Host", "127.0.0.2"}}, {{"Host", "localhost:x"}}, {{"Host", "localhost:"}}, {{"Host", "::1"}}, {{"Host", "localhost:1:2"}},
-      {{"Host", "localhost"}, {"Host", "localhost"}}, {{"Host", "localhost@evil.example"}},
-      {{"Host", "localhost"}, {"Origin", "null"}}, {{"Host", "localhost"}, {"Origin", "http://evil.example"}},
-      {{"Host", "localhost:8081"}, {"Origin", "http://localhost:3000"}}, {{"Host", "localhost"}, {"Origin", "http://localhost.evil.example"}},
-      {{"Host", "localhost"}, {"Sec-Fetch-Site", "cross-site"}}, {{"Host", "localhost"}, {"sec-fetch-site", "same-site"}},
+      {},
+      {{"Host", ""}},
+      {{"Host", "evil.example"}},
+      {{"Host", "localhost.evil.example"}},
+      {{"Host", "evil.example:8081"}},
+      {{"Host", "127.0.0.2"}},
+      {{"Host", "localhost:x"}},
+      {{"Host", "localhost:"}},
+      {{"Host", "::1"}},
+      {{"Host", "localhost:1:2"}},
+      {{"Host", "localhost"}, {"Host", "localhost"}},
+      {{"Host", "localhost@evil.example"}},
+      {{"Host", "localhost"}, {"Origin", "null"}},
+      {{"Host", "localhost"}, {"Origin", "http://evil.example"}},
+      {{"Host", "localhost:8081"}, {"Origin", "http://localhost:3000"}},
+      {{"Host", "localhost"}, {"Origin", "http://localhost.evil.example"}},
+      {{"Host", "localhost"}, {"Sec-Fetch-Site", "cross-site"}},
+      {{"Host", "localhost"}, {"sec-fetch-site", "same-site"}},
       {{"Host", "localhost"}, {"Sec-Fetch-Site", "same-origin"}, {"Sec-Fetch-Site", "cross-site"}},
       {{"Host", "localhost"}, {"Origin", "http://localhost"}, {"Origin", "http://evil.example"}},
   };
   for (const auto& headers : bad) {
     const Status status = guard.Check(With(headers));
-    EXPECT_EQ(CodeOf(status), ErrorCode::kForeignRequest) << (headers.empty() ? "no headers" : headers.back().first + ": " + headers.back().second);
+    EXPECT_EQ(CodeOf(status), ErrorCode::kForeignRequest)
+        << (headers.empty() ? "no headers" : headers.back().first + ": " + headers.back().second);
   }
 }
 

@@ -90,9 +90,7 @@ TEST_F(HttpServerTest, AnswersOnAFreePortAndSaysWhich) {
 
 TEST_F(HttpServerTest, AnAnswerMayComeLaterFromAnotherThread) {
   std::thread later;
-  Start([&](HttpRequest, HttpResponder responder) {
-    later = std::thread([responder] { responder.Send(TextResponse(201, "later")); });
-  });
+  Start([&](HttpRequest, HttpResponder responder) { later = std::thread([responder] { responder.Send(TextResponse(201, "later")); }); });
   EXPECT_EQ(Client().Get("/")->status, 201);
   later.join();
 }
@@ -117,7 +115,9 @@ TEST_F(HttpServerTest, ADroppedResponderAndAThrowingHandlerAnswer500) {
 TEST_F(HttpServerTest, KeepAliveAndPipelinedRequestsAreAnsweredInOrder) {
   Start();
   RawConnection connection(server_->port());
-  connection.Write("GET /1 HTTP/1.1\r\nHost: x\r\n\r\nPOST /2 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhiGET /3 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  connection.Write(
+      "GET /1 HTTP/1.1\r\nHost: x\r\n\r\nPOST /2 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhiGET /3 HTTP/1.1\r\nHost: "
+      "x\r\nConnection: close\r\n\r\n");
   const std::string answer = connection.Read();
   const auto one = answer.find("GET /1 "), two = answer.find("POST /2 hi"), three = answer.find("GET /3 ");
   EXPECT_TRUE(one != std::string::npos && one < two && two < three && three != std::string::npos) << answer;
@@ -143,13 +143,14 @@ TEST_F(HttpServerTest, ChunkedBodiesAreJoinedAndCapped) {
 
 TEST_F(HttpServerTest, MalformedRequestsGet400AsAProblem) {
   Start();
-  for (const std::string request : {
-           "nonsense\r\n\r\n", "GET /\r\n\r\n", "GET / HTTP/9.9\r\nHost: x\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
-           "GET / HTTP/1.1\r\nHost: x\r\nbad header\r\n\r\n", "GET * HTTP/1.1\r\nHost: x\r\n\r\n", "GET http://x/ HTTP/1.1\r\nHost: x\r\n\r\n",
-           "GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-           "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-           "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-           "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"}) {
+  for (const std::string request :
+       {"nonsense\r\n\r\n", "GET /\r\n\r\n", "GET / HTTP/9.9\r\nHost: x\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\nbad header\r\n\r\n",
+        "GET * HTTP/1.1\r\nHost: x\r\n\r\n", "GET http://x/ HTTP/1.1\r\nHost: x\r\n\r\n", "GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"}) {
     const std::string answer = Ask(server_->port(), request);
     EXPECT_EQ(answer.substr(0, 13), "HTTP/1.1 400 ") << request << "\n" << answer;
     EXPECT_NE(answer.find("application/problem+json"), std::string::npos) << request;
@@ -160,9 +161,12 @@ TEST_F(HttpServerTest, MalformedRequestsGet400AsAProblem) {
 
 TEST_F(HttpServerTest, HeadersPastTheCapGet431) {
   Start();
-  EXPECT_NE(Ask(server_->port(), "GET / HTTP/1.1\r\nHost: x\r\nX: " + std::string(17 << 10, 'y') + "\r\n\r\n").find(" 431 "), std::string::npos);
+  EXPECT_NE(Ask(server_->port(), "GET / HTTP/1.1\r\nHost: x\r\nX: " + std::string(17 << 10, 'y') + "\r\n\r\n").find(" 431 "),
+            std::string::npos);
   EXPECT_NE(Ask(server_->port(), "GET /" + std::string(17 << 10, 'y') + " HTTP/1.1\r\nHost: x\r\n\r\n").find(" 431 "), std::string::npos);
-  EXPECT_NE(Ask(server_->port(), "GET / HTTP/1.1\r\nHost: x\r\nX: " + std::string(15 << 10, 'y') + "\r\nConnection: close\r\n\r\n").find(" 200 "), std::string::npos);
+  EXPECT_NE(
+      Ask(server_->port(), "GET / HTTP/1.1\r\nHost: x\r\nX: " + std::string(15 << 10, 'y') + "\r\nConnection: close\r\n\r\n").find(" 200 "),
+      std::string::npos);
 }
 
 TEST_F(HttpServerTest, ALargeBodyIsRefusedByItsHeadAlone) {
@@ -353,24 +357,26 @@ TEST(HttpClient, NamesTheServerThatCannotBeReachedAndTimesOut) {
 
   options.drain_timeout = milliseconds(1);
   server = HttpServer::Start(options, [&](HttpRequest, HttpResponder responder) {
-    std::lock_guard lock(mutex);
-    kept.push_back(responder);
-  }).ValueOrDie();
+             std::lock_guard lock(mutex);
+             kept.push_back(responder);
+           }).ValueOrDie();
   HttpClient client("127.0.0.1", server->port());
   client.set_timeout(milliseconds(100));
   EXPECT_EQ(CodeOf(client.Get("/").status()), ErrorCode::kRequestTimeout);
 }
 
 TEST(HttpClient, MultipartRoundTrip) {
-  auto server = HttpServer::Start({}, [](HttpRequest request, HttpResponder responder) {
-    const auto boundary = MultipartBoundary(request.Header("Content-Type"));
-    if (!boundary.ok()) return responder.Send(boundary.status());
-    const auto parts = ParseMultipart(request.body, *boundary);
-    if (!parts.ok()) return responder.Send(parts.status());
-    responder.Send(TextResponse(200, parts->at(0).name + "|" + parts->at(0).filename + "|" + std::string(parts->at(0).content)));
-  }).ValueOrDie();
+  auto server =
+      HttpServer::Start({}, [](HttpRequest request, HttpResponder responder) {
+        const auto boundary = MultipartBoundary(request.Header("Content-Type"));
+        if (!boundary.ok()) return responder.Send(boundary.status());
+        const auto parts = ParseMultipart(request.body, *boundary);
+        if (!parts.ok()) return responder.Send(parts.status());
+        responder.Send(TextResponse(200, parts->at(0).name + "|" + parts->at(0).filename + "|" + std::string(parts->at(0).content)));
+      }).ValueOrDie();
   const std::string body = BuildMultipart({{"a\"b", std::string("x\0y\r\n", 5), "f\r\n.pkl"}}, "BOUND");
-  const auto response = HttpClient("127.0.0.1", server->port()).Send("POST", "/", {{"Content-Type", "multipart/form-data; boundary=BOUND"}}, body);
+  const auto response =
+      HttpClient("127.0.0.1", server->port()).Send("POST", "/", {{"Content-Type", "multipart/form-data; boundary=BOUND"}}, body);
   EXPECT_EQ(response->body, std::string("a\"b|f\r\n.pkl|x\0y\r\n", 17));
 }
 

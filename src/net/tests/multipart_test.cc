@@ -6,7 +6,9 @@ namespace headrace::net {
 namespace {
 
 std::string Part(const std::string& headers, const std::string& content) { return "--B\r\n" + headers + "\r\n\r\n" + content + "\r\n"; }
-std::string Field(const std::string& name, const std::string& content) { return Part("Content-Disposition: form-data; name=\"" + name + "\"", content); }
+std::string Field(const std::string& name, const std::string& content) {
+  return Part("Content-Disposition: form-data; name=\"" + name + "\"", content);
+}
 
 ErrorCode CodeFor(const std::string& body, const MultipartLimits& limits = {}) {
   const auto parts = ParseMultipart(body, "B", limits);
@@ -16,8 +18,9 @@ ErrorCode CodeFor(const std::string& body, const MultipartLimits& limits = {}) {
 
 TEST(Multipart, ReadsFilesAndFieldsAsCurlSendsThem) {
   const std::string binary("\x80\x05\r\n--b\0--", 9);
-  const std::string body = Part("Content-Disposition: form-data; name=\"job_file\"; filename=\"w c.pkl\"\r\nContent-Type: application/octet-stream", binary) +
-                           Field("parallelism", "12") + "--B--\r\n";
+  const std::string body =
+      Part("Content-Disposition: form-data; name=\"job_file\"; filename=\"w c.pkl\"\r\nContent-Type: application/octet-stream", binary) +
+      Field("parallelism", "12") + "--B--\r\n";
   const auto parts = ParseMultipart(body, "B").ValueOrDie();
   ASSERT_EQ(parts.size(), 2u);
   EXPECT_EQ(parts[0].name, "job_file");
@@ -60,8 +63,10 @@ TEST(Multipart, MalformedPartsSayWhere) {
   EXPECT_EQ(CodeFor(Part("Content-Disposition: attachment; name=x", "x") + "--B--"), ErrorCode::kBadRequest);
   EXPECT_EQ(CodeFor(Part("Content-Disposition: form-data; name=\"x", "x") + "--B--"), ErrorCode::kBadRequest);
   EXPECT_EQ(CodeFor(Part("no colon", "x") + "--B--"), ErrorCode::kBadRequest);
-  EXPECT_EQ(CodeFor(Part("Content-Disposition: form-data; name=x\r\nContent-Disposition: form-data; name=y", "x") + "--B--"), ErrorCode::kBadRequest);
-  EXPECT_EQ(CodeFor(Part("Content-Disposition: form-data; name=x\r\nContent-Transfer-Encoding: base64", "x") + "--B--"), ErrorCode::kBadRequest);
+  EXPECT_EQ(CodeFor(Part("Content-Disposition: form-data; name=x\r\nContent-Disposition: form-data; name=y", "x") + "--B--"),
+            ErrorCode::kBadRequest);
+  EXPECT_EQ(CodeFor(Part("Content-Disposition: form-data; name=x\r\nContent-Transfer-Encoding: base64", "x") + "--B--"),
+            ErrorCode::kBadRequest);
   EXPECT_NE(ParseMultipart("--Bjunk", "B").status().message().find("at byte 3"), std::string::npos);
 }
 
@@ -73,7 +78,8 @@ TEST(Multipart, CapsHold) {
   limits.max_headers = 3;
   limits.max_body_bytes = 1000;
   EXPECT_EQ(CodeFor(Field("a", "") + Field("b", "") + Field("c", "") + "--B--", limits), ErrorCode::kTooLarge);
-  EXPECT_EQ(CodeFor(Part("Content-Disposition: form-data; name=x\r\nX: " + std::string(100, 'y'), "") + "--B--", limits), ErrorCode::kTooLarge);
+  EXPECT_EQ(CodeFor(Part("Content-Disposition: form-data; name=x\r\nX: " + std::string(100, 'y'), "") + "--B--", limits),
+            ErrorCode::kTooLarge);
   EXPECT_EQ(CodeFor(Field("123456789", "") + "--B--", limits), ErrorCode::kTooLarge);
   EXPECT_EQ(CodeFor(Part("Content-Disposition: form-data; name=x\r\nA: 1\r\nB: 1\r\nC: 1", "") + "--B--", limits), ErrorCode::kTooLarge);
   EXPECT_EQ(CodeFor(Field("x", std::string(1000, 'y')) + "--B--", limits), ErrorCode::kTooLarge);
@@ -84,7 +90,8 @@ TEST(Multipart, BoundariesComeFromTheContentType) {
   EXPECT_EQ(*MultipartBoundary("Multipart/Form-Data; charset=utf-8; Boundary=\"a b\""), "a b");
   EXPECT_EQ(CodeOf(MultipartBoundary("application/json").status()), ErrorCode::kUnsupportedMediaType);
   EXPECT_EQ(CodeOf(MultipartBoundary("").status()), ErrorCode::kUnsupportedMediaType);
-  for (const std::string parameters : {"", "; boundary=", "; boundary=\"\"", "; boundary=\"a", "; boundary=\"a\r\nb\"", "; boundary", "; boundary=\"x \""}) {
+  for (const std::string parameters :
+       {"", "; boundary=", "; boundary=\"\"", "; boundary=\"a", "; boundary=\"a\r\nb\"", "; boundary", "; boundary=\"x \""}) {
     EXPECT_EQ(CodeOf(MultipartBoundary("multipart/form-data" + parameters).status()), ErrorCode::kBadRequest) << parameters;
   }
   EXPECT_EQ(CodeOf(MultipartBoundary("multipart/form-data; boundary=" + std::string(71, 'x')).status()), ErrorCode::kBadRequest);

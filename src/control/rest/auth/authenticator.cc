@@ -31,7 +31,8 @@ Status Authenticator::Authorize(const net::HttpRequest& request, Role needed) co
   while (!value.empty() && value.front() == ' ') value.remove_prefix(1);
   const auto role = tokens_->Find(value);
   if (!role) return Error(ErrorCode::kUnauthorized, "the token is not known");
-  if (*role < needed) return Error(ErrorCode::kForbidden, fmt::format("a token of role {} may not do this; it needs {}", NameOf(*role), NameOf(needed)));
+  if (*role < needed)
+    return Error(ErrorCode::kForbidden, fmt::format("a token of role {} may not do this; it needs {}", NameOf(*role), NameOf(needed)));
   return Status::OK();
 }
 

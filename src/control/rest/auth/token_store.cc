@@ -29,7 +29,8 @@ std::string Sha256Hex(std::string_view text) {
 }
 
 Status FileError(const std::string& file, std::string_view what) {
-  return Error(ErrorCode::kBadSetting, fmt::format("the token file {} {}", file, what), "Check data.dir, or set rest.token; without the file a new token is made.");
+  return Error(ErrorCode::kBadSetting, fmt::format("the token file {} {}", file, what),
+               "Check data.dir, or set rest.token; without the file a new token is made.");
 }
 
 /// All or nothing: a file cut short by a crash would lock everybody out.

@@ -18,16 +18,19 @@ void AddClusterRoutes(Router* router, const RouteServices& services) {
     services.dispatcher->ListTaskManagers([id = call.params.at(0), responder = call.responder](std::vector<job::TaskManagerView> views) {
       const auto found = std::find_if(views.begin(), views.end(), [&](const job::TaskManagerView& view) { return view.id.str() == id; });
       if (found == views.end()) {
-        return responder.Send(Error(ErrorCode::kNotFound, fmt::format("there is no TaskManager \"{}\"", id.substr(0, 128)), "See /taskmanagers for those that exist."));
+        return responder.Send(Error(ErrorCode::kNotFound, fmt::format("there is no TaskManager \"{}\"", id.substr(0, 128)),
+                                    "See /taskmanagers for those that exist."));
       }
       responder.Send(net::JsonResponse(200, TaskManagerJson(*found)));
     });
   });
   router->Add("GET", "/cluster/metrics", [services](Call call) {
-    services.dispatcher->GetCluster([responder = call.responder](const job::ClusterView& view) { responder.Send(net::JsonResponse(200, ClusterJson(view))); });
+    services.dispatcher->GetCluster(
+        [responder = call.responder](const job::ClusterView& view) { responder.Send(net::JsonResponse(200, ClusterJson(view))); });
   });
   router->Add("GET", "/leader", [services](Call call) {
-    services.dispatcher->GetCluster([responder = call.responder](const job::ClusterView& view) { responder.Send(net::JsonResponse(200, LeaderJson(view))); });
+    services.dispatcher->GetCluster(
+        [responder = call.responder](const job::ClusterView& view) { responder.Send(net::JsonResponse(200, LeaderJson(view))); });
   });
 }
 

@@ -29,7 +29,8 @@ std::string NotReadyReason(const job::ClusterView& cluster) {
 
 /// Answers from the control loop's view, or, when that does not come in time, with 503. The first of the two counts.
 void AnswerHealth(const RouteServices& services, const Call& call, bool readiness) {
-  services.executor->PostAfter(kHealthWait, [responder = call.responder] { responder.Send(Health(false, "the control loop does not answer", nullptr)); });
+  services.executor->PostAfter(
+      kHealthWait, [responder = call.responder] { responder.Send(Health(false, "the control loop does not answer", nullptr)); });
   services.dispatcher->GetCluster([responder = call.responder, readiness](const job::ClusterView& cluster) {
     const std::string reason = NotReadyReason(cluster);
     responder.Send(Health(!readiness || reason.empty(), reason, &cluster));
@@ -40,12 +41,18 @@ void AnswerHealth(const RouteServices& services, const Call& call, bool readines
 
 void AddProcessRoutes(Router* router, const RouteServices& services) {
   const RouteOptions at_once{.inline_answer = true};
-  router->Add("GET", "/health", [services](Call call) { AnswerHealth(services, call, false); }, at_once);
-  router->Add("GET", "/health/ready", [services](Call call) { AnswerHealth(services, call, true); }, at_once);
-  router->Add("GET", "/health/live", [](Call call) { call.responder.Send(Health(true, "", nullptr)); }, at_once);
-  router->Add("GET", "/version", [services](Call call) {
-    call.responder.Send(net::JsonResponse(200, nlohmann::ordered_json{{"version", services.version}, {"api", "1"}}.dump()));
-  }, at_once);
+  router->Add(
+      "GET", "/health", [services](Call call) { AnswerHealth(services, call, false); }, at_once);
+  router->Add(
+      "GET", "/health/ready", [services](Call call) { AnswerHealth(services, call, true); }, at_once);
+  router->Add(
+      "GET", "/health/live", [](Call call) { call.responder.Send(Health(true, "", nullptr)); }, at_once);
+  router->Add(
+      "GET", "/version",
+      [services](Call call) {
+        call.responder.Send(net::JsonResponse(200, nlohmann::ordered_json{{"version", services.version}, {"api", "1"}}.dump()));
+      },
+      at_once);
   router->Add("GET", "/config", [services](Call call) { call.responder.Send(net::JsonResponse(200, services.settings->ToJson())); });
   router->Add("GET", "/metrics", [services](Call call) {
     call.responder.Send(net::HttpResponse{200, "text/plain; version=0.0.4; charset=utf-8", services.metrics->Expose(), {}});

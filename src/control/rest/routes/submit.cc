@@ -15,7 +15,9 @@ constexpr std::size_t kMaxUploadBytes = 66u << 20;
 constexpr std::size_t kMaxNameBytes = 256;
 constexpr std::size_t kMaxKeyBytes = 255;
 
-Status BadField(std::string message) { return Error(ErrorCode::kBadRequest, std::move(message), "Send job_file, and if wanted parallelism and job_name."); }
+Status BadField(std::string message) {
+  return Error(ErrorCode::kBadRequest, std::move(message), "Send job_file, and if wanted parallelism and job_name.");
+}
 
 Status ReadParallelism(std::string_view text, job::SubmitRequest* submit) {
   std::uint32_t value = 0;
@@ -52,16 +54,19 @@ Result<job::SubmitRequest> ReadSubmit(const net::HttpRequest& request) {
   HR_ASSIGN_OR_RAISE(const auto parts, net::ParseMultipart(request.body, boundary));
   job::SubmitRequest submit;
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    const bool repeated = std::any_of(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(i), [&](const net::FormPart& p) { return p.name == parts[i].name; });
+    const bool repeated = std::any_of(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(i),
+                                      [&](const net::FormPart& p) { return p.name == parts[i].name; });
     if (repeated) return BadField(fmt::format("\"{}\" is given twice", parts[i].name.substr(0, 64)));
     HR_RETURN_NOT_OK(ReadField(parts[i], &submit));
   }
   if (net::FindPart(parts, "job_file") == nullptr) return BadField("the field job_file is missing");
   submit.idempotency_key = std::string(request.Header("Idempotency-Key"));
-  const bool printable = std::all_of(submit.idempotency_key.begin(), submit.idempotency_key.end(), [](char c) { return c > ' ' && c < 0x7f; });
+  const bool printable =
+      std::all_of(submit.idempotency_key.begin(), submit.idempotency_key.end(), [](char c) { return c > ' ' && c < 0x7f; });
   const std::size_t keys = net::CountFields(request.headers, "Idempotency-Key");
   if (keys > 1 || !printable || submit.idempotency_key.size() > kMaxKeyBytes || (keys == 1 && submit.idempotency_key.empty())) {
-    return Error(ErrorCode::kBadRequest, fmt::format("Idempotency-Key must be 1 to {} printable characters without blanks", kMaxKeyBytes), "Send a UUID.");
+    return Error(ErrorCode::kBadRequest, fmt::format("Idempotency-Key must be 1 to {} printable characters without blanks", kMaxKeyBytes),
+                 "Send a UUID.");
   }
   return submit;
 }
@@ -70,22 +75,28 @@ Result<job::SubmitRequest> ReadSubmit(const net::HttpRequest& request) {
 
 void AddSubmitRoutes(Router* router, const RouteServices& services) {
   const RouteOptions upload{.max_body_bytes = kMaxUploadBytes, .multipart = true};
-  router->Add("POST", "/jobs/submit", [services](Call call) {
-    auto submit = ReadSubmit(call.request);
-    if (!submit.ok()) return call.responder.Send(submit.status());
-    services.dispatcher->Submit(std::move(*submit), [responder = call.responder](Result<job::SubmitAnswer> answer) {
-      if (!answer.ok()) return responder.Send(answer.status());
-      responder.Send(net::JsonResponse(200, SubmittedJson(*answer)));
-    });
-  }, upload);
-  router->Add("POST", "/jobs/validate", [services](Call call) {
-    auto submit = ReadSubmit(call.request);
-    if (!submit.ok()) return call.responder.Send(submit.status());
-    services.dispatcher->Validate(std::move(*submit), [responder = call.responder](Result<std::string> plan) {
-      if (!plan.ok()) return responder.Send(plan.status());
-      responder.Send(net::JsonResponse(200, "{\"valid\":true,\"plan\":" + (plan->empty() ? "null" : *plan) + "}"));
-    });
-  }, upload);
+  router->Add(
+      "POST", "/jobs/submit",
+      [services](Call call) {
+        auto submit = ReadSubmit(call.request);
+        if (!submit.ok()) return call.responder.Send(submit.status());
+        services.dispatcher->Submit(std::move(*submit), [responder = call.responder](Result<job::SubmitAnswer> answer) {
+          if (!answer.ok()) return responder.Send(answer.status());
+          responder.Send(net::JsonResponse(200, SubmittedJson(*answer)));
+        });
+      },
+      upload);
+  router->Add(
+      "POST", "/jobs/validate",
+      [services](Call call) {
+        auto submit = ReadSubmit(call.request);
+        if (!submit.ok()) return call.responder.Send(submit.status());
+        services.dispatcher->Validate(std::move(*submit), [responder = call.responder](Result<std::string> plan) {
+          if (!plan.ok()) return responder.Send(plan.status());
+          responder.Send(net::JsonResponse(200, "{\"valid\":true,\"plan\":" + (plan->empty() ? "null" : *plan) + "}"));
+        });
+      },
+      upload);
 }
 
 }  // namespace headrace::control::rest

@@ -115,7 +115,9 @@ class FakeDispatcher : public job::Dispatcher {
 
 class RestServerTest : public ::testing::Test {
  protected:
-  RestServerTest() : folder_(std::filesystem::temp_directory_path() / ("headrace-rest-" + std::to_string(getpid()))) { std::filesystem::remove_all(folder_); }
+  RestServerTest() : folder_(std::filesystem::temp_directory_path() / ("headrace-rest-" + std::to_string(getpid()))) {
+    std::filesystem::remove_all(folder_);
+  }
   ~RestServerTest() override {
     server_.reset();
     std::filesystem::remove_all(folder_);
@@ -130,13 +132,15 @@ class RestServerTest : public ::testing::Test {
     server_ = std::move(*server);
   }
   net::HttpClient Client() const { return net::HttpClient("127.0.0.1", server_->port()); }
-  net::HttpResponse Send(const std::string& method, const std::string& target, const net::HttpFields& headers = {}, std::string body = {}) const {
+  net::HttpResponse Send(const std::string& method, const std::string& target, const net::HttpFields& headers = {},
+                         std::string body = {}) const {
     auto response = Client().Send(method, target, headers, std::move(body));
     EXPECT_TRUE(response.ok()) << method << " " << target << ": " << response.status();
     return response.ok() ? *response : net::HttpResponse{0, "", "", {}};
   }
   net::HttpResponse Get(const std::string& target, const net::HttpFields& headers = {}) const { return Send("GET", target, headers); }
-  net::HttpResponse Post(const std::vector<net::FormField>& fields, net::HttpFields headers = {}, const std::string& target = "/jobs/submit") const {
+  net::HttpResponse Post(const std::vector<net::FormField>& fields, net::HttpFields headers = {},
+                         const std::string& target = "/jobs/submit") const {
     headers.emplace_back("Content-Type", "multipart/form-data; boundary=BOUNDARY");
     return Send("POST", target, headers, net::BuildMultipart(fields, "BOUNDARY"));
   }
@@ -236,7 +240,8 @@ TEST_F(RestServerTest, AnOpenListenerMakesATokenOnceAndKeepsOnlyItsHash) {
 
 TEST_F(RestServerTest, ADamagedTokenFileStopsTheStart) {
   std::filesystem::create_directories(folder_);
-  for (const std::string& text : std::vector<std::string>{"", "admin\n", "admin 1234\n", "king " + std::string(64, 'a') + "\n", "none " + std::string(64, 'a') + "\n", "admin " + std::string(64, 'G') + "\n"}) {
+  for (const std::string& text : std::vector<std::string>{"", "admin\n", "admin 1234\n", "king " + std::string(64, 'a') + "\n",
+                                                          "none " + std::string(64, 'a') + "\n", "admin " + std::string(64, 'G') + "\n"}) {
     std::ofstream(folder_ / "rest_tokens", std::ios::trunc) << text;
     settings_ = Settings::Of({{"rest.port", "0"}, {"rest.auth", "token"}, {"data.dir", folder_.string()}}).ValueOrDie();
     const auto server = RestServer::Start({&dispatcher_, &metrics_, &settings_, &random_, "127.0.0.1", ""});
@@ -274,7 +279,8 @@ TEST_F(RestServerTest, ASubmitReachesTheDispatcherWhole) {
   const std::string file("\x80\x05\r\n--x\0y", 9);
   const auto response = Post({{"job_file", file, "wc.pkl"}, {"parallelism", "12"}, {"job_name", "wc"}}, {{"Idempotency-Key", "k-1"}});
   EXPECT_EQ(response.status, 200);
-  EXPECT_EQ(json::parse(response.body), json({{"job_id", kJob.str()}, {"status", "RUNNING"}, {"warnings", {"topic \"x\" is checked later"}}}));
+  EXPECT_EQ(json::parse(response.body),
+            json({{"job_id", kJob.str()}, {"status", "RUNNING"}, {"warnings", {"topic \"x\" is checked later"}}}));
   ASSERT_EQ(dispatcher_.submits().size(), 1u);
   const auto submit = dispatcher_.submits()[0];
   EXPECT_EQ(submit.job_file, file);
@@ -306,8 +312,10 @@ TEST_F(RestServerTest, BadUploadsNeverReachTheDispatcher) {
   ExpectProblem(Post({{"job_file", "x", "x"}, {"colour", "red", ""}}), 400, "HR1001");
   ExpectProblem(Post({{"job_file", "x", "x"}, {"savepoint_path", "s3://a/b", ""}}), 400, "HR1001");
   ExpectProblem(Post({{"job_file", "x", "x"}, {"job_name", std::string(300, 'n'), ""}}), 400, "HR1001");
-  for (const char* parallelism : {"0", "-1", "x", "", "1.5", "99999999999"}) ExpectProblem(Post({{"job_file", "x", "x"}, {"parallelism", parallelism, ""}}), 400, "HR1104");
-  for (const std::string& key : {std::string("a b"), std::string(256, 'k'), std::string("\xc3\xa4")}) ExpectProblem(Post({{"job_file", "x", "x"}}, {{"Idempotency-Key", key}}), 400, "HR1001");
+  for (const char* parallelism : {"0", "-1", "x", "", "1.5", "99999999999"})
+    ExpectProblem(Post({{"job_file", "x", "x"}, {"parallelism", parallelism, ""}}), 400, "HR1104");
+  for (const std::string& key : {std::string("a b"), std::string(256, 'k'), std::string("\xc3\xa4")})
+    ExpectProblem(Post({{"job_file", "x", "x"}}, {{"Idempotency-Key", key}}), 400, "HR1001");
   EXPECT_TRUE(dispatcher_.submits().empty());
   EXPECT_EQ(Get("/health/live").status, 200);
 }
@@ -322,7 +330,9 @@ TEST_F(RestServerTest, UploadsMayBeLargeOtherBodiesNot) {
 
 TEST_F(RestServerTest, UnknownPathsAndMethodsSaySo) {
   Start();
-  for (const char* path : {"/", "/nothing", "/v1", "/v1/v1/jobs", "/jobs//status", "/jobs/x/status/y", "/a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/q/r/s/t"}) ExpectProblem(Get(path), 404, "HR1007");
+  for (const char* path :
+       {"/", "/nothing", "/v1", "/v1/v1/jobs", "/jobs//status", "/jobs/x/status/y", "/a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/q/r/s/t"})
+    ExpectProblem(Get(path), 404, "HR1007");
   const auto wrong = Send("DELETE", "/jobs");
   ExpectProblem(wrong, 405, "HR1008");
   EXPECT_EQ(net::FindField(wrong.headers, "Allow"), "GET, HEAD");
