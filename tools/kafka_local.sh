@@ -56,14 +56,21 @@ tools_jars() { jars "kafka-tools-$KAFKA_TOOLS_VERSION" "org.apache.kafka:kafka-t
 pid_of() { # DIR -> pid of its living broker, or nothing
   local pid; pid=$(cat "$1/broker.pid" 2>/dev/null) || return 0
   # A pid may belong to somebody else after a reboot: the command line must name this folder.
-  if tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qxF "$1/broker.properties"; then echo "$pid"; fi
+  if { tr '\0' '\n' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qxF "$1/broker.properties"; then echo "$pid"; fi
 }
 answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
-free_ports() { # COUNT -> that many free ports, held open together so that they differ
-  python3 -c 'import socket,sys
-s=[socket.socket() for _ in range(int(sys.argv[1]))]
-for x in s: x.bind(("127.0.0.1",0))
-print(*[x.getsockname()[1] for x in s])' "$1"
+# Not the kernel's choice: its range is also that of outgoing connections, and a client that keeps trying a port of that
+# range while the broker is down can take the port itself (a TCP connection to itself).
+free_ports() { # COUNT -> that many different free ports below the range of outgoing connections
+  python3 -c 'import random,socket,sys
+found=[]
+while len(found)<int(sys.argv[1]):
+    port=random.SystemRandom().randrange(10000,32000)
+    with socket.socket() as s:
+        try: s.bind(("127.0.0.1",port))
+        except OSError: continue
+    if port not in found: found.append(port)
+print(*found)' "$1"
 }
 
 configure() { # DIR PORT

@@ -20,6 +20,8 @@ constexpr milliseconds kHousekeeping{1000};
 constexpr milliseconds kCommitInterval{5000};
 /// How long brokers that answer must deny a topic that existed before it counts as gone.
 constexpr milliseconds kGoneAfter{10'000};
+/// librdkafka does not tell of a topic that is deleted while it is read, so after this much silence the brokers are asked.
+constexpr milliseconds kAskAfterSilence{10'000};
 constexpr int kProbeTimeoutMs = 500;
 
 columnar::ValueForm FormOf(KafkaValueFormat format) {
@@ -102,6 +104,7 @@ void TopicFetcher::RequestStop() {
 }
 
 void TopicFetcher::Run() {
+  last_heard_ = std::chrono::steady_clock::now();
   std::vector<rd_kafka_message_t*> messages(kMessagesPerCall);
   while (!stopping_) {
     const Status status = Step(&messages);
@@ -136,6 +139,7 @@ Status TopicFetcher::Step(std::vector<rd_kafka_message_t*>* messages) {
   if (more > 0) count += static_cast<std::size_t>(more);
   drained_ = count < messages->size();
   if (count == 0 && builder_.num_rows() == 0) return Status::OK();
+  if (count > 0) last_heard_ = now;
 
   Status status;
   for (std::size_t i = 0; i < count; ++i) {
@@ -275,15 +279,13 @@ Status TopicFetcher::HandleError(const rd_kafka_message_t& message, Partition* p
     if (partition == nullptr || partition->ended) return Status::OK();
     LogWarn("kafka", fmt::format("{}: offset {} is no longer there (retention, or the topic was made anew); reading goes on at the beginning of the log", what, partition->position),
             {{"job_id", context_.job_id}});
-    const rd_kafka_resp_err_t error = rd_kafka_seek(topic_.get(), message.partition, RD_KAFKA_OFFSET_BEGINNING, 0);
-    return error == RD_KAFKA_RESP_ERR_NO_ERROR ? Status::OK() : kafka::StatusOf(error, what);
+    // Its fetching has ended with this error, so seeking would not help: it is started anew.
+    rd_kafka_consume_stop(topic_.get(), message.partition);
+    if (rd_kafka_consume_start_queue(topic_.get(), message.partition, RD_KAFKA_OFFSET_BEGINNING, fetched_.get()) == 0) return Status::OK();
+    partition->active = false;
+    return kafka::StatusOf(rd_kafka_last_error(), what);
   }
-  if (kafka::IsUnknownTopic(message.err)) {
-    if (!unknown_topic_) unknown_since_ = std::chrono::steady_clock::now();
-    unknown_topic_ = true;
-    SetWaiting(fmt::format("{} is not known to the brokers at present", what));
-    return Status::OK();
-  }
+  if (kafka::IsUnknownTopic(message.err)) return TopicIsUnknown(std::chrono::steady_clock::now());
   const Status status = kafka::StatusOf(message.err, what, rd_kafka_message_errstr(&message));
   if (kafka::IsRefusal(message.err) || WhoActsOn(status) == WhoActs::kCorruption) return status;
   SetWaiting(status.message());
@@ -312,7 +314,7 @@ Status TopicFetcher::KeepHouse(SteadyTime now) {
   next_housekeeping_ = now + kHousekeeping;
   rd_kafka_poll(client_.get(), 0);
   HR_RETURN_NOT_OK(fatal_);
-  if (waiting_) HR_RETURN_NOT_OK(ProbeBroker(now));
+  if (waiting_ || now - last_heard_ >= kAskAfterSilence) HR_RETURN_NOT_OK(ProbeBroker(now));
   PublishLag();
   if (!options_.group_id.empty() && now >= next_commit_) {
     next_commit_ = now + kCommitInterval;
@@ -322,26 +324,30 @@ Status TopicFetcher::KeepHouse(SteadyTime now) {
 }
 
 Status TopicFetcher::ProbeBroker(SteadyTime now) {
+  last_heard_ = now;
   const rd_kafka_metadata_t* metadata = nullptr;
-  if (rd_kafka_metadata(client_.get(), 0, topic_.get(), &metadata, kProbeTimeoutMs) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+  const rd_kafka_resp_err_t error = rd_kafka_metadata(client_.get(), 0, topic_.get(), &metadata, kProbeTimeoutMs);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
     unknown_topic_ = false;  // an absent broker says nothing about the topic
+    if (!waiting_) SetWaiting(fmt::format("no broker of {} answers: {}", options_.settings.bootstrap_servers, rd_kafka_err2str(error)));
     return Status::OK();
   }
-  const bool unknown = metadata->topic_cnt < 1 || kafka::IsUnknownTopic(metadata->topics[0].err);
-  const bool good = !unknown && metadata->topics[0].err == RD_KAFKA_RESP_ERR_NO_ERROR &&
-                    std::all_of(metadata->topics[0].partitions, metadata->topics[0].partitions + metadata->topics[0].partition_cnt, [](const auto& p) { return p.err == RD_KAFKA_RESP_ERR_NO_ERROR; });
-  rd_kafka_metadata_destroy(metadata);
-  if (good) {
-    unknown_topic_ = false;
-    ClearWaiting();
-  } else if (unknown && !unknown_topic_) {
-    unknown_topic_ = true;
-    unknown_since_ = now;
-  } else if (unknown && now - unknown_since_ >= kGoneAfter) {
-    return Error(ErrorCode::kUnknownTopic, fmt::format("topic \"{}\" is gone: the brokers have not known it for {} s", options_.topic, std::chrono::duration_cast<std::chrono::seconds>(kGoneAfter).count()),
-                 "Create it again and restart the job, or cancel the job.");
-  }
+  const std::unique_ptr<const rd_kafka_metadata_t, decltype(&rd_kafka_metadata_destroy)> owned(metadata, &rd_kafka_metadata_destroy);
+  if (metadata->topic_cnt < 1 || kafka::IsUnknownTopic(metadata->topics[0].err)) return TopicIsUnknown(now);
+  unknown_topic_ = false;
+  const rd_kafka_metadata_topic_t& topic = metadata->topics[0];
+  if (kafka::IsRefusal(topic.err)) return kafka::StatusOf(topic.err, fmt::format("topic \"{}\"", options_.topic));
+  const bool good = topic.err == RD_KAFKA_RESP_ERR_NO_ERROR && std::all_of(topic.partitions, topic.partitions + topic.partition_cnt, [](const auto& p) { return p.err == RD_KAFKA_RESP_ERR_NO_ERROR; });
+  if (good && waiting_) ClearWaiting();
   return Status::OK();
+}
+
+Status TopicFetcher::TopicIsUnknown(SteadyTime now) {
+  if (!std::exchange(unknown_topic_, true)) unknown_since_ = now;
+  SetWaiting(fmt::format("topic \"{}\" is not known to the brokers at present", options_.topic));
+  if (now - unknown_since_ < kGoneAfter) return Status::OK();
+  return Error(ErrorCode::kUnknownTopic, fmt::format("topic \"{}\" is gone: the brokers have not known it for {} s", options_.topic, std::chrono::duration_cast<std::chrono::seconds>(kGoneAfter).count()),
+               "Create it again and restart the job, or cancel the job.");
 }
 
 void TopicFetcher::SetWaiting(const std::string& reason) {

@@ -79,6 +79,7 @@ class TopicFetcher {
   int WaitMs(SteadyTime now) const;
   Status KeepHouse(SteadyTime now);
   Status ProbeBroker(SteadyTime now);
+  Status TopicIsUnknown(SteadyTime now);
   void SetWaiting(const std::string& reason);
   void ClearWaiting();
   void PublishLag();
@@ -100,7 +101,7 @@ class TopicFetcher {
   format::JsonValueReader json_;
   std::string scratch_;
   BadRecordPolicy bad_records_;
-  SteadyTime first_row_at_{}, next_housekeeping_{}, next_commit_{}, unknown_since_{};
+  SteadyTime first_row_at_{}, next_housekeeping_{}, next_commit_{}, unknown_since_{}, last_heard_{};
   bool unknown_topic_ = false, waiting_ = false, drained_ = true, commit_warned_ = false, commit_pending_ = false;
   Status fatal_;
 
