@@ -96,11 +96,20 @@ Status Task::OpenSource() {
   bool more = false;
   for (const auto& assignment : spec_.sources) {
     if (assignment.source != source_.spec->uid) continue;
-    HR_RETURN_NOT_OK(source_.reader->AddSplits(assignment.splits));
+    HR_RETURN_NOT_OK(GiveSplits(assignment.splits));
     more = more || assignment.more_may_come;
   }
   if (!more) source_.reader->NoMoreSplits();
   return Status::OK();
+}
+
+Status Task::GiveSplits(const std::vector<plan::SourceSplit>& splits) {
+  // A message that came twice must not read a partition twice.
+  std::vector<plan::SourceSplit> fresh;
+  for (const auto& split : splits) {
+    if (known_splits_.insert(split.id).second) fresh.push_back(split);
+  }
+  return fresh.empty() ? Status::OK() : source_.reader->AddSplits(fresh);
 }
 
 Status Task::TakeMail() {
@@ -112,7 +121,7 @@ Status Task::TakeMail() {
   }
   for (const auto& assignment : splits) {
     if (source_.reader == nullptr || assignment.source != source_.spec->uid) return Error(ErrorCode::kInternal, "splits of another source: " + assignment.source.str());
-    HR_RETURN_NOT_OK(source_.reader->AddSplits(assignment.splits));
+    HR_RETURN_NOT_OK(GiveSplits(assignment.splits));
     if (!assignment.more_may_come) source_.reader->NoMoreSplits();
   }
   return Status::OK();

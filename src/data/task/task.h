@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,7 @@ class Task final : public StepTask {
   enum class Pause { kNothingToDo, kBlocked, kSliceOver, kEnded };
   Status Open();
   Status OpenSource();
+  Status GiveSplits(const std::vector<plan::SourceSplit>& splits);
   Status TakeMail();
   Result<Pause> Work(MonotonicTime slice_end);
   /// One round through chain, outputs and input. True when anything moved.
@@ -72,6 +74,7 @@ class Task final : public StepTask {
   const Clock* clock_;
   std::function<void()> on_running_;
   SourcePart source_;
+  std::set<std::string> known_splits_;
   op::OperatorContext context_;
   std::optional<InputGate> gate_;
   std::vector<EdgeOutput> outputs_;
