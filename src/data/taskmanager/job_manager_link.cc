@@ -67,7 +67,6 @@ void JobManagerLink::OnRegistered(std::uint64_t call, const Outcome<wire::Regist
   if (!admitted.ok()) return RetryRegister(admitted);
   registered_ = true;
   contact_lost_ = false;
-  failures_ = 0;
   call_open_ = false;
   interval_ = std::chrono::milliseconds(std::max<std::int64_t>(1, reply.heartbeat_interval_ms));
   timeout_ = std::chrono::milliseconds(std::max<std::int64_t>(1, reply.heartbeat_timeout_ms));
@@ -80,15 +79,19 @@ void JobManagerLink::RetryRegister(const Status& why) {
   ++call_;
   address_ = (address_ + 1) % parts_->job_managers.size();
   ++failures_;
-  // All addresses are tried quickly once before the pauses grow.
-  const int rounds = failures_ / static_cast<int>(parts_->job_managers.size());
-  Duration delay = kFirstRetry;
-  for (int i = 0; i < rounds && delay < kLastRetry; ++i) delay *= 2;
-  delay = std::min(delay, kLastRetry);
   if (failures_ == 1 || parts_->executor->clock().Now() - last_log_ >= kLogEvery) {
     last_log_ = parts_->executor->clock().Now();
     LogWarn("taskmanager", fmt::format("not registered yet, no heartbeat: {}", why.message()), {{"tm_id", options_->id.str()}});
   }
+  RegisterLater();
+}
+
+void JobManagerLink::RegisterLater() {
+  // All addresses are tried quickly once before the pauses grow; a heartbeat that is answered well ends them.
+  const int rounds = failures_ / static_cast<int>(parts_->job_managers.size());
+  Duration delay = kFirstRetry;
+  for (int i = 0; i < rounds && delay < kLastRetry; ++i) delay *= 2;
+  delay = std::min(delay, kLastRetry);
   timer_ = parts_->executor->PostAfter(Jittered(delay), [this, gate = gate_] {
     if (gate->open()) Register();
   });
@@ -101,7 +104,8 @@ void JobManagerLink::LoseRegistration(const std::string& why, bool next_address)
   ++call_;
   if (timer_ != 0) parts_->executor->Cancel(timer_);
   if (next_address) address_ = (address_ + 1) % parts_->job_managers.size();
-  Register();
+  ++failures_;
+  RegisterLater();
 }
 
 void JobManagerLink::Heartbeat() {
@@ -145,6 +149,7 @@ void JobManagerLink::OnHeartbeat(std::uint64_t call, const Outcome<wire::Heartbe
   // Counted from when we spoke: the answer says that we were known then.
   last_contact_ = call_sent_;
   contact_lost_ = false;
+  failures_ = 0;
 }
 
 void JobManagerLink::CheckContact() {

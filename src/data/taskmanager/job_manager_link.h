@@ -34,6 +34,7 @@ class JobManagerLink {
   void Register();
   void OnRegistered(std::uint64_t call, const Outcome<wire::RegisterReply>& outcome);
   void RetryRegister(const Status& why);
+  void RegisterLater();
   void Heartbeat();
   void OnHeartbeat(std::uint64_t call, const Outcome<wire::HeartbeatReply>& outcome);
   void LoseRegistration(const std::string& why, bool next_address);
