@@ -15,6 +15,8 @@
 #include <arrow/type_traits.h>
 #include <arrow/util/bitmap_ops.h>
 
+#include <type_traits>
+
 #include "columnar/utf8.h"
 
 namespace headrace::columnar {
@@ -65,8 +67,11 @@ Status CheckOffsets(const arrow::ArrayData& data, const arrow::Field& field) {
   const auto* offsets = data.GetValues<Offset>(1);
   const std::int64_t limit = data.buffers[2] == nullptr ? 0 : data.buffers[2]->size();
   if (offsets == nullptr) return data.length == 0 ? Status::OK() : Status::Invalid("column ", field.name(), " has no offsets");
-  bool ordered = offsets[0] >= 0;
-  for (std::int64_t i = 0; i < data.length; ++i) ordered &= offsets[i] <= offsets[i + 1];
+  // Without a branch: a negative offset or step leaves the sign bit set. Steps between offsets that are not negative do not overflow.
+  using Bits = std::make_unsigned_t<Offset>;
+  auto bits = static_cast<Bits>(offsets[0]);
+  for (std::int64_t i = 0; i < data.length; ++i) bits |= static_cast<Bits>(offsets[i + 1]) | (static_cast<Bits>(offsets[i + 1]) - static_cast<Bits>(offsets[i]));
+  const bool ordered = static_cast<Offset>(bits) >= 0;
   if (!ordered || static_cast<std::int64_t>(offsets[data.length]) > limit) return Status::Invalid("column ", field.name(), " has offsets outside its data");
   return Status::OK();
 }
@@ -78,6 +83,7 @@ Status CheckText(const arrow::ArrayData& data, const arrow::Field& field) {
   const auto* offsets = data.GetValues<Offset>(1);
   const auto* bytes = reinterpret_cast<const char*>(data.buffers[2]->data());
   auto view = [&](Offset from, Offset to) { return std::string_view(bytes + from, static_cast<std::size_t>(to - from)); };
+  if (IsAscii(view(offsets[0], offsets[data.length]))) return Status::OK();
   bool valid = IsUtf8(view(offsets[0], offsets[data.length]));
   // The whole may be well-formed while a row starts inside a character.
   for (std::int64_t i = 0; valid && i < data.length; ++i)

@@ -1,5 +1,7 @@
 #include "columnar/utf8.h"
 
+#include <emmintrin.h>
+
 #include <cstdint>
 #include <cstring>
 
@@ -28,25 +30,29 @@ std::size_t SequenceLength(const unsigned char* p, std::size_t left) {
 
 }  // namespace
 
+std::size_t AsciiPrefix(std::string_view bytes) {
+  const char* p = bytes.data();
+  const std::size_t size = bytes.size();
+  std::size_t at = 0;
+  auto load = [p](std::size_t i) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + i)); };
+  for (; at + 64 <= size; at += 64) {
+    const __m128i any = _mm_or_si128(_mm_or_si128(load(at), load(at + 16)), _mm_or_si128(load(at + 32), load(at + 48)));
+    if (_mm_movemask_epi8(any) != 0) break;
+  }
+  while (at < size && static_cast<signed char>(p[at]) >= 0) ++at;
+  return at;
+}
+
 std::size_t FindInvalidUtf8(std::string_view bytes) {
   const auto* p = reinterpret_cast<const unsigned char*>(bytes.data());
   const std::size_t size = bytes.size();
-  std::size_t at = 0;
+  std::size_t at = AsciiPrefix(bytes);
   while (at < size) {
-    while (at + 8 <= size) {
-      std::uint64_t word;
-      std::memcpy(&word, p + at, 8);
-      if (word & 0x8080808080808080ULL) break;
-      at += 8;
-    }
-    if (at >= size) break;
-    if (p[at] < 0x80) {
-      ++at;
-      continue;
-    }
     const std::size_t length = SequenceLength(p + at, size - at);
     if (length == 0) return at;
     at += length;
+    // Text that is not ASCII tends to stay so: the long look ahead is for where it ends.
+    if (at < size && p[at] < 0x80) at += AsciiPrefix(bytes.substr(at));
   }
   return std::string_view::npos;
 }

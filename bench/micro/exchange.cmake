@@ -1,0 +1,1 @@
+headrace_bench(exchange micro/exchange_bench.cc DEPENDS data/exchange)
