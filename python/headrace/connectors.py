@@ -91,7 +91,7 @@ class KafkaSource(Source[Any]):
     group_id: consumer group for committed positions. start: "earliest", "latest", "committed", or a time (aware datetime, or int
     ms since 1970): the first record at or after it. stop_at="latest" makes it bounded: it ends at the offsets found at the start.
     value_format: "string" (UTF-8 to str), "bytes", "json". on_error: "fail" the job at a record that cannot be read, or "skip"
-    and count it. discovery_interval_ms: how often new partitions are looked for. properties: settings of librdkafka.
+    and count it. discovery_interval_ms: how often new partitions are looked for (0: never). properties: settings of librdkafka.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class KafkaSource(Source[Any]):
         options["value_format"] = _choice(what, "value_format", value_format, ("string", "bytes", "json"))
         options["on_error"] = _choice(what, "on_error", on_error, ("fail", "skip"))
         if discovery_interval_ms is not None:
-            options["discovery_interval_ms"] = _count(what, "discovery_interval_ms", discovery_interval_ms, 1)
+            options["discovery_interval_ms"] = _count(what, "discovery_interval_ms", discovery_interval_ms)
         options.update(_properties(what, properties))
         super().__init__("kafka", options, topic, bounded=stop_at is not None)
 
