@@ -97,7 +97,8 @@ columnar::DataBatch MakeBatch(std::size_t row_bytes, bool keyed, unsigned seed) 
   auto batch = Check(builder.Finish());
   if (!keyed) return batch;
   const auto values = batch.records()->column(0);
-  return Check(columnar::MakeValueBatch(columnar::ValueForm::kUtf8, values, std::shared_ptr<arrow::Array>(Check(columnar::EncodeKeyColumn(*values)))));
+  return Check(columnar::MakeValueBatch(columnar::ValueForm::kUtf8, values,
+                                        std::shared_ptr<arrow::Array>(Check(columnar::EncodeKeyColumn(*values)))));
 }
 
 ChannelId Channel(std::uint32_t deployment, std::uint32_t consumer) { return {kJob, deployment, 0, 0, consumer}; }
@@ -133,7 +134,8 @@ void ReceiveRaw() {
 void ReceiveRows(Exchange* exchange, std::uint32_t deployment, std::uint32_t channels, int blocked) {
   FutexWaker waker;
   std::vector<std::shared_ptr<InputChannel>> inputs;
-  for (std::uint32_t i = 0; i < channels; ++i) inputs.push_back(Check(exchange->RegisterInput(Channel(deployment, i), kCreditBytes, &waker)));
+  for (std::uint32_t i = 0; i < channels; ++i)
+    inputs.push_back(Check(exchange->RegisterInput(Channel(deployment, i), kCreditBytes, &waker)));
   Answer("ready");
   std::uint32_t open = channels - (blocked >= 0 ? 1 : 0);
   std::int64_t rows = 0;
@@ -168,8 +170,10 @@ int Receiver() {
   while (std::fgets(line, sizeof(line), stdin) != nullptr) {
     unsigned deployment = 0, channels = 0;
     int blocked = -1;
-    if (std::sscanf(line, "rows %u %u %d", &deployment, &channels, &blocked) == 3) ReceiveRows(exchange.get(), deployment, channels, blocked);
-    else if (std::strncmp(line, "raw", 3) == 0) ReceiveRaw();
+    if (std::sscanf(line, "rows %u %u %d", &deployment, &channels, &blocked) == 3)
+      ReceiveRows(exchange.get(), deployment, channels, blocked);
+    else if (std::strncmp(line, "raw", 3) == 0)
+      ReceiveRaw();
   }
   return 0;
 }
@@ -262,13 +266,15 @@ struct Sender {
 };
 
 /// Rows over `channels` channels. Keyed batches go through the hash partitioner, others to the channels in turn.
-Speed SendRows(Sender* sender, ReceiverProcess* receiver, const std::vector<columnar::DataBatch>& batches, std::uint32_t channels, bool keyed, int blocked, bool fill_blocked, double span_seconds) {
+Speed SendRows(Sender* sender, ReceiverProcess* receiver, const std::vector<columnar::DataBatch>& batches, std::uint32_t channels,
+               bool keyed, int blocked, bool fill_blocked, double span_seconds) {
   const std::uint32_t deployment = sender->next_deployment++;
   receiver->Tell("rows " + std::to_string(deployment) + " " + std::to_string(channels) + " " + std::to_string(blocked));
   receiver->Read();
   FutexWaker waker;
   std::vector<std::shared_ptr<OutputChannel>> outputs;
-  for (std::uint32_t i = 0; i < channels; ++i) outputs.push_back(Check(sender->exchange->OpenOutput(Channel(deployment, i), sender->peer, 30'000, &waker)));
+  for (std::uint32_t i = 0; i < channels; ++i)
+    outputs.push_back(Check(sender->exchange->OpenOutput(Channel(deployment, i), sender->peer, 30'000, &waker)));
   for (auto& output : outputs) Await(waker, [&] { return output->writable() || !output->status().ok(); });
   if (fill_blocked) {
     while (outputs[static_cast<std::size_t>(blocked)]->writable()) Check(outputs[static_cast<std::size_t>(blocked)]->Write(batches[0]));
@@ -313,7 +319,8 @@ Speed SendRows(Sender* sender, ReceiverProcess* receiver, const std::vector<colu
 double SendLocally(Exchange* exchange, const std::vector<columnar::DataBatch>& batches, std::uint32_t deployment, double span_seconds) {
   FutexWaker input_waker, output_waker;
   const auto input = Check(exchange->RegisterInput(Channel(deployment, 0), kCreditBytes, &input_waker));
-  const auto output = Check(exchange->OpenOutput(Channel(deployment, 0), {"sender", "s", "127.0.0.1", exchange->port()}, 30'000, &output_waker));
+  const auto output =
+      Check(exchange->OpenOutput(Channel(deployment, 0), {"sender", "s", "127.0.0.1", exchange->port()}, 30'000, &output_waker));
   std::int64_t rows = 0;
   const double start = Now();
   std::thread consumer([&] {
@@ -321,8 +328,10 @@ double SendLocally(Exchange* exchange, const std::vector<columnar::DataBatch>& b
       Await(input_waker, [&] { return input->ready(); });
       auto element = Check(input->Poll());
       if (!element.has_value()) continue;
-      if (const auto* batch = std::get_if<columnar::DataBatch>(&*element)) rows += batch->num_rows();
-      else return;
+      if (const auto* batch = std::get_if<columnar::DataBatch>(&*element))
+        rows += batch->num_rows();
+      else
+        return;
     }
   });
   for (std::size_t i = 0; i % 1024 != 0 || Now() - start < span_seconds; ++i) {
@@ -345,7 +354,8 @@ double Median(std::vector<double> values) {
 /// Collects pairs of one case and prints them as one row.
 class Row {
  public:
-  Row(std::string name, std::string metric, std::string unit) : name_(std::move(name)), metric_(std::move(metric)), unit_(std::move(unit)) {}
+  Row(std::string name, std::string metric, std::string unit)
+      : name_(std::move(name)), metric_(std::move(metric)), unit_(std::move(unit)) {}
   void Add(double value, double limit) {
     values_.push_back(value);
     limits_.push_back(limit);
@@ -353,8 +363,11 @@ class Row {
   }
   bool empty() const { return ratios_.empty(); }
   void Print() const {
-    std::printf("{\"benchmark\":\"exchange\",\"case\":\"%s\",\"metric\":\"%s\",\"value\":%.4g,\"unit\":\"%s\",\"limit\":%.4g,\"ratio_to_limit\":%.3f,\"pairs\":%zu,\"min\":%.3f,\"max\":%.3f}\n", name_.c_str(),
-                metric_.c_str(), Median(values_), unit_.c_str(), Median(limits_), Median(ratios_), ratios_.size(), *std::min_element(ratios_.begin(), ratios_.end()), *std::max_element(ratios_.begin(), ratios_.end()));
+    std::printf(
+        "{\"benchmark\":\"exchange\",\"case\":\"%s\",\"metric\":\"%s\",\"value\":%.4g,\"unit\":\"%s\",\"limit\":%.4g,\"ratio_to_limit\":%."
+        "3f,\"pairs\":%zu,\"min\":%.3f,\"max\":%.3f}\n",
+        name_.c_str(), metric_.c_str(), Median(values_), unit_.c_str(), Median(limits_), Median(ratios_), ratios_.size(),
+        *std::min_element(ratios_.begin(), ratios_.end()), *std::max_element(ratios_.begin(), ratios_.end()));
     std::fflush(stdout);
   }
 
@@ -382,7 +395,8 @@ int main(int argc, char** argv) {
     }
     const std::string name = std::to_string(row_bytes) + "B";
     const std::string against_raw = "payload against a raw 64 KiB TCP sender";
-    Row forward("remote/" + name, against_raw, "GB/s"), cost("remote_cpu/" + name, "GB of payload per CPU second of both processes, against raw TCP", "GB/CPU-s"),
+    Row forward("remote/" + name, against_raw, "GB/s"),
+        cost("remote_cpu/" + name, "GB of payload per CPU second of both processes, against raw TCP", "GB/CPU-s"),
         hashed("remote_hash_4_channels/" + name, against_raw, "GB/s"), local("local/" + name, against_raw, "GB/s"),
         blocked("one_of_4_blocked/" + name, "rate of the others against the same without a blocked consumer", "Mrows/s");
     const double gigabytes = static_cast<double>(row_bytes) / 1e9;

@@ -30,7 +30,8 @@ std::int64_t ColumnBytes(const arrow::ArrayData& data) {
     default:
       break;
   }
-  if (arrow::is_fixed_width(data.type->id()) && data.type->num_fields() == 0) return validity + (data.length * data.type->bit_width() + 7) / 8;
+  if (arrow::is_fixed_width(data.type->id()) && data.type->num_fields() == 0)
+    return validity + (data.length * data.type->bit_width() + 7) / 8;
   return arrow::util::ReferencedBufferSize(data).ValueOr(arrow::util::TotalBufferSize(data));
 }
 
@@ -41,11 +42,16 @@ DataBatch::DataBatch(std::shared_ptr<arrow::RecordBatch> records) : records_(std
   const auto& fields = records_->schema()->fields();
   for (int i = 0; i < static_cast<int>(fields.size()); ++i) {
     const std::string& name = fields[static_cast<std::size_t>(i)]->name();
-    if (name == kValueColumn) value_column_ = i;
-    else if (name == kKeyColumn) key_column_ = i;
-    else if (name == kKeyHashColumn) key_hash_column_ = i;
-    else if (name == kEventTimeColumn) event_time_column_ = i;
-    else if (name == kRowKindColumn) row_kind_column_ = i;
+    if (name == kValueColumn)
+      value_column_ = i;
+    else if (name == kKeyColumn)
+      key_column_ = i;
+    else if (name == kKeyHashColumn)
+      key_hash_column_ = i;
+    else if (name == kEventTimeColumn)
+      event_time_column_ = i;
+    else if (name == kRowKindColumn)
+      row_kind_column_ = i;
     size_bytes_ += ColumnBytes(*records_->column_data(i));
   }
 }

@@ -28,11 +28,13 @@ constexpr int kMaxColumns = 4096;
 
 /// Types whose arrays are at most a validity, an offsets and a data buffer.
 bool IsFlat(arrow::Type::type id) {
-  return arrow::is_fixed_width(id) || id == arrow::Type::BINARY || id == arrow::Type::STRING || id == arrow::Type::LARGE_BINARY || id == arrow::Type::LARGE_STRING;
+  return arrow::is_fixed_width(id) || id == arrow::Type::BINARY || id == arrow::Type::STRING || id == arrow::Type::LARGE_BINARY ||
+         id == arrow::Type::LARGE_STRING;
 }
 
 Status CheckFlat(const arrow::Schema& schema) {
-  if (schema.num_fields() > kMaxColumns) return Status::Invalid("a schema of ", schema.num_fields(), " columns; at most ", kMaxColumns, " are allowed");
+  if (schema.num_fields() > kMaxColumns)
+    return Status::Invalid("a schema of ", schema.num_fields(), " columns; at most ", kMaxColumns, " are allowed");
   for (const auto& field : schema.fields()) {
     const auto id = field->type()->id();
     if (!IsFlat(id) || id == arrow::Type::DICTIONARY || id == arrow::Type::EXTENSION || field->type()->num_fields() != 0)
@@ -70,9 +72,11 @@ Status CheckOffsets(const arrow::ArrayData& data, const arrow::Field& field) {
   // Without a branch: a negative offset or step leaves the sign bit set. Steps between offsets that are not negative do not overflow.
   using Bits = std::make_unsigned_t<Offset>;
   auto bits = static_cast<Bits>(offsets[0]);
-  for (std::int64_t i = 0; i < data.length; ++i) bits |= static_cast<Bits>(offsets[i + 1]) | (static_cast<Bits>(offsets[i + 1]) - static_cast<Bits>(offsets[i]));
+  for (std::int64_t i = 0; i < data.length; ++i)
+    bits |= static_cast<Bits>(offsets[i + 1]) | (static_cast<Bits>(offsets[i + 1]) - static_cast<Bits>(offsets[i]));
   const bool ordered = static_cast<Offset>(bits) >= 0;
-  if (!ordered || static_cast<std::int64_t>(offsets[data.length]) > limit) return Status::Invalid("column ", field.name(), " has offsets outside its data");
+  if (!ordered || static_cast<std::int64_t>(offsets[data.length]) > limit)
+    return Status::Invalid("column ", field.name(), " has offsets outside its data");
   return Status::OK();
 }
 
@@ -98,11 +102,16 @@ Status CheckColumn(const arrow::ArrayData& data, const arrow::Field& field) {
       null_count != data.length - arrow::internal::CountSetBits(data.buffers[0]->data(), data.offset, data.length))
     return Status::Invalid("column ", field.name(), " miscounts its nulls");
   switch (data.type->id()) {
-    case arrow::Type::STRING: return CheckText<std::int32_t>(data, field);
-    case arrow::Type::LARGE_STRING: return CheckText<std::int64_t>(data, field);
-    case arrow::Type::BINARY: return CheckOffsets<std::int32_t>(data, field);
-    case arrow::Type::LARGE_BINARY: return CheckOffsets<std::int64_t>(data, field);
-    default: return Status::OK();
+    case arrow::Type::STRING:
+      return CheckText<std::int32_t>(data, field);
+    case arrow::Type::LARGE_STRING:
+      return CheckText<std::int64_t>(data, field);
+    case arrow::Type::BINARY:
+      return CheckOffsets<std::int32_t>(data, field);
+    case arrow::Type::LARGE_BINARY:
+      return CheckOffsets<std::int64_t>(data, field);
+    default:
+      return Status::OK();
   }
 }
 
@@ -124,7 +133,8 @@ Result<std::shared_ptr<arrow::Buffer>> EncodeSchema(const arrow::Schema& schema)
 }
 
 Result<std::shared_ptr<arrow::Schema>> DecodeSchema(std::shared_ptr<arrow::Buffer> bytes) {
-  if (bytes->size() > kMaxSchemaBytes) return Status::Invalid("a schema of ", bytes->size(), " bytes; at most ", kMaxSchemaBytes, " are allowed");
+  if (bytes->size() > kMaxSchemaBytes)
+    return Status::Invalid("a schema of ", bytes->size(), " bytes; at most ", kMaxSchemaBytes, " are allowed");
   arrow::io::BufferReader reader(std::move(bytes));
   arrow::ipc::DictionaryMemo memo;
   HR_ASSIGN_OR_RAISE(auto schema, arrow::ipc::ReadSchema(&reader, &memo));
@@ -132,8 +142,10 @@ Result<std::shared_ptr<arrow::Schema>> DecodeSchema(std::shared_ptr<arrow::Buffe
   return schema;
 }
 
-Result<DataBatch> DecodeBatch(const std::shared_ptr<arrow::Schema>& schema, std::shared_ptr<arrow::Buffer> metadata, std::shared_ptr<arrow::Buffer> body) {
-  if (metadata->size() > kMaxMetadataBytes) return Status::Invalid("batch metadata of ", metadata->size(), " bytes; at most ", kMaxMetadataBytes, " are allowed");
+Result<DataBatch> DecodeBatch(const std::shared_ptr<arrow::Schema>& schema, std::shared_ptr<arrow::Buffer> metadata,
+                              std::shared_ptr<arrow::Buffer> body) {
+  if (metadata->size() > kMaxMetadataBytes)
+    return Status::Invalid("batch metadata of ", metadata->size(), " bytes; at most ", kMaxMetadataBytes, " are allowed");
   HR_ASSIGN_OR_RAISE(auto message, arrow::ipc::Message::Open(std::move(metadata), std::move(body)));
   if (message->type() != arrow::ipc::MessageType::RECORD_BATCH) return Status::Invalid("the metadata is not that of a batch");
   static NoCopyPool pool;

@@ -104,7 +104,8 @@ class KeyColumnWriter {
   }
   Result<std::shared_ptr<arrow::LargeBinaryArray>> Finish() {
     HR_RETURN_NOT_OK(data_->Resize(at_ - begin(), /*shrink_to_fit=*/false));
-    return std::make_shared<arrow::LargeBinaryArray>(rows_, std::shared_ptr<arrow::Buffer>(std::move(offsets_)), std::shared_ptr<arrow::Buffer>(std::move(data_)), nullptr, 0);
+    return std::make_shared<arrow::LargeBinaryArray>(rows_, std::shared_ptr<arrow::Buffer>(std::move(offsets_)),
+                                                     std::shared_ptr<arrow::Buffer>(std::move(data_)), nullptr, 0);
   }
 
  private:
@@ -126,8 +127,10 @@ Result<std::shared_ptr<arrow::LargeBinaryArray>> EncodeStrings(const ArrayType& 
   const bool has_nulls = column.null_count() != 0;
   for (std::int64_t row = 0; row < rows; ++row) {
     char* out = writer.at();
-    if (has_nulls && column.IsNull(row)) *out++ = kTagNone;
-    else out = PutEscaped(tag, column.GetView(row), zeros != 0, out);
+    if (has_nulls && column.IsNull(row))
+      *out++ = kTagNone;
+    else
+      out = PutEscaped(tag, column.GetView(row), zeros != 0, out);
     writer.EndRow(out);
   }
   return writer.Finish();
@@ -140,8 +143,10 @@ Result<std::shared_ptr<arrow::LargeBinaryArray>> EncodeNumbers(const ArrayType& 
   const bool has_nulls = column.null_count() != 0;
   for (std::int64_t row = 0; row < rows; ++row) {
     char* out = writer.at();
-    if (has_nulls && column.IsNull(row)) *out++ = kTagNone;
-    else out = put(column.Value(row), out);
+    if (has_nulls && column.IsNull(row))
+      *out++ = kTagNone;
+    else
+      out = put(column.Value(row), out);
     writer.EndRow(out);
   }
   return writer.Finish();
@@ -184,7 +189,8 @@ Result<std::shared_ptr<arrow::LargeBinaryArray>> EncodeKeyColumn(const arrow::Ar
     case arrow::Type::DOUBLE:
       return EncodeNumbers(static_cast<const arrow::DoubleArray&>(column), PutFloat);
     case arrow::Type::BOOL:
-      return EncodeNumbers(static_cast<const arrow::BooleanArray&>(column), [](bool value, char* out) { return PutFloat(value ? 1.0 : 0.0, out); });
+      return EncodeNumbers(static_cast<const arrow::BooleanArray&>(column),
+                           [](bool value, char* out) { return PutFloat(value ? 1.0 : 0.0, out); });
     default:
       return Error(ErrorCode::kBadKey, "a column of type " + column.type()->ToString() + " cannot be a key");
   }
@@ -197,7 +203,8 @@ Result<std::shared_ptr<arrow::UInt64Array>> HashKeyColumn(const arrow::LargeBina
   if (rows > 0) {
     const std::int64_t* offsets = keys.raw_value_offsets();
     const std::uint8_t* data = keys.raw_data();
-    for (std::int64_t row = 0; row < rows; ++row) out[row] = XXH3_64bits(data + offsets[row], static_cast<std::size_t>(offsets[row + 1] - offsets[row]));
+    for (std::int64_t row = 0; row < rows; ++row)
+      out[row] = XXH3_64bits(data + offsets[row], static_cast<std::size_t>(offsets[row + 1] - offsets[row]));
   }
   return std::make_shared<arrow::UInt64Array>(rows, std::move(hashes));
 }

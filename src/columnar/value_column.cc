@@ -19,18 +19,24 @@ std::shared_ptr<const arrow::KeyValueMetadata> ExtensionMetadata(std::string_vie
 
 std::shared_ptr<arrow::DataType> TypeOf(ValueForm form) {
   switch (form) {
-    case ValueForm::kUtf8: return arrow::large_utf8();
-    case ValueForm::kInt64: return arrow::int64();
-    case ValueForm::kFloat64: return arrow::float64();
-    case ValueForm::kBool: return arrow::boolean();
+    case ValueForm::kUtf8:
+      return arrow::large_utf8();
+    case ValueForm::kInt64:
+      return arrow::int64();
+    case ValueForm::kFloat64:
+      return arrow::float64();
+    case ValueForm::kBool:
+      return arrow::boolean();
     case ValueForm::kEncoded:
-    case ValueForm::kRawBytes: break;
+    case ValueForm::kRawBytes:
+      break;
   }
   return arrow::large_binary();
 }
 
 std::shared_ptr<arrow::Field> MakeValueField(ValueForm form) {
-  return arrow::field(std::string(kValueColumn), TypeOf(form), /*nullable=*/false, form == ValueForm::kEncoded ? ExtensionMetadata(kValueExtension) : nullptr);
+  return arrow::field(std::string(kValueColumn), TypeOf(form), /*nullable=*/false,
+                      form == ValueForm::kEncoded ? ExtensionMetadata(kValueExtension) : nullptr);
 }
 
 /// One schema a form, with and without keys, so that batches of one form share theirs.
@@ -50,23 +56,29 @@ const std::shared_ptr<arrow::Schema>& SchemaOf(ValueForm form, bool keyed) {
 
 Result<ValueForm> FormOf(const arrow::Field& field) {
   switch (field.type()->id()) {
-    case arrow::Type::LARGE_STRING: return ValueForm::kUtf8;
-    case arrow::Type::INT64: return ValueForm::kInt64;
-    case arrow::Type::DOUBLE: return ValueForm::kFloat64;
-    case arrow::Type::BOOL: return ValueForm::kBool;
+    case arrow::Type::LARGE_STRING:
+      return ValueForm::kUtf8;
+    case arrow::Type::INT64:
+      return ValueForm::kInt64;
+    case arrow::Type::DOUBLE:
+      return ValueForm::kFloat64;
+    case arrow::Type::BOOL:
+      return ValueForm::kBool;
     case arrow::Type::LARGE_BINARY: {
       if (field.metadata() == nullptr) return ValueForm::kRawBytes;
       const int at = field.metadata()->FindKey(std::string(kExtensionNameKey));
       return at >= 0 && field.metadata()->value(at) == kValueExtension ? ValueForm::kEncoded : ValueForm::kRawBytes;
     }
-    default: return Status::Invalid("column ", field.name(), " of type ", field.type()->ToString(), " is none of the forms of a value column");
+    default:
+      return Status::Invalid("column ", field.name(), " of type ", field.type()->ToString(), " is none of the forms of a value column");
   }
 }
 
 std::shared_ptr<arrow::Field> ValueField(ValueForm form) { return SchemaOf(form, false)->field(0); }
 
 std::shared_ptr<arrow::Field> KeyField() {
-  static const auto field = arrow::field(std::string(kKeyColumn), arrow::large_binary(), /*nullable=*/false, ExtensionMetadata(kKeyExtension));
+  static const auto field =
+      arrow::field(std::string(kKeyColumn), arrow::large_binary(), /*nullable=*/false, ExtensionMetadata(kKeyExtension));
   return field;
 }
 
@@ -76,7 +88,8 @@ Result<DataBatch> MakeValueBatch(ValueForm form, std::shared_ptr<arrow::Array> v
     return Status::Invalid("a value column of type ", schema->field(0)->type()->ToString(), " was given ", values->type()->ToString());
   const std::int64_t rows = values->length();
   if (keys == nullptr) return DataBatch(arrow::RecordBatch::Make(schema, rows, {std::move(values)}));
-  if (keys->type_id() != arrow::Type::LARGE_BINARY) return Status::Invalid("a key column must be large_binary, not ", keys->type()->ToString());
+  if (keys->type_id() != arrow::Type::LARGE_BINARY)
+    return Status::Invalid("a key column must be large_binary, not ", keys->type()->ToString());
   if (keys->length() != rows) return Status::Invalid("a batch of ", rows, " values was given ", keys->length(), " keys");
   return DataBatch(arrow::RecordBatch::Make(schema, rows, {std::move(values), std::move(keys)}));
 }
@@ -153,7 +166,8 @@ Result<DataBatch> ValueBatchBuilder::Finish() {
     HR_ASSIGN_OR_RAISE(auto data, s.data.Finish());
     array = arrow::ArrayData::Make(TypeOf(s.form), rows, {nullptr, std::move(data)}, 0);
   }
-  return DataBatch(arrow::RecordBatch::Make(SchemaOf(s.form, false), rows, std::vector<std::shared_ptr<arrow::ArrayData>>{std::move(array)}));
+  return DataBatch(
+      arrow::RecordBatch::Make(SchemaOf(s.form, false), rows, std::vector<std::shared_ptr<arrow::ArrayData>>{std::move(array)}));
 }
 
 }  // namespace headrace::columnar

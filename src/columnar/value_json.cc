@@ -48,23 +48,38 @@ void AppendDuration(std::int64_t us, std::string* out) {
 
 void AppendScalar(const ValueToken& token, std::string* out) {
   switch (token.tag) {
-    case ValueTag::kFalse: out->append("false"); return;
-    case ValueTag::kTrue: out->append("true"); return;
-    case ValueTag::kInt: fmt::format_to(std::back_inserter(*out), "{}", token.integer); return;
+    case ValueTag::kFalse:
+      out->append("false");
+      return;
+    case ValueTag::kTrue:
+      out->append("true");
+      return;
+    case ValueTag::kInt:
+      fmt::format_to(std::back_inserter(*out), "{}", token.integer);
+      return;
     case ValueTag::kBigInt: {
       const std::string digits = BigIntText(token.bytes);
-      if (digits.find('x') != std::string::npos) AppendJsonString(digits, out);
-      else out->append(digits);
+      if (digits.find('x') != std::string::npos)
+        AppendJsonString(digits, out);
+      else
+        out->append(digits);
       return;
     }
     case ValueTag::kFloat:
-      if (std::isfinite(token.real)) AppendShortestFloat(token.real, out);
-      else out->append("null");
+      if (std::isfinite(token.real))
+        AppendShortestFloat(token.real, out);
+      else
+        out->append("null");
       return;
     case ValueTag::kString:
-    case ValueTag::kDecimal: AppendJsonString(token.bytes, out); return;
-    case ValueTag::kPickle: fmt::format_to(std::back_inserter(*out), "\"<pickled, {} bytes>\"", token.bytes.size()); return;
-    default: break;
+    case ValueTag::kDecimal:
+      AppendJsonString(token.bytes, out);
+      return;
+    case ValueTag::kPickle:
+      fmt::format_to(std::back_inserter(*out), "\"<pickled, {} bytes>\"", token.bytes.size());
+      return;
+    default:
+      break;
   }
   if (token.tag == ValueTag::kNone) {
     out->append("null");
@@ -72,16 +87,28 @@ void AppendScalar(const ValueToken& token, std::string* out) {
   }
   out->push_back('"');
   switch (token.tag) {
-    case ValueTag::kBytes: AppendBase64(token.bytes, out); break;
+    case ValueTag::kBytes:
+      AppendBase64(token.bytes, out);
+      break;
     case ValueTag::kAwareDatetime:
       AppendDatetime(token.integer + std::int64_t{1'000'000} * token.utc_offset_seconds, out);
       AppendUtcOffset(token.utc_offset_seconds, out);
       break;
-    case ValueTag::kNaiveDatetime: AppendDatetime(token.integer, out); break;
-    case ValueTag::kDate: AppendDate(token.integer, out); break;
-    case ValueTag::kTime: AppendClock(token.integer, out); break;
-    case ValueTag::kTimedelta: AppendDuration(token.integer, out); break;
-    default: AppendUuidText(token.bytes, out); break;
+    case ValueTag::kNaiveDatetime:
+      AppendDatetime(token.integer, out);
+      break;
+    case ValueTag::kDate:
+      AppendDate(token.integer, out);
+      break;
+    case ValueTag::kTime:
+      AppendClock(token.integer, out);
+      break;
+    case ValueTag::kTimedelta:
+      AppendDuration(token.integer, out);
+      break;
+    default:
+      AppendUuidText(token.bytes, out);
+      break;
   }
   out->push_back('"');
 }
@@ -103,7 +130,8 @@ Status AppendOne(ValueCursor* cursor, int depth, bool in_key, std::string* out) 
   ValueToken token;
   HR_RETURN_NOT_OK(cursor->Next(&token));
   const bool object = token.tag == ValueTag::kDict || token.tag == ValueTag::kDataclass;
-  const bool array = token.tag == ValueTag::kTuple || token.tag == ValueTag::kList || token.tag == ValueTag::kSet || token.tag == ValueTag::kFrozenSet;
+  const bool array =
+      token.tag == ValueTag::kTuple || token.tag == ValueTag::kList || token.tag == ValueTag::kSet || token.tag == ValueTag::kFrozenSet;
   if (!object && !array) {
     AppendScalar(token, out);
     return Status::OK();

@@ -29,12 +29,18 @@ class ReprWriter {
     for (char c : text) {
       if (full()) break;
       const auto byte = static_cast<unsigned char>(c);
-      if (c == quote || c == '\\') Put("\\{}", c);
-      else if (c == '\n') out_.append("\\n");
-      else if (c == '\r') out_.append("\\r");
-      else if (c == '\t') out_.append("\\t");
-      else if (byte < 0x20 || byte == 0x7F || (escape_high && byte >= 0x80)) Put("\\x{:02x}", byte);
-      else out_.push_back(c);
+      if (c == quote || c == '\\')
+        Put("\\{}", c);
+      else if (c == '\n')
+        out_.append("\\n");
+      else if (c == '\r')
+        out_.append("\\r");
+      else if (c == '\t')
+        out_.append("\\t");
+      else if (byte < 0x20 || byte == 0x7F || (escape_high && byte >= 0x80))
+        Put("\\x{:02x}", byte);
+      else
+        out_.push_back(c);
     }
     out_.push_back(quote);
   }
@@ -51,9 +57,12 @@ class ReprWriter {
   void PutTimedelta(std::int64_t us);
   void PutDatetime(const ValueToken& token);
   void PutFloat(double value) {
-    if (std::isnan(value)) out_.append("nan");
-    else if (std::isinf(value)) out_.append(value < 0 ? "-inf" : "inf");
-    else AppendShortestFloat(value, &out_);
+    if (std::isnan(value))
+      out_.append("nan");
+    else if (std::isinf(value))
+      out_.append(value < 0 ? "-inf" : "inf");
+    else
+      AppendShortestFloat(value, &out_);
   }
   void WriteScalar(const ValueToken& token);
   Status WriteItems(const ValueToken& token, int depth, std::string_view open, std::string_view close);
@@ -102,18 +111,34 @@ void ReprWriter::PutDatetime(const ValueToken& token) {
 
 void ReprWriter::WriteScalar(const ValueToken& token) {
   switch (token.tag) {
-    case ValueTag::kNone: out_.append("None"); break;
-    case ValueTag::kFalse: out_.append("False"); break;
-    case ValueTag::kTrue: out_.append("True"); break;
-    case ValueTag::kInt: Put("{}", token.integer); break;
-    case ValueTag::kBigInt: out_.append(BigIntText(token.bytes)); break;
-    case ValueTag::kFloat: PutFloat(token.real); break;
-    case ValueTag::kString: PutQuoted(token.bytes, false); break;
+    case ValueTag::kNone:
+      out_.append("None");
+      break;
+    case ValueTag::kFalse:
+      out_.append("False");
+      break;
+    case ValueTag::kTrue:
+      out_.append("True");
+      break;
+    case ValueTag::kInt:
+      Put("{}", token.integer);
+      break;
+    case ValueTag::kBigInt:
+      out_.append(BigIntText(token.bytes));
+      break;
+    case ValueTag::kFloat:
+      PutFloat(token.real);
+      break;
+    case ValueTag::kString:
+      PutQuoted(token.bytes, false);
+      break;
     case ValueTag::kBytes:
       out_.push_back('b');
       PutQuoted(token.bytes, true);
       break;
-    case ValueTag::kDecimal: Put("Decimal('{}')", token.bytes.substr(0, max_bytes_)); break;
+    case ValueTag::kDecimal:
+      Put("Decimal('{}')", token.bytes.substr(0, max_bytes_));
+      break;
     case ValueTag::kDate:
       out_.append("datetime.date(");
       PutDate(token.integer);
@@ -124,15 +149,21 @@ void ReprWriter::WriteScalar(const ValueToken& token) {
       PutClock(token.integer);
       out_.push_back(')');
       break;
-    case ValueTag::kTimedelta: PutTimedelta(token.integer); break;
+    case ValueTag::kTimedelta:
+      PutTimedelta(token.integer);
+      break;
     case ValueTag::kAwareDatetime:
-    case ValueTag::kNaiveDatetime: PutDatetime(token); break;
+    case ValueTag::kNaiveDatetime:
+      PutDatetime(token);
+      break;
     case ValueTag::kUuid:
       out_.append("UUID('");
       AppendUuidText(token.bytes, &out_);
       out_.append("')");
       break;
-    default: Put("<pickled, {} bytes>", token.bytes.size()); break;
+    default:
+      Put("<pickled, {} bytes>", token.bytes.size());
+      break;
   }
 }
 
@@ -161,17 +192,24 @@ Status ReprWriter::WriteOne(int depth) {
   HR_RETURN_NOT_OK(cursor_.Next(&token));
   if (depth > kMaxValueDepth) return cursor_.Fail("nested deeper than 100");
   switch (token.tag) {
-    case ValueTag::kTuple: return WriteItems(token, depth, "(", ")");
-    case ValueTag::kList: return WriteItems(token, depth, "[", "]");
-    case ValueTag::kDict: return WriteItems(token, depth, "{", "}");
-    case ValueTag::kSet: return token.items == 0 ? WriteItems(token, depth, "set(", ")") : WriteItems(token, depth, "{", "}");
-    case ValueTag::kFrozenSet: return token.items == 0 ? WriteItems(token, depth, "frozenset(", ")") : WriteItems(token, depth, "frozenset({", "})");
+    case ValueTag::kTuple:
+      return WriteItems(token, depth, "(", ")");
+    case ValueTag::kList:
+      return WriteItems(token, depth, "[", "]");
+    case ValueTag::kDict:
+      return WriteItems(token, depth, "{", "}");
+    case ValueTag::kSet:
+      return token.items == 0 ? WriteItems(token, depth, "set(", ")") : WriteItems(token, depth, "{", "}");
+    case ValueTag::kFrozenSet:
+      return token.items == 0 ? WriteItems(token, depth, "frozenset(", ")") : WriteItems(token, depth, "frozenset({", "})");
     case ValueTag::kDataclass: {
       const std::string_view name = token.bytes.substr(token.bytes.find(':') + 1);
       out_.append(name.substr(0, max_bytes_));
       return WriteItems(token, depth, "(", ")");
     }
-    default: WriteScalar(token); return Status::OK();
+    default:
+      WriteScalar(token);
+      return Status::OK();
   }
 }
 

@@ -60,16 +60,25 @@ Status ValueRowReader::AppendRowJson(std::int64_t row, std::string* out) const {
     return Status::OK();
   }
   switch (form_) {
-    case ValueForm::kEncoded: return AppendJson(BytesAt(form_, column_, row), out);
-    case ValueForm::kUtf8: AppendJsonString(BytesAt(form_, column_, row), out); break;
-    case ValueForm::kInt64: out->append(std::to_string(At<arrow::Int64Array>(column_, row))); break;
+    case ValueForm::kEncoded:
+      return AppendJson(BytesAt(form_, column_, row), out);
+    case ValueForm::kUtf8:
+      AppendJsonString(BytesAt(form_, column_, row), out);
+      break;
+    case ValueForm::kInt64:
+      out->append(std::to_string(At<arrow::Int64Array>(column_, row)));
+      break;
     case ValueForm::kFloat64: {
       const double value = At<arrow::DoubleArray>(column_, row);
-      if (std::isfinite(value)) AppendShortestFloat(value, out);
-      else out->append("null");
+      if (std::isfinite(value))
+        AppendShortestFloat(value, out);
+      else
+        out->append("null");
       break;
     }
-    case ValueForm::kBool: out->append(At<arrow::BooleanArray>(column_, row) ? "true" : "false"); break;
+    case ValueForm::kBool:
+      out->append(At<arrow::BooleanArray>(column_, row) ? "true" : "false");
+      break;
     case ValueForm::kRawBytes:
       out->push_back('"');
       AppendBase64(BytesAt(form_, column_, row), out);
@@ -86,12 +95,24 @@ Status ValueRowReader::AppendRowEncoded(std::int64_t row, std::string* out) cons
     return Status::OK();
   }
   switch (form_) {
-    case ValueForm::kEncoded: out->append(BytesAt(form_, column_, row)); break;
-    case ValueForm::kUtf8: writer.String(BytesAt(form_, column_, row)); break;
-    case ValueForm::kInt64: writer.Int(At<arrow::Int64Array>(column_, row)); break;
-    case ValueForm::kFloat64: writer.Float(At<arrow::DoubleArray>(column_, row)); break;
-    case ValueForm::kBool: writer.Bool(At<arrow::BooleanArray>(column_, row)); break;
-    case ValueForm::kRawBytes: writer.Bytes(BytesAt(form_, column_, row)); break;
+    case ValueForm::kEncoded:
+      out->append(BytesAt(form_, column_, row));
+      break;
+    case ValueForm::kUtf8:
+      writer.String(BytesAt(form_, column_, row));
+      break;
+    case ValueForm::kInt64:
+      writer.Int(At<arrow::Int64Array>(column_, row));
+      break;
+    case ValueForm::kFloat64:
+      writer.Float(At<arrow::DoubleArray>(column_, row));
+      break;
+    case ValueForm::kBool:
+      writer.Bool(At<arrow::BooleanArray>(column_, row));
+      break;
+    case ValueForm::kRawBytes:
+      writer.Bytes(BytesAt(form_, column_, row));
+      break;
   }
   return Status::OK();
 }

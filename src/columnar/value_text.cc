@@ -25,7 +25,8 @@ CivilDate CivilFromDays(std::int64_t days) {
 
 ClockTime ClockFromUs(std::int64_t us) {
   const std::int64_t seconds = us / 1'000'000;
-  return {static_cast<int>(seconds / 3600), static_cast<int>(seconds / 60 % 60), static_cast<int>(seconds % 60), static_cast<int>(us % 1'000'000)};
+  return {static_cast<int>(seconds / 3600), static_cast<int>(seconds / 60 % 60), static_cast<int>(seconds % 60),
+          static_cast<int>(us % 1'000'000)};
 }
 
 void SplitDays(std::int64_t us, std::int64_t* days, std::int64_t* us_of_day) {
@@ -52,11 +53,21 @@ void AppendJsonString(std::string_view utf8, std::string* out) {
     out->append(utf8.substr(plain_from, i - plain_from));
     plain_from = i + 1;
     switch (c) {
-      case '"': out->append("\\\""); break;
-      case '\\': out->append("\\\\"); break;
-      case '\n': out->append("\\n"); break;
-      case '\r': out->append("\\r"); break;
-      case '\t': out->append("\\t"); break;
+      case '"':
+        out->append("\\\"");
+        break;
+      case '\\':
+        out->append("\\\\");
+        break;
+      case '\n':
+        out->append("\\n");
+        break;
+      case '\r':
+        out->append("\\r");
+        break;
+      case '\t':
+        out->append("\\t");
+        break;
       default:
         out->append("\\u00");
         out->push_back(kHex[c >> 4]);

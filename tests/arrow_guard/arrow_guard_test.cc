@@ -16,10 +16,12 @@ struct Binding {
 bool ParseBinding(const std::string& line, Binding* out) {
   const auto start = line.find("binding file ");
   if (start == std::string::npos) return false;
-  const auto from = start + 13, from_end = line.find(" [", from), to = line.find("] to ", from), to_end = line.find(" [", to + 5), quote = line.find('`', to);
+  const auto from = start + 13, from_end = line.find(" [", from), to = line.find("] to ", from), to_end = line.find(" [", to + 5),
+             quote = line.find('`', to);
   if (from_end == std::string::npos || to == std::string::npos || to_end == std::string::npos || quote == std::string::npos) return false;
   auto file_name = [](const std::string& path) { return path.substr(path.rfind('/') + 1); };
-  *out = {file_name(line.substr(from, from_end - from)), file_name(line.substr(to + 5, to_end - to - 5)), line.substr(quote + 1, line.find('\'', quote) - quote - 1)};
+  *out = {file_name(line.substr(from, from_end - from)), file_name(line.substr(to + 5, to_end - to - 5)),
+          line.substr(quote + 1, line.find('\'', quote) - quote - 1)};
   return true;
 }
 
@@ -33,13 +35,16 @@ bool IsShadowed(const std::string& file) {
 /// A symbol of a shadowed library that was found in Arrow, whoever asked for it.
 bool IsForeignSymbol(const std::string& symbol) {
   for (auto part : {"re2", "simdjson", "SSL_", "EVP_", "OPENSSL_", "CRYPTO_"}) {
-    if (symbol.find(part) != std::string::npos && symbol.find("arrow") == std::string::npos && symbol.find("parquet") == std::string::npos) return true;
+    if (symbol.find(part) != std::string::npos && symbol.find("arrow") == std::string::npos && symbol.find("parquet") == std::string::npos)
+      return true;
   }
   return false;
 }
 
 bool Crosses(const Binding& b) {
-  return (IsArrow(b.from) && IsShadowed(b.to)) || (IsShadowed(b.from) && IsArrow(b.to) && !b.symbol.starts_with("_ZNS") && !b.symbol.starts_with("_ZS") && !b.symbol.starts_with("_ZTI")) ||
+  return (IsArrow(b.from) && IsShadowed(b.to)) ||
+         (IsShadowed(b.from) && IsArrow(b.to) && !b.symbol.starts_with("_ZNS") && !b.symbol.starts_with("_ZS") &&
+          !b.symbol.starts_with("_ZTI")) ||
          (!IsArrow(b.from) && IsArrow(b.to) && IsForeignSymbol(b.symbol));
 }
 
@@ -70,7 +75,8 @@ void ExpectNoCrossing(const char* probe) {
 
 TEST(ArrowGuard, LinesOfTheLinkerAreUnderstood) {
   Binding binding;
-  ASSERT_TRUE(ParseBinding("  77:\tbinding file /a/libgrpc.so.29 [0] to /b/libarrow.so.2600 [0]: normal symbol `EVP_sha256' [X]", &binding));
+  ASSERT_TRUE(
+      ParseBinding("  77:\tbinding file /a/libgrpc.so.29 [0] to /b/libarrow.so.2600 [0]: normal symbol `EVP_sha256' [X]", &binding));
   EXPECT_EQ(binding.from, "libgrpc.so.29");
   EXPECT_EQ(binding.to, "libarrow.so.2600");
   EXPECT_EQ(binding.symbol, "EVP_sha256");

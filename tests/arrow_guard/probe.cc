@@ -29,8 +29,9 @@ bool ArrowWorks() {
 
 bool Re2Works() {
   std::string text = "one two  three", word;
-  return RE2::FullMatch("headrace-42", "[a-z]+-\\d+") && !RE2::FullMatch("headrace", "\\d+") && RE2::PartialMatch("key=value", "=(\\w+)", &word) && word == "value" &&
-         RE2::GlobalReplace(&text, " +", "_") == 2 && text == "one_two_three";
+  return RE2::FullMatch("headrace-42", "[a-z]+-\\d+") && !RE2::FullMatch("headrace", "\\d+") &&
+         RE2::PartialMatch("key=value", "=(\\w+)", &word) && word == "value" && RE2::GlobalReplace(&text, " +", "_") == 2 &&
+         text == "one_two_three";
 }
 
 bool OpenSslWorks() {
@@ -46,7 +47,8 @@ bool SimdjsonWorks() {
   simdjson::dom::parser parser;
   simdjson::dom::element document;
   int64_t answer = 0;
-  return parser.parse(std::string(R"({"answer": 42})")).get(document) == simdjson::SUCCESS && document["answer"].get(answer) == simdjson::SUCCESS && answer == 42;
+  return parser.parse(std::string(R"({"answer": 42})")).get(document) == simdjson::SUCCESS &&
+         document["answer"].get(answer) == simdjson::SUCCESS && answer == 42;
 }
 
 bool GrpcWorks() {

@@ -19,9 +19,15 @@ using namespace headrace::data::exchange;  // NOLINT
 void DecodeBody(const Frame& frame, std::shared_ptr<arrow::Schema>* schema) {
   switch (frame.header.type) {
     case FrameType::kHello:
-    case FrameType::kWelcome: (void)DecodeHello(frame.text()); return;
-    case FrameType::kOpen: (void)DecodeOpen(frame.text()); return;
-    case FrameType::kControl: (void)DecodeControl(frame.text()); return;
+    case FrameType::kWelcome:
+      (void)DecodeHello(frame.text());
+      return;
+    case FrameType::kOpen:
+      (void)DecodeOpen(frame.text());
+      return;
+    case FrameType::kControl:
+      (void)DecodeControl(frame.text());
+      return;
     case FrameType::kSchema: {
       if (frame.body == nullptr) return;
       auto decoded = columnar::DecodeSchema(frame.body);
@@ -36,7 +42,8 @@ void DecodeBody(const Frame& frame, std::shared_ptr<arrow::Schema>* schema) {
       if (batch.ok() && !batch->records()->ValidateFull().ok()) std::abort();
       return;
     }
-    default: return;
+    default:
+      return;
   }
 }
 

@@ -50,8 +50,15 @@ def main() -> None:
     )
     seeds = {
         "greetings": frame(HELLO, greeting) + frame(WELCOME, greeting),
-        "opening": frame(OPEN, opening) + frame(ACCEPT, sequence=1 << 20) + frame(REFUSE, b"not registered", sequence=1) + frame(CREDIT, sequence=4096),
-        "controls": control(1, 2**64 - 5, 0, 0) + control(2, 1, 0, 1) + control(3, 7, 6, 2) + control(4, 0, 0, 3) + frame(CLOSE, b"released", sequence=2),
+        "opening": frame(OPEN, opening)
+        + frame(ACCEPT, sequence=1 << 20)
+        + frame(REFUSE, b"not registered", sequence=1)
+        + frame(CREDIT, sequence=4096),
+        "controls": control(1, 2**64 - 5, 0, 0)
+        + control(2, 1, 0, 1)
+        + control(3, 7, 6, 2)
+        + control(4, 0, 0, 3)
+        + frame(CLOSE, b"released", sequence=2),
         "words": schema_frame(words.schema, 0) + data_frame(words, 1) + data_frame(words.slice(1, 1), 2) + control(4, 0, 0, 3),
         "mixed": schema_frame(mixed.schema, 0) + data_frame(mixed, 1),
         "empty_batch": schema_frame(words.schema, 0) + data_frame(words.slice(0, 0), 1),

@@ -29,17 +29,36 @@ std::string Hex(const nlohmann::json& hex) {
 /// Writes the kinds that C++ makes itself; false for the others.
 bool Rewrite(const Value& value, ValueWriter* writer) {
   switch (value.tag) {
-    case ValueTag::kNone: writer->None(); return true;
+    case ValueTag::kNone:
+      writer->None();
+      return true;
     case ValueTag::kFalse:
-    case ValueTag::kTrue: writer->Bool(value.tag == ValueTag::kTrue); return true;
-    case ValueTag::kInt: writer->Int(value.integer); return true;
-    case ValueTag::kFloat: writer->Float(value.real); return true;
-    case ValueTag::kString: writer->String(value.text); return true;
-    case ValueTag::kBytes: writer->Bytes(value.text); return true;
-    case ValueTag::kTuple: writer->TupleHeader(value.items.size()); break;
-    case ValueTag::kList: writer->ListHeader(value.items.size()); break;
-    case ValueTag::kDict: writer->DictHeader(value.items.size() / 2); break;
-    default: return false;
+    case ValueTag::kTrue:
+      writer->Bool(value.tag == ValueTag::kTrue);
+      return true;
+    case ValueTag::kInt:
+      writer->Int(value.integer);
+      return true;
+    case ValueTag::kFloat:
+      writer->Float(value.real);
+      return true;
+    case ValueTag::kString:
+      writer->String(value.text);
+      return true;
+    case ValueTag::kBytes:
+      writer->Bytes(value.text);
+      return true;
+    case ValueTag::kTuple:
+      writer->TupleHeader(value.items.size());
+      break;
+    case ValueTag::kList:
+      writer->ListHeader(value.items.size());
+      break;
+    case ValueTag::kDict:
+      writer->DictHeader(value.items.size() / 2);
+      break;
+    default:
+      return false;
   }
   for (const Value& item : value.items) {
     if (!Rewrite(item, writer)) return false;
@@ -51,14 +70,27 @@ bool Rewrite(const Value& value, ValueWriter* writer) {
 std::string NativeKey(const Value& value) {
   std::string key;
   switch (value.tag) {
-    case ValueTag::kNone: AppendKeyNone(&key); break;
+    case ValueTag::kNone:
+      AppendKeyNone(&key);
+      break;
     case ValueTag::kFalse:
-    case ValueTag::kTrue: AppendKeyBool(value.tag == ValueTag::kTrue, &key); break;
-    case ValueTag::kInt: AppendKeyInt(value.integer, &key); break;
-    case ValueTag::kFloat: AppendKeyFloat(value.real, &key); break;
-    case ValueTag::kString: AppendKeyString(value.text, &key); break;
-    case ValueTag::kBytes: AppendKeyBytes(value.text, &key); break;
-    default: break;
+    case ValueTag::kTrue:
+      AppendKeyBool(value.tag == ValueTag::kTrue, &key);
+      break;
+    case ValueTag::kInt:
+      AppendKeyInt(value.integer, &key);
+      break;
+    case ValueTag::kFloat:
+      AppendKeyFloat(value.real, &key);
+      break;
+    case ValueTag::kString:
+      AppendKeyString(value.text, &key);
+      break;
+    case ValueTag::kBytes:
+      AppendKeyBytes(value.text, &key);
+      break;
+    default:
+      break;
   }
   return key;
 }

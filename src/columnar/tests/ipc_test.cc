@@ -26,11 +26,14 @@ DataBatch SampleBatch(int rows, bool nulls) {
     if (nulls && i % 3 == 0) {
       EXPECT_TRUE(ints.AppendNull().ok() && bools.AppendNull().ok() && text.AppendNull().ok() && binary.AppendNull().ok());
     } else {
-      EXPECT_TRUE(ints.Append(i).ok() && bools.Append(i % 2 == 0).ok() && text.Append("grün" + std::to_string(i)).ok() && binary.Append(std::string(static_cast<std::size_t>(i % 5), '\xfe')).ok());
+      EXPECT_TRUE(ints.Append(i).ok() && bools.Append(i % 2 == 0).ok() && text.Append("grün" + std::to_string(i)).ok() &&
+                  binary.Append(std::string(static_cast<std::size_t>(i % 5), '\xfe')).ok());
     }
   }
-  const auto schema = arrow::schema({arrow::field("i", arrow::int64()), arrow::field("b", arrow::boolean()), arrow::field("value", arrow::large_utf8()), arrow::field("x", arrow::binary())});
-  return DataBatch(arrow::RecordBatch::Make(schema, rows, {ints.Finish().ValueOrDie(), bools.Finish().ValueOrDie(), text.Finish().ValueOrDie(), binary.Finish().ValueOrDie()}));
+  const auto schema = arrow::schema({arrow::field("i", arrow::int64()), arrow::field("b", arrow::boolean()),
+                                     arrow::field("value", arrow::large_utf8()), arrow::field("x", arrow::binary())});
+  return DataBatch(arrow::RecordBatch::Make(
+      schema, rows, {ints.Finish().ValueOrDie(), bools.Finish().ValueOrDie(), text.Finish().ValueOrDie(), binary.Finish().ValueOrDie()}));
 }
 
 std::shared_ptr<arrow::Buffer> Joined(const EncodedBatch& encoded) {
@@ -80,7 +83,8 @@ TEST(Ipc, DamagedBodiesAreRefusedOrHarmless) {
     const auto decoded = DecodeBatch(schema, arrow::Buffer::FromString(metadata), arrow::Buffer::FromString(bytes));
     if (!decoded.ok()) ++refused;
     // What is let through can be read in full: only values may differ.
-    else EXPECT_TRUE(decoded->records()->ValidateFull().ok()) << decoded->records()->ValidateFull().ToString();
+    else
+      EXPECT_TRUE(decoded->records()->ValidateFull().ok()) << decoded->records()->ValidateFull().ToString();
   }
   EXPECT_GT(refused, 1000);
 }
@@ -107,7 +111,8 @@ TEST(Ipc, CompressedBatchesAreNotInflated) {
   auto options = arrow::ipc::IpcWriteOptions::Defaults();
   options.codec = std::shared_ptr<arrow::util::Codec>(std::move(*codec));
   arrow::ipc::IpcPayload payload;
-  ASSERT_TRUE(arrow::ipc::GetRecordBatchPayload(*arrow::RecordBatch::Make(schema, 1000, {text.Finish().ValueOrDie()}), options, &payload).ok());
+  ASSERT_TRUE(
+      arrow::ipc::GetRecordBatchPayload(*arrow::RecordBatch::Make(schema, 1000, {text.Finish().ValueOrDie()}), options, &payload).ok());
   const EncodedBatch encoded{payload.metadata, payload.body_buffers, payload.body_length};
   EXPECT_FALSE(DecodeBatch(schema, encoded.metadata, Joined(encoded)).ok());
 }

@@ -46,11 +46,18 @@ TEST(KeyEncoding, EqualPythonValuesHaveOneKey) {
 TEST(KeyEncoding, BytesAreThoseOfTheFormat) {
   EXPECT_EQ(IntKey(1), std::string("\x20\xbf\xf0\0\0\0\0\0\0\0", 10));
   EXPECT_EQ(FloatKey(-1.0), std::string("\x20\x40\x0f\xff\xff\xff\xff\xff\xff\0", 10));
-  EXPECT_EQ(StringKey(std::string_view("a\0b", 3)), std::string("\x40" "a\0\xff" "b\0\0", 7));
+  EXPECT_EQ(StringKey(std::string_view("a\0b", 3)), std::string("\x40"
+                                                                "a\0\xff"
+                                                                "b\0\0",
+                                                                7));
   // 2^53 + 1 = the float 2^53 and the remainder 0.1E1.
-  EXPECT_EQ(IntKey((1LL << 53) + 1), std::string("\x20\xc3\x40\0\0\0\0\0\0\x01\x80\0\0\x01" "1\0", 16));
+  EXPECT_EQ(IntKey((1LL << 53) + 1), std::string("\x20\xc3\x40\0\0\0\0\0\0\x01\x80\0\0\x01"
+                                                 "1\0",
+                                                 16));
   // The largest int64: the float below is 2^63 - 1024, the remainder 1023 = 0.1023E4.
-  EXPECT_EQ(IntKey(std::numeric_limits<std::int64_t>::max()), std::string("\x20\xc3\xdf\xff\xff\xff\xff\xff\xff\x01\x80\0\0\x04" "1023\0", 19));
+  EXPECT_EQ(IntKey(std::numeric_limits<std::int64_t>::max()), std::string("\x20\xc3\xdf\xff\xff\xff\xff\xff\xff\x01\x80\0\0\x04"
+                                                                          "1023\0",
+                                                                          19));
   std::string none;
   AppendKeyNone(&none);
   EXPECT_EQ(none, "\x10");
@@ -108,10 +115,14 @@ TEST(KeyEncoding, ColumnsEqualRowByRowEncoding) {
   const auto hashes = HashKeyColumn(*text_keys).ValueOrDie();
   for (std::int64_t i = 0; i < text->length(); ++i) {
     std::string expected_text, expected_number;
-    if (text->IsNull(i)) AppendKeyNone(&expected_text);
-    else AppendKeyString(text->GetView(i), &expected_text);
-    if (numbers->IsNull(i)) AppendKeyNone(&expected_number);
-    else AppendKeyInt(numbers->Value(i), &expected_number);
+    if (text->IsNull(i))
+      AppendKeyNone(&expected_text);
+    else
+      AppendKeyString(text->GetView(i), &expected_text);
+    if (numbers->IsNull(i))
+      AppendKeyNone(&expected_number);
+    else
+      AppendKeyInt(numbers->Value(i), &expected_number);
     EXPECT_EQ(text_keys->GetView(i), expected_text);
     EXPECT_EQ(number_keys->GetView(i), expected_number);
     EXPECT_EQ(hashes->Value(i), HashKey(text_keys->GetView(i)));

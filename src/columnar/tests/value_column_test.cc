@@ -31,7 +31,8 @@ std::string Encoded(const ValueRowReader& reader, std::int64_t row) {
 }
 
 TEST(ValueColumn, FieldsTellTheirForm) {
-  for (auto form : {ValueForm::kEncoded, ValueForm::kUtf8, ValueForm::kInt64, ValueForm::kFloat64, ValueForm::kBool, ValueForm::kRawBytes}) {
+  for (auto form :
+       {ValueForm::kEncoded, ValueForm::kUtf8, ValueForm::kInt64, ValueForm::kFloat64, ValueForm::kBool, ValueForm::kRawBytes}) {
     EXPECT_EQ(FormOf(*ValueField(form)).ValueOrDie(), form);
     EXPECT_EQ(ValueField(form)->name(), "value");
   }
@@ -69,7 +70,8 @@ TEST(ValueColumn, BuilderRefusesOtherFormsAndBadText) {
 }
 
 TEST(ValueColumn, RowsReadTheSameInEveryForm) {
-  ValueBatchBuilder ints(ValueForm::kInt64), floats(ValueForm::kFloat64), bools(ValueForm::kBool), raw(ValueForm::kRawBytes), encoded(ValueForm::kEncoded), text(ValueForm::kUtf8);
+  ValueBatchBuilder ints(ValueForm::kInt64), floats(ValueForm::kFloat64), bools(ValueForm::kBool), raw(ValueForm::kRawBytes),
+      encoded(ValueForm::kEncoded), text(ValueForm::kUtf8);
   ASSERT_TRUE(ints.AppendInt(-5).ok());
   ASSERT_TRUE(floats.AppendFloat(2.5).ok());
   ASSERT_TRUE(floats.AppendFloat(std::nan("")).ok());

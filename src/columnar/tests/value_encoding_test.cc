@@ -59,7 +59,8 @@ TEST(ValueEncoding, RendersEveryTypeAsJsonAndRepr) {
       {"0c010302", "[1]", "frozenset({1})"},
       {"0c00", "[]", "frozenset()"},
       {"0d03312e30", "\"1.0\"", "Decimal('1.0')"},
-      {"0e0000000000000000100e0000", "\"1970-01-01T01:00:00+01:00\"", "datetime.datetime(1970, 1, 1, 1, 0, tzinfo=datetime.timezone(datetime.timedelta(seconds=3600)))"},
+      {"0e0000000000000000100e0000", "\"1970-01-01T01:00:00+01:00\"",
+       "datetime.datetime(1970, 1, 1, 1, 0, tzinfo=datetime.timezone(datetime.timedelta(seconds=3600)))"},
       {"0fffffffffffffffff", "\"1969-12-31T23:59:59.999999\"", "datetime.datetime(1969, 12, 31, 23, 59, 59, 999999)"},
       {"10eea701", "\"1999-06-01\"", "datetime.date(1999, 6, 1)"},
       {"11c0843d", "\"00:00:01\"", "datetime.time(0, 0, 1)"},
@@ -118,15 +119,16 @@ TEST(ValueEncoding, WriterAndDecoderAgree) {
 TEST(ValueEncoding, RefusesWhatIsNotOneValue) {
   EXPECT_FALSE(DecodeValue("").ok());
   EXPECT_FALSE(DecodeValue("\x16").ok());
-  EXPECT_FALSE(DecodeValue(Hex("06ffffffffffffffffff01")).ok());  // a length beyond the input
-  EXPECT_FALSE(DecodeValue(Hex("08ffffffff0f")).ok());             // a count beyond the input
-  EXPECT_FALSE(DecodeValue(Hex("03ffffffffffffffffff02")).ok());   // 65 bits
-  EXPECT_FALSE(DecodeValue(Hex("040a00000000000000000100")).ok());   // not the shortest form
-  EXPECT_FALSE(DecodeValue(Hex("040101")).ok());                   // fits 64 bits
-  EXPECT_FALSE(DecodeValue(Hex("0601ff")).ok());                   // not UTF-8
-  EXPECT_FALSE(DecodeValue(Hex("0603eda080")).ok());               // a surrogate
-  EXPECT_FALSE(DecodeValue(Hex("0fffffffffffffff7f")).ok());       // year 294247
-  EXPECT_NE(DecodeValue(Hex("080216")).status().message().find("byte 2"), std::string::npos) << DecodeValue(Hex("080216")).status().message();
+  EXPECT_FALSE(DecodeValue(Hex("06ffffffffffffffffff01")).ok());    // a length beyond the input
+  EXPECT_FALSE(DecodeValue(Hex("08ffffffff0f")).ok());              // a count beyond the input
+  EXPECT_FALSE(DecodeValue(Hex("03ffffffffffffffffff02")).ok());    // 65 bits
+  EXPECT_FALSE(DecodeValue(Hex("040a00000000000000000100")).ok());  // not the shortest form
+  EXPECT_FALSE(DecodeValue(Hex("040101")).ok());                    // fits 64 bits
+  EXPECT_FALSE(DecodeValue(Hex("0601ff")).ok());                    // not UTF-8
+  EXPECT_FALSE(DecodeValue(Hex("0603eda080")).ok());                // a surrogate
+  EXPECT_FALSE(DecodeValue(Hex("0fffffffffffffff7f")).ok());        // year 294247
+  EXPECT_NE(DecodeValue(Hex("080216")).status().message().find("byte 2"), std::string::npos)
+      << DecodeValue(Hex("080216")).status().message();
 }
 
 TEST(ValueEncoding, DeepNestingIsRefusedBeforeTheStackIs) {

@@ -12,7 +12,8 @@ constexpr std::size_t kRememberedJobs = 4096;
 Status ChannelRegistry::Add(std::shared_ptr<InputQueue> queue) {
   std::lock_guard lock(mutex_);
   const ChannelId& id = queue->id();
-  if (IsOverLocked(id.job, id.deployment)) return Error(ErrorCode::kStaleAttempt, "channel " + id.ToString() + " belongs to a deployment that is over");
+  if (IsOverLocked(id.job, id.deployment))
+    return Error(ErrorCode::kStaleAttempt, "channel " + id.ToString() + " belongs to a deployment that is over");
   const auto [at, added] = queues_.try_emplace(id, std::move(queue));
   return added ? Status::OK() : Status::Invalid("channel ", at->first.ToString(), " is registered twice");
 }

@@ -54,7 +54,8 @@ class ValidityGatherer {
 template <int kWidth>
 class FixedGatherer final : public ColumnGatherer {
  public:
-  explicit FixedGatherer(std::shared_ptr<arrow::DataType> type) : type_(std::move(type)), width_(kWidth != 0 ? kWidth : type_->bit_width() / 8) {}
+  explicit FixedGatherer(std::shared_ptr<arrow::DataType> type)
+      : type_(std::move(type)), width_(kWidth != 0 ? kWidth : type_->bit_width() / 8) {}
   Status Append(const arrow::ArrayData& column, const std::uint32_t* indices, std::int64_t count) override {
     HR_RETURN_NOT_OK(validity_.Append(column, indices, count));
     HR_RETURN_NOT_OK(data_.Reserve(count * width_));
@@ -114,7 +115,8 @@ class BinaryGatherer final : public ColumnGatherer {
     const Offset* offsets = column.GetValues<Offset>(1);
     std::int64_t bytes = 0;
     for (std::int64_t i = 0; i < count; ++i) bytes += offsets[indices[i] + 1] - offsets[indices[i]];
-    if (data_.length() + bytes > static_cast<std::int64_t>(std::numeric_limits<Offset>::max())) return Status::Invalid("more bytes in one batch than ", type_->ToString(), " can hold");
+    if (data_.length() + bytes > static_cast<std::int64_t>(std::numeric_limits<Offset>::max()))
+      return Status::Invalid("more bytes in one batch than ", type_->ToString(), " can hold");
     HR_RETURN_NOT_OK(offsets_.Reserve(count + 1));
     HR_RETURN_NOT_OK(data_.Reserve(bytes + kSlack));
     const auto* source = column.buffers[2] == nullptr ? nullptr : column.buffers[2]->data();
@@ -131,7 +133,9 @@ class BinaryGatherer final : public ColumnGatherer {
     data_.UnsafeAdvance(bytes);
     return Status::OK();
   }
-  std::int64_t size_bytes() const override { return data_.length() + (offsets_.length() + 1) * static_cast<std::int64_t>(sizeof(Offset)) + validity_.size_bytes(); }
+  std::int64_t size_bytes() const override {
+    return data_.length() + (offsets_.length() + 1) * static_cast<std::int64_t>(sizeof(Offset)) + validity_.size_bytes();
+  }
   Result<std::shared_ptr<arrow::ArrayData>> Finish() override {
     const std::int64_t rows = validity_.rows();
     std::int64_t null_count = 0;
@@ -165,22 +169,33 @@ class BinaryGatherer final : public ColumnGatherer {
 
 Result<std::unique_ptr<ColumnGatherer>> ColumnGatherer::Make(const std::shared_ptr<arrow::DataType>& type) {
   switch (type->id()) {
-    case arrow::Type::BOOL: return std::make_unique<BoolGatherer>();
+    case arrow::Type::BOOL:
+      return std::make_unique<BoolGatherer>();
     case arrow::Type::BINARY:
-    case arrow::Type::STRING: return std::make_unique<BinaryGatherer<std::int32_t>>(type);
+    case arrow::Type::STRING:
+      return std::make_unique<BinaryGatherer<std::int32_t>>(type);
     case arrow::Type::LARGE_BINARY:
-    case arrow::Type::LARGE_STRING: return std::make_unique<BinaryGatherer<std::int64_t>>(type);
-    default: break;
+    case arrow::Type::LARGE_STRING:
+      return std::make_unique<BinaryGatherer<std::int64_t>>(type);
+    default:
+      break;
   }
-  const bool plain = arrow::is_fixed_width(type->id()) && type->num_fields() == 0 && type->id() != arrow::Type::DICTIONARY && type->id() != arrow::Type::EXTENSION;
+  const bool plain = arrow::is_fixed_width(type->id()) && type->num_fields() == 0 && type->id() != arrow::Type::DICTIONARY &&
+                     type->id() != arrow::Type::EXTENSION;
   if (!plain || type->bit_width() % 8 != 0) return Status::Invalid("rows of type ", type->ToString(), " cannot be partitioned");
   switch (type->bit_width()) {
-    case 8: return std::make_unique<FixedGatherer<1>>(type);
-    case 16: return std::make_unique<FixedGatherer<2>>(type);
-    case 32: return std::make_unique<FixedGatherer<4>>(type);
-    case 64: return std::make_unique<FixedGatherer<8>>(type);
-    case 128: return std::make_unique<FixedGatherer<16>>(type);
-    default: return std::make_unique<FixedGatherer<0>>(type);
+    case 8:
+      return std::make_unique<FixedGatherer<1>>(type);
+    case 16:
+      return std::make_unique<FixedGatherer<2>>(type);
+    case 32:
+      return std::make_unique<FixedGatherer<4>>(type);
+    case 64:
+      return std::make_unique<FixedGatherer<8>>(type);
+    case 128:
+      return std::make_unique<FixedGatherer<16>>(type);
+    default:
+      return std::make_unique<FixedGatherer<0>>(type);
   }
 }
 

@@ -36,7 +36,8 @@ class TaskManagerExchange final : public Exchange {
   void Start();
 
   Result<std::shared_ptr<InputChannel>> RegisterInput(const ChannelId& id, std::int64_t credit_bytes, Waker* waker) override;
-  Result<std::shared_ptr<OutputChannel>> OpenOutput(const ChannelId& id, const Endpoint& peer, std::int64_t open_timeout_ms, Waker* waker) override;
+  Result<std::shared_ptr<OutputChannel>> OpenOutput(const ChannelId& id, const Endpoint& peer, std::int64_t open_timeout_ms,
+                                                    Waker* waker) override;
   void Release(const JobId& job, DeploymentNumber deployment) override;
   std::uint16_t port() const override { return port_; }
   void RequestStop() override;
@@ -72,10 +73,10 @@ class TaskManagerExchange final : public Exchange {
   std::map<ChannelId, std::shared_ptr<OutputEnd>> outputs_;          // guarded by mutex_
   std::map<ChannelId, std::shared_ptr<LocalOutput>> waiting_local_;  // guarded by mutex_; consumers not registered yet
 
-  std::map<std::string, std::shared_ptr<PeerLink>> links_;                // loop thread
-  std::map<const RemoteOutput*, std::shared_ptr<PeerLink>> link_of_;      // loop thread
-  std::set<std::shared_ptr<IncomingPeer>> peers_;                         // loop thread
-  std::uint64_t listener_id_ = 0;                                         // loop thread
+  std::map<std::string, std::shared_ptr<PeerLink>> links_;            // loop thread
+  std::map<const RemoteOutput*, std::shared_ptr<PeerLink>> link_of_;  // loop thread
+  std::set<std::shared_ptr<IncomingPeer>> peers_;                     // loop thread
+  std::uint64_t listener_id_ = 0;                                     // loop thread
 };
 
 TaskManagerExchange::~TaskManagerExchange() {
@@ -88,8 +89,10 @@ void TaskManagerExchange::Start() {
   if (listen_fd_ < 0) return;
   loop_->Post([this] {
     const auto id = loop_->Watch(listen_fd_, std::make_shared<Listener>(this));
-    if (id.ok()) listener_id_ = *id;
-    else LogError("exchange", "cannot accept connections: " + id.status().message());
+    if (id.ok())
+      listener_id_ = *id;
+    else
+      LogError("exchange", "cannot accept connections: " + id.status().message());
     AcceptAll();
   });
 }
@@ -111,7 +114,8 @@ Result<std::shared_ptr<InputChannel>> TaskManagerExchange::RegisterInput(const C
   return queue;
 }
 
-Result<std::shared_ptr<OutputChannel>> TaskManagerExchange::OpenOutput(const ChannelId& id, const Endpoint& peer, std::int64_t open_timeout_ms, Waker* waker) {
+Result<std::shared_ptr<OutputChannel>> TaskManagerExchange::OpenOutput(const ChannelId& id, const Endpoint& peer,
+                                                                       std::int64_t open_timeout_ms, Waker* waker) {
   const bool local = peer.task_manager == options_.task_manager && peer.incarnation == options_.incarnation;
   std::lock_guard lock(mutex_);
   if (stopped_) return Error(ErrorCode::kExchangeBroken, "the exchange stops");
@@ -119,8 +123,10 @@ Result<std::shared_ptr<OutputChannel>> TaskManagerExchange::OpenOutput(const Cha
   if (outputs_.contains(id)) return Status::Invalid("channel ", id.ToString(), " is opened twice");
   if (!local && peer.port == 0) return Error(ErrorCode::kExchangeBroken, "TaskManager " + peer.task_manager + " has no exchange port");
   std::shared_ptr<OutputEnd> output;
-  if (local) output = OpenLocal(id, open_timeout_ms, waker);
-  else output = OpenRemote(id, peer, open_timeout_ms, waker);
+  if (local)
+    output = OpenLocal(id, open_timeout_ms, waker);
+  else
+    output = OpenRemote(id, peer, open_timeout_ms, waker);
   outputs_.emplace(id, output);
   return output;
 }
@@ -142,19 +148,22 @@ std::shared_ptr<LocalOutput> TaskManagerExchange::OpenLocal(const ChannelId& id,
         if (at == waiting_local_.end() || at->second != late) return;
         waiting_local_.erase(at);
       }
-      late->Fail(Error(ErrorCode::kExchangeBroken, "channel " + id.ToString() + " did not open within " + std::to_string(open_timeout_ms) + " ms: its consumer is not registered"));
+      late->Fail(Error(ErrorCode::kExchangeBroken, "channel " + id.ToString() + " did not open within " + std::to_string(open_timeout_ms) +
+                                                       " ms: its consumer is not registered"));
     });
   });
   return output;
 }
 
-std::shared_ptr<RemoteOutput> TaskManagerExchange::OpenRemote(const ChannelId& id, const Endpoint& peer, std::int64_t open_timeout_ms, Waker* waker) {
+std::shared_ptr<RemoteOutput> TaskManagerExchange::OpenRemote(const ChannelId& id, const Endpoint& peer, std::int64_t open_timeout_ms,
+                                                              Waker* waker) {
   auto output = std::make_shared<RemoteOutput>(id, waker);
   loop_->Post([this, output, peer, open_timeout_ms] {
     const std::string key = peer.task_manager + '\n' + peer.incarnation + '\n' + peer.host + '\n' + std::to_string(peer.port);
     auto& link = links_[key];
     if (link == nullptr)
-      link = std::make_shared<PeerLink>(loop_.get(), &resolver_, PeerLink::Self{options_.task_manager, options_.incarnation}, peer, [this, key] { links_.erase(key); });
+      link = std::make_shared<PeerLink>(loop_.get(), &resolver_, PeerLink::Self{options_.task_manager, options_.incarnation}, peer,
+                                        [this, key] { links_.erase(key); });
     link_of_.emplace(output.get(), link);
     link->Open(output, open_timeout_ms);
   });
@@ -210,7 +219,8 @@ void TaskManagerExchange::AcceptAll() {
 void TaskManagerExchange::AddPeer(int fd) {
   auto connection = std::make_shared<Connection>(loop_.get(), fd, /*connecting=*/false, "a peer");
   if (peers_.size() >= kMaxIncomingPeers) return;
-  auto peer = std::make_shared<IncomingPeer>(&registry_, options_.task_manager, options_.incarnation, [this](IncomingPeer* closed) { peers_.erase(closed->shared_from_this()); });
+  auto peer = std::make_shared<IncomingPeer>(&registry_, options_.task_manager, options_.incarnation,
+                                             [this](IncomingPeer* closed) { peers_.erase(closed->shared_from_this()); });
   if (const Status started = peer->Start(std::move(connection)); !started.ok()) {
     peer->Close(started);
     return;

@@ -17,7 +17,8 @@ namespace headrace::data::exchange {
 
 HashPartitioner::HashPartitioner(const PartitionerOptions& options) : options_(options), channels_(options.channels) {
   channel_of_group_.resize(options.max_parallelism);
-  for (std::uint32_t group = 0; group < options.max_parallelism; ++group) channel_of_group_[group] = columnar::SubtaskOf(group, options.channels, options.max_parallelism);
+  for (std::uint32_t group = 0; group < options.max_parallelism; ++group)
+    channel_of_group_[group] = columnar::SubtaskOf(group, options.channels, options.max_parallelism);
   starts_.resize(options.channels + 1);
   cursors_.resize(options.channels);
 }
@@ -93,7 +94,9 @@ Status HashPartitioner::Add(const columnar::DataBatch& batch, std::vector<Piece>
     const auto source = column < records.num_columns() ? records.column_data(column) : hashes;
     for (std::uint32_t channel = 0; channel < options_.channels; ++channel) {
       const std::int64_t count = starts_[channel + 1] - starts_[channel];
-      if (count > 0) HR_RETURN_NOT_OK(channels_[channel].columns[static_cast<std::size_t>(column)]->Append(*source, indices_.data() + starts_[channel], count));
+      if (count > 0)
+        HR_RETURN_NOT_OK(
+            channels_[channel].columns[static_cast<std::size_t>(column)]->Append(*source, indices_.data() + starts_[channel], count));
     }
   }
   pending_rows_ += rows;

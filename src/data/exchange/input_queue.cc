@@ -8,7 +8,8 @@ namespace headrace::data::exchange {
 
 using columnar::StreamElement;
 
-InputQueue::InputQueue(ChannelId id, std::int64_t credit_bytes, Waker* waker) : id_(std::move(id)), credit_bytes_(credit_bytes), waker_(waker) {}
+InputQueue::InputQueue(ChannelId id, std::int64_t credit_bytes, Waker* waker)
+    : id_(std::move(id)), credit_bytes_(credit_bytes), waker_(waker) {}
 
 bool InputQueue::Attach(std::shared_ptr<ProducerEnd> producer) {
   std::lock_guard lock(mutex_);
@@ -54,7 +55,8 @@ Result<std::optional<StreamElement>> InputQueue::Poll() {
   if (entry.encoded.metadata == nullptr) return std::optional(std::move(entry.element));
   auto batch = columnar::DecodeBatch(entry.encoded.schema, std::move(entry.encoded.metadata), std::move(entry.encoded.body));
   if (batch.ok()) return std::optional<StreamElement>(std::move(*batch));
-  const Status failure = Error(ErrorCode::kExchangeBroken, "channel " + id_.ToString() + " carried a batch that cannot be read: " + batch.status().message());
+  const Status failure =
+      Error(ErrorCode::kExchangeBroken, "channel " + id_.ToString() + " carried a batch that cannot be read: " + batch.status().message());
   Fail(failure);
   if (producer != nullptr) producer->ConsumerGone(failure);
   return failure;

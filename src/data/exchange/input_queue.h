@@ -53,11 +53,11 @@ class InputQueue final : public InputChannel {
   std::atomic<bool> ready_{false};
   std::atomic<std::int64_t> queued_bytes_{0};
   std::mutex mutex_;
-  std::deque<Entry> entries_;                // guarded by mutex_
-  std::shared_ptr<ProducerEnd> producer_;    // guarded by mutex_
-  Status failure_;                           // guarded by mutex_
-  bool has_end_ = false;                     // guarded by mutex_
-  bool attached_ = false;                    // guarded by mutex_
+  std::deque<Entry> entries_;              // guarded by mutex_
+  std::shared_ptr<ProducerEnd> producer_;  // guarded by mutex_
+  Status failure_;                         // guarded by mutex_
+  bool has_end_ = false;                   // guarded by mutex_
+  bool attached_ = false;                  // guarded by mutex_
 };
 
 }  // namespace headrace::data::exchange

@@ -43,13 +43,16 @@ class BroadcastPartitioner final : public Partitioner {
 }  // namespace
 
 Result<std::unique_ptr<Partitioner>> MakePartitioner(const PartitionerOptions& options) {
-  if (options.channels == 0 || options.target_bytes <= 0 || options.max_rows <= 0) return Status::Invalid("a partitioner needs channels, target bytes and rows above 0");
+  if (options.channels == 0 || options.target_bytes <= 0 || options.max_rows <= 0)
+    return Status::Invalid("a partitioner needs channels, target bytes and rows above 0");
   switch (options.scheme) {
     case PartitioningScheme::kForward:
       if (options.channels != 1) return Status::Invalid("a forward edge has one channel per subtask, not ", options.channels);
       return std::make_unique<RoundRobinPartitioner>(1, 0);
-    case PartitioningScheme::kRebalance: return std::make_unique<RoundRobinPartitioner>(options.channels, options.first_channel);
-    case PartitioningScheme::kBroadcast: return std::make_unique<BroadcastPartitioner>(options.channels);
+    case PartitioningScheme::kRebalance:
+      return std::make_unique<RoundRobinPartitioner>(options.channels, options.first_channel);
+    case PartitioningScheme::kBroadcast:
+      return std::make_unique<BroadcastPartitioner>(options.channels);
     case PartitioningScheme::kHash:
       if (options.max_parallelism == 0 || options.max_parallelism > 32768 || options.channels > options.max_parallelism)
         return Status::Invalid("hash partitioning of ", options.max_parallelism, " key groups over ", options.channels, " channels");

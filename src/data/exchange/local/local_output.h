@@ -34,9 +34,9 @@ class LocalOutput final : public OutputEnd, public ProducerEnd, public std::enab
   std::atomic<bool> open_{false};
   std::atomic<std::int64_t> balance_{0};
   mutable std::mutex mutex_;
-  std::shared_ptr<InputQueue> queue_;             // guarded by mutex_
-  std::deque<columnar::StreamElement> early_;     // guarded by mutex_; control elements written before the consumer came
-  Status failure_;                                // guarded by mutex_
+  std::shared_ptr<InputQueue> queue_;          // guarded by mutex_
+  std::deque<columnar::StreamElement> early_;  // guarded by mutex_; control elements written before the consumer came
+  Status failure_;                             // guarded by mutex_
 };
 
 }  // namespace headrace::data::exchange

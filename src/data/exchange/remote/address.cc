@@ -21,7 +21,8 @@ Result<std::vector<std::string>> Resolve(const std::string& host, std::uint16_t 
   if (error != 0) return Status::IOError("host ", host, " cannot be resolved: ", gai_strerror(error));
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, freeaddrinfo);
   std::vector<std::string> addresses;
-  for (const addrinfo* at = found; at != nullptr; at = at->ai_next) addresses.emplace_back(reinterpret_cast<const char*>(at->ai_addr), at->ai_addrlen);
+  for (const addrinfo* at = found; at != nullptr; at = at->ai_next)
+    addresses.emplace_back(reinterpret_cast<const char*>(at->ai_addr), at->ai_addrlen);
   return addresses;
 }
 
@@ -48,8 +49,10 @@ Result<int> ListenOn(const std::string& host, std::uint16_t port) {
 Result<std::uint16_t> PortOf(int listening_fd) {
   sockaddr_storage address{};
   socklen_t size = sizeof(address);
-  if (getsockname(listening_fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return Status::IOError("getsockname: ", std::strerror(errno));
-  return ntohs(address.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6*>(&address)->sin6_port : reinterpret_cast<sockaddr_in*>(&address)->sin_port);
+  if (getsockname(listening_fd, reinterpret_cast<sockaddr*>(&address), &size) != 0)
+    return Status::IOError("getsockname: ", std::strerror(errno));
+  return ntohs(address.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6*>(&address)->sin6_port
+                                             : reinterpret_cast<sockaddr_in*>(&address)->sin_port);
 }
 
 Result<int> ConnectTo(const std::string& address, bool* connecting) {

@@ -69,12 +69,12 @@ class Connection final : public Watcher, public std::enable_shared_from_this<Con
   std::vector<Frame> frames_;
 
   std::mutex mutex_;
-  std::deque<OutFrame> queue_;     // guarded by mutex_; only the flusher pops
-  std::int64_t head_sent_ = 0;     // bytes of the first frame that are written; flusher only
-  bool writable_;                  // guarded by mutex_; the socket may take bytes
-  bool flushing_ = false;          // guarded by mutex_
-  bool edge_seen_ = false;         // guarded by mutex_; an edge came while somebody flushed
-  bool closed_ = false;            // guarded by mutex_
+  std::deque<OutFrame> queue_;       // guarded by mutex_; only the flusher pops
+  std::int64_t head_sent_ = 0;       // bytes of the first frame that are written; flusher only
+  bool writable_;                    // guarded by mutex_; the socket may take bytes
+  bool flushing_ = false;            // guarded by mutex_
+  bool edge_seen_ = false;           // guarded by mutex_; an edge came while somebody flushed
+  bool closed_ = false;              // guarded by mutex_
   bool close_when_drained_ = false;  // guarded by mutex_
 };
 

@@ -29,16 +29,23 @@ std::int64_t Padded(std::int64_t bytes) { return (bytes + kMetadataAlignment - 1
 std::int64_t MaxBodyOf(FrameType type) {
   switch (type) {
     case FrameType::kHello:
-    case FrameType::kWelcome: return 16 + 4 * (2 + static_cast<std::int64_t>(kMaxNameBytes));
-    case FrameType::kOpen: return 18 + static_cast<std::int64_t>(kMaxJobBytes);
+    case FrameType::kWelcome:
+      return 16 + 4 * (2 + static_cast<std::int64_t>(kMaxNameBytes));
+    case FrameType::kOpen:
+      return 18 + static_cast<std::int64_t>(kMaxJobBytes);
     case FrameType::kReject:
     case FrameType::kRefuse:
-    case FrameType::kClose: return kMaxTextBytes;
+    case FrameType::kClose:
+      return kMaxTextBytes;
     case FrameType::kAccept:
-    case FrameType::kCredit: return 0;
-    case FrameType::kSchema: return kMaxSchemaBytes;
-    case FrameType::kData: return kMaxDataBytes;
-    case FrameType::kControl: return 17;
+    case FrameType::kCredit:
+      return 0;
+    case FrameType::kSchema:
+      return kMaxSchemaBytes;
+    case FrameType::kData:
+      return kMaxDataBytes;
+    case FrameType::kControl:
+      return 17;
   }
   return -1;
 }
@@ -110,14 +117,19 @@ Result<FrameHeader> DecodeHeader(const std::uint8_t* bytes) {
   header.deployment = Get<std::uint32_t>(bytes + 12);
   header.sequence = Get<std::uint64_t>(bytes + 16);
   header.metadata_bytes = Get<std::uint32_t>(bytes + 24);
-  if (header.body_bytes > max_body) return Status::Invalid("a frame of type ", type, " with ", header.body_bytes, " bytes; at most ", max_body, " are allowed");
+  if (header.body_bytes > max_body)
+    return Status::Invalid("a frame of type ", type, " with ", header.body_bytes, " bytes; at most ", max_body, " are allowed");
   const bool data = header.type == FrameType::kData;
-  if (data ? header.metadata_bytes == 0 || header.metadata_bytes > kMaxMetadataBytes || Padded(header.metadata_bytes) > header.body_bytes : header.metadata_bytes != 0)
+  if (data ? header.metadata_bytes == 0 || header.metadata_bytes > kMaxMetadataBytes || Padded(header.metadata_bytes) > header.body_bytes
+           : header.metadata_bytes != 0)
     return Status::Invalid("a frame of type ", type, " with ", header.metadata_bytes, " bytes of metadata");
   return header;
 }
 
-std::string_view Frame::text() const { return body == nullptr ? std::string_view() : std::string_view(reinterpret_cast<const char*>(body->data()), static_cast<std::size_t>(body->size())); }
+std::string_view Frame::text() const {
+  return body == nullptr ? std::string_view()
+                         : std::string_view(reinterpret_cast<const char*>(body->data()), static_cast<std::size_t>(body->size()));
+}
 
 OutFrame MakeFrame(FrameHeader header, std::string text) {
   OutFrame frame;
@@ -156,7 +168,8 @@ Status SplitDataBody(const Frame& frame, std::shared_ptr<arrow::Buffer>* metadat
 std::string EncodeHello(const Hello& hello) {
   std::string body(kMagic);
   Append(hello.version, &body);
-  for (const auto* name : {&hello.from_task_manager, &hello.from_incarnation, &hello.to_task_manager, &hello.to_incarnation}) AppendName(*name, kMaxNameBytes, &body);
+  for (const auto* name : {&hello.from_task_manager, &hello.from_incarnation, &hello.to_task_manager, &hello.to_incarnation})
+    AppendName(*name, kMaxNameBytes, &body);
   return body;
 }
 
@@ -165,7 +178,8 @@ Result<Hello> DecodeHello(std::string_view body) {
   if (reader.Take(kMagic.size()) != kMagic) return Status::Invalid("not the Headrace exchange");
   Hello hello;
   hello.version = reader.Number<std::uint32_t>();
-  for (auto* name : {&hello.from_task_manager, &hello.from_incarnation, &hello.to_task_manager, &hello.to_incarnation}) *name = reader.Name(kMaxNameBytes);
+  for (auto* name : {&hello.from_task_manager, &hello.from_incarnation, &hello.to_task_manager, &hello.to_incarnation})
+    *name = reader.Name(kMaxNameBytes);
   // Later versions may append fields; their version number is what the answer is about.
   if (hello.version == kExchangeVersion && !reader.Finished()) return Status::Invalid("a malformed greeting");
   return hello;
@@ -217,11 +231,16 @@ Result<columnar::StreamElement> DecodeControl(std::string_view body) {
   const auto a = reader.Number<std::uint64_t>(), b = reader.Number<std::uint64_t>();
   if (!reader.Finished()) return Status::Invalid("a malformed control element");
   switch (kind) {
-    case kWatermark: return columnar::Watermark{static_cast<std::int64_t>(a)};
-    case kWatermarkStatus: return columnar::WatermarkStatus{a != 0};
-    case kBarrier: return columnar::Barrier{a, b};
-    case kEndOfInput: return columnar::EndOfInput{};
-    default: return Status::Invalid("a control element of unknown kind ", static_cast<int>(kind));
+    case kWatermark:
+      return columnar::Watermark{static_cast<std::int64_t>(a)};
+    case kWatermarkStatus:
+      return columnar::WatermarkStatus{a != 0};
+    case kBarrier:
+      return columnar::Barrier{a, b};
+    case kEndOfInput:
+      return columnar::EndOfInput{};
+    default:
+      return Status::Invalid("a control element of unknown kind ", static_cast<int>(kind));
   }
 }
 

@@ -23,7 +23,19 @@ inline constexpr std::int64_t kMaxMetadataBytes = 1 << 20;
 /// By how much one write may overdraw the credit of a channel.
 inline constexpr std::int64_t kMaxOverdraftBytes = 120 << 20;
 
-enum class FrameType : std::uint8_t { kHello = 1, kWelcome = 2, kReject = 3, kOpen = 4, kAccept = 5, kRefuse = 6, kCredit = 7, kSchema = 8, kData = 9, kControl = 10, kClose = 11 };
+enum class FrameType : std::uint8_t {
+  kHello = 1,
+  kWelcome = 2,
+  kReject = 3,
+  kOpen = 4,
+  kAccept = 5,
+  kRefuse = 6,
+  kCredit = 7,
+  kSchema = 8,
+  kData = 9,
+  kControl = 10,
+  kClose = 11
+};
 /// Why an OPEN is refused.
 enum class RefuseReason : std::uint64_t { kUnknown = 1, kSuperseded = 2, kTaken = 3 };
 /// Why a HELLO is rejected.

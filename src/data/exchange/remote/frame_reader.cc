@@ -30,20 +30,25 @@ Status FrameReader::Received(std::size_t count, std::vector<Frame>* frames) {
     const std::size_t direct = std::min(count, static_cast<std::size_t>(body_->size() - body_filled_));
     body_filled_ += static_cast<std::int64_t>(direct);
     count -= direct;
-    if (body_filled_ == header_.body_bytes) EndFrame(frames);
-    else if (body_filled_ == body_->size()) return GrowBody();
+    if (body_filled_ == header_.body_bytes)
+      EndFrame(frames);
+    else if (body_filled_ == body_->size())
+      return GrowBody();
   }
   return EatStaged(staging_.data(), count, frames);
 }
 
 Status FrameReader::BeginBody() {
-  if (header_.body_bytes > max_body_bytes_) return Status::Invalid("a frame of ", header_.body_bytes, " bytes where at most ", max_body_bytes_, " are allowed");
+  if (header_.body_bytes > max_body_bytes_)
+    return Status::Invalid("a frame of ", header_.body_bytes, " bytes where at most ", max_body_bytes_, " are allowed");
   in_body_ = true;
   body_filled_ = 0;
   return arrow::AllocateResizableBuffer(std::min<std::int64_t>(header_.body_bytes, kFirstBodyBytes)).Value(&body_);
 }
 
-Status FrameReader::GrowBody() { return body_->Resize(std::min<std::int64_t>(header_.body_bytes, body_->size() * 2), /*shrink_to_fit=*/false); }
+Status FrameReader::GrowBody() {
+  return body_->Resize(std::min<std::int64_t>(header_.body_bytes, body_->size() * 2), /*shrink_to_fit=*/false);
+}
 
 Status FrameReader::EatStaged(const std::uint8_t* bytes, std::size_t count, std::vector<Frame>* frames) {
   while (count > 0) {
@@ -55,8 +60,10 @@ Status FrameReader::EatStaged(const std::uint8_t* bytes, std::size_t count, std:
       count -= part;
       if (header_filled_ < kFrameHeaderBytes) return Status::OK();
       HR_ASSIGN_OR_RAISE(header_, DecodeHeader(header_bytes_.data()));
-      if (header_.body_bytes == 0) EndFrame(frames);
-      else HR_RETURN_NOT_OK(BeginBody());
+      if (header_.body_bytes == 0)
+        EndFrame(frames);
+      else
+        HR_RETURN_NOT_OK(BeginBody());
       continue;
     }
     const std::size_t part = std::min(count, static_cast<std::size_t>(body_->size() - body_filled_));
@@ -64,8 +71,10 @@ Status FrameReader::EatStaged(const std::uint8_t* bytes, std::size_t count, std:
     body_filled_ += static_cast<std::int64_t>(part);
     bytes += part;
     count -= part;
-    if (body_filled_ == header_.body_bytes) EndFrame(frames);
-    else if (body_filled_ == body_->size()) HR_RETURN_NOT_OK(GrowBody());
+    if (body_filled_ == header_.body_bytes)
+      EndFrame(frames);
+    else if (body_filled_ == body_->size())
+      HR_RETURN_NOT_OK(GrowBody());
   }
   return Status::OK();
 }

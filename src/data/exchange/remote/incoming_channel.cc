@@ -11,7 +11,8 @@ IncomingChannel::IncomingChannel(std::shared_ptr<InputQueue> queue, std::shared_
 
 Status IncomingChannel::TakeSequence(const Frame& frame) {
   if (frame.header.deployment != queue_->id().deployment) return Status::Invalid("a frame of deployment ", frame.header.deployment);
-  if (frame.header.sequence != next_sequence_) return Status::Invalid("frame ", frame.header.sequence, " came where ", next_sequence_, " was due");
+  if (frame.header.sequence != next_sequence_)
+    return Status::Invalid("frame ", frame.header.sequence, " came where ", next_sequence_, " was due");
   ++next_sequence_;
   return Status::OK();
 }

@@ -8,7 +8,8 @@ constexpr std::int64_t kMaxGreetingBytes = 4096;
 constexpr std::size_t kMaxChannelsPerPeer = 1 << 20;
 }  // namespace
 
-IncomingPeer::IncomingPeer(ChannelRegistry* registry, std::string task_manager, std::string incarnation, std::function<void(IncomingPeer*)> on_closed)
+IncomingPeer::IncomingPeer(ChannelRegistry* registry, std::string task_manager, std::string incarnation,
+                           std::function<void(IncomingPeer*)> on_closed)
     : registry_(registry), task_manager_(std::move(task_manager)), incarnation_(std::move(incarnation)), on_closed_(std::move(on_closed)) {}
 
 IncomingPeer::~IncomingPeer() = default;
@@ -27,12 +28,15 @@ Status IncomingPeer::OnFrame(Frame frame) {
   if (rejected_) return Status::OK();
   if (!greeted_) return OnHello(frame);
   switch (frame.header.type) {
-    case FrameType::kOpen: return OnOpen(frame);
+    case FrameType::kOpen:
+      return OnOpen(frame);
     case FrameType::kSchema:
     case FrameType::kData:
     case FrameType::kControl:
-    case FrameType::kClose: return OnChannelFrame(frame);
-    default: return Status::Invalid("it sent a frame that only a consumer may send");
+    case FrameType::kClose:
+      return OnChannelFrame(frame);
+    default:
+      return Status::Invalid("it sent a frame that only a consumer may send");
   }
 }
 
@@ -51,15 +55,18 @@ Status IncomingPeer::OnHello(const Frame& frame) {
   const auto hello = DecodeHello(frame.text());
   if (!hello.ok()) return Reject(RejectReason::kMalformed, hello.status().message());
   if (hello->version != kExchangeVersion)
-    return Reject(RejectReason::kVersion, "this is version " + std::to_string(kExchangeVersion) + " of the exchange, not " + std::to_string(hello->version));
+    return Reject(RejectReason::kVersion,
+                  "this is version " + std::to_string(kExchangeVersion) + " of the exchange, not " + std::to_string(hello->version));
   if (hello->to_task_manager != task_manager_ || hello->to_incarnation != incarnation_)
-    return Reject(RejectReason::kOtherProcess, "this is TaskManager " + task_manager_ + ", incarnation " + incarnation_ + ", not " + hello->to_task_manager + ", incarnation " + hello->to_incarnation);
+    return Reject(RejectReason::kOtherProcess, "this is TaskManager " + task_manager_ + ", incarnation " + incarnation_ + ", not " +
+                                                   hello->to_task_manager + ", incarnation " + hello->to_incarnation);
   greeted_ = true;
   peer_name_ = "TaskManager " + hello->from_task_manager;
   connection_->LimitFrames(kMaxDataBytes);
   FrameHeader header;
   header.type = FrameType::kWelcome;
-  connection_->Send(MakeFrame(header, EncodeHello({kExchangeVersion, task_manager_, incarnation_, hello->from_task_manager, hello->from_incarnation})));
+  connection_->Send(
+      MakeFrame(header, EncodeHello({kExchangeVersion, task_manager_, incarnation_, hello->from_task_manager, hello->from_incarnation})));
   return Status::OK();
 }
 
@@ -103,7 +110,8 @@ void IncomingPeer::OnCloseFrame(const Frame& frame) {
   const auto channel = std::move(at->second);
   channels_.erase(at);
   channel->Disconnect();
-  channel->queue().Fail(Error(ErrorCode::kExchangeBroken, peer_name_ + " closed channel " + channel->queue().id().ToString() + ": " + std::string(frame.text())));
+  channel->queue().Fail(Error(ErrorCode::kExchangeBroken,
+                              peer_name_ + " closed channel " + channel->queue().id().ToString() + ": " + std::string(frame.text())));
 }
 
 Status IncomingPeer::OnChannelFrame(const Frame& frame) {
@@ -112,16 +120,21 @@ Status IncomingPeer::OnChannelFrame(const Frame& frame) {
     return Status::OK();
   }
   const auto at = channels_.find(frame.header.channel);
-  if (at == channels_.end()) return frame.header.channel <= last_number_ ? Status::OK() : Status::Invalid("a frame of a channel that was never opened");
+  if (at == channels_.end())
+    return frame.header.channel <= last_number_ ? Status::OK() : Status::Invalid("a frame of a channel that was never opened");
   const auto channel = at->second;
   Status status;
-  if (frame.header.type == FrameType::kSchema) status = channel->OnSchema(frame);
-  else if (frame.header.type == FrameType::kData) status = channel->OnData(frame);
-  else status = channel->OnControl(frame);
+  if (frame.header.type == FrameType::kSchema)
+    status = channel->OnSchema(frame);
+  else if (frame.header.type == FrameType::kData)
+    status = channel->OnData(frame);
+  else
+    status = channel->OnControl(frame);
   if (status.ok()) return status;
   // Only this channel is wrong: it fails at both ends, the others go on.
   channels_.erase(at);
-  const Status failure = Error(ErrorCode::kExchangeBroken, peer_name_ + ", channel " + channel->queue().id().ToString() + ": " + status.message());
+  const Status failure =
+      Error(ErrorCode::kExchangeBroken, peer_name_ + ", channel " + channel->queue().id().ToString() + ": " + status.message());
   channel->ConsumerGone(failure);
   channel->queue().Fail(failure);
   return Status::OK();

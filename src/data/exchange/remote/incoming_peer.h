@@ -35,13 +35,13 @@ class IncomingChannel final : public ProducerEnd {
 
   const std::shared_ptr<InputQueue> queue_;
   const std::uint32_t number_;
-  std::uint64_t next_sequence_ = 0;               // loop thread
-  std::shared_ptr<arrow::Schema> schema_;         // loop thread
-  std::int64_t received_bytes_ = 0;               // loop thread
+  std::uint64_t next_sequence_ = 0;        // loop thread
+  std::shared_ptr<arrow::Schema> schema_;  // loop thread
+  std::int64_t received_bytes_ = 0;        // loop thread
   std::atomic<std::int64_t> granted_bytes_{0};
-  std::atomic<std::int64_t> owed_bytes_{0};       // taken by the consumer, not granted yet
+  std::atomic<std::int64_t> owed_bytes_{0};  // taken by the consumer, not granted yet
   std::mutex mutex_;
-  std::shared_ptr<Connection> connection_;        // guarded by mutex_
+  std::shared_ptr<Connection> connection_;  // guarded by mutex_
 };
 
 /// One accepted connection: the greeting, then channels that the other process opens. Loop thread only.

@@ -30,7 +30,9 @@ PeerLink::PeerLink(IoLoop* loop, Executor* resolver, Self self, Endpoint peer, s
 
 PeerLink::~PeerLink() = default;
 
-std::string PeerLink::PeerName() const { return "TaskManager " + peer_.task_manager + " at " + peer_.host + ":" + std::to_string(peer_.port); }
+std::string PeerLink::PeerName() const {
+  return "TaskManager " + peer_.task_manager + " at " + peer_.host + ":" + std::to_string(peer_.port);
+}
 
 Status PeerLink::Broken(const std::string& what) const { return Error(ErrorCode::kExchangeBroken, PeerName() + ": " + what); }
 
@@ -47,15 +49,18 @@ void PeerLink::Open(std::shared_ptr<RemoteOutput> output, std::int64_t timeout_m
     const auto still = weak_output.lock();
     if (self != nullptr && still != nullptr) self->GiveUp(still.get(), timeout_ms);
   });
-  if (greeted_) Ask(&channel);
-  else if (connection_ == nullptr && !connecting_) Connect();
+  if (greeted_)
+    Ask(&channel);
+  else if (connection_ == nullptr && !connecting_)
+    Connect();
 }
 
 void PeerLink::GiveUp(const RemoteOutput* output, std::int64_t timeout_ms) {
   const auto at = channels_.find(output);
   if (at == channels_.end() || at->second.stage == Stage::kOpen) return;
   const std::string reason = at->second.last_refusal.ok() ? "it did not answer" : at->second.last_refusal.message();
-  at->second.output->Fail(Broken("channel " + output->id().ToString() + " did not open within " + std::to_string(timeout_ms) + " ms: " + reason));
+  at->second.output->Fail(
+      Broken("channel " + output->id().ToString() + " did not open within " + std::to_string(timeout_ms) + " ms: " + reason));
   Forget(output);
 }
 
@@ -104,16 +109,20 @@ void PeerLink::Connect() {
   connecting_ = true;
   if (IsNumeric(peer_.host)) {
     auto addresses = ResolveHost(peer_.host, peer_.port);
-    if (addresses.ok()) ConnectTo(*addresses);
-    else ConnectLater(addresses.status());
+    if (addresses.ok())
+      ConnectTo(*addresses);
+    else
+      ConnectLater(addresses.status());
     return;
   }
   resolver_->Post([weak = weak_from_this(), loop = loop_, host = peer_.host, port = peer_.port] {
     loop->Post([weak, addresses = ResolveHost(host, port)] {
       const auto self = weak.lock();
       if (self == nullptr || self->stopped_) return;
-      if (addresses.ok()) self->ConnectTo(*addresses);
-      else self->ConnectLater(addresses.status());
+      if (addresses.ok())
+        self->ConnectTo(*addresses);
+      else
+        self->ConnectLater(addresses.status());
     });
   });
 }
@@ -121,7 +130,8 @@ void PeerLink::Connect() {
 void PeerLink::ConnectTo(const std::vector<std::string>& addresses) {
   bool still_connecting = false;
   // Names with several addresses take turns over the attempts.
-  auto fd = addresses.empty() ? Result<int>(Status::IOError("the name has no address")) : exchange::ConnectTo(addresses[attempt_ % addresses.size()], &still_connecting);
+  auto fd = addresses.empty() ? Result<int>(Status::IOError("the name has no address"))
+                              : exchange::ConnectTo(addresses[attempt_ % addresses.size()], &still_connecting);
   if (!fd.ok()) {
     ConnectLater(fd.status());
     return;
@@ -140,7 +150,8 @@ void PeerLink::ConnectTo(const std::vector<std::string>& addresses) {
   if (!still_connecting) OnConnected();
   loop_->PostAfter(kGreetingTimeout, [weak = weak_from_this(), attempt = attempt_] {
     const auto self = weak.lock();
-    if (self != nullptr && self->attempt_ == attempt && !self->greeted_ && self->connection_ != nullptr) self->connection_->Close(Status::IOError("no greeting came"));
+    if (self != nullptr && self->attempt_ == attempt && !self->greeted_ && self->connection_ != nullptr)
+      self->connection_->Close(Status::IOError("no greeting came"));
   });
 }
 
@@ -157,7 +168,8 @@ void PeerLink::ConnectLater(const Status& why) {
 void PeerLink::OnConnected() {
   FrameHeader header;
   header.type = FrameType::kHello;
-  connection_->Send(MakeFrame(header, EncodeHello({kExchangeVersion, self_.task_manager, self_.incarnation, peer_.task_manager, peer_.incarnation})));
+  connection_->Send(
+      MakeFrame(header, EncodeHello({kExchangeVersion, self_.task_manager, self_.incarnation, peer_.task_manager, peer_.incarnation})));
 }
 
 void PeerLink::Ask(Channel* channel) {
@@ -204,7 +216,8 @@ Status PeerLink::OnRefuse(const Frame& frame) {
       AskAgainLater(&channel);
       return Status::OK();
     case RefuseReason::kSuperseded:
-      channel.output->Fail(Error(ErrorCode::kStaleAttempt, PeerName() + ": channel " + key->id().ToString() + " belongs to a deployment that is over"));
+      channel.output->Fail(
+          Error(ErrorCode::kStaleAttempt, PeerName() + ": channel " + key->id().ToString() + " belongs to a deployment that is over"));
       break;
     default:
       channel.output->Fail(Broken("channel " + key->id().ToString() + " was refused: " + channel.last_refusal.message()));
@@ -227,18 +240,21 @@ Status PeerLink::OnFrame(Frame frame) {
     case FrameType::kAccept:
       if (at == channels_.end()) return Status::OK();
       at->second.stage = Stage::kOpen;
-      at->second.output->Accepted(connection_, frame.header.channel, static_cast<std::int64_t>(std::min<std::uint64_t>(frame.header.sequence, INT64_MAX / 4)));
+      at->second.output->Accepted(connection_, frame.header.channel,
+                                  static_cast<std::int64_t>(std::min<std::uint64_t>(frame.header.sequence, INT64_MAX / 4)));
       return Status::OK();
     case FrameType::kRefuse:
       return OnRefuse(frame);
     case FrameType::kCredit:
-      if (at != channels_.end()) at->second.output->AddCredit(static_cast<std::int64_t>(std::min<std::uint64_t>(frame.header.sequence, INT64_MAX / 4)));
+      if (at != channels_.end())
+        at->second.output->AddCredit(static_cast<std::int64_t>(std::min<std::uint64_t>(frame.header.sequence, INT64_MAX / 4)));
       return Status::OK();
     case FrameType::kClose:
       if (at == channels_.end()) return Status::OK();
       SendClose(at->second, "the producer heard it");
       at->second.output->Fail(static_cast<CloseReason>(frame.header.sequence) == CloseReason::kReleased
-                                  ? Error(ErrorCode::kStaleAttempt, PeerName() + ": the consumer of channel " + number->second->id().ToString() + " was released")
+                                  ? Error(ErrorCode::kStaleAttempt,
+                                          PeerName() + ": the consumer of channel " + number->second->id().ToString() + " was released")
                                   : Broken(std::string(frame.text())));
       Forget(number->second);
       return Status::OK();

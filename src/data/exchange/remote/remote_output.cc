@@ -43,10 +43,13 @@ Status RemoteOutput::Write(columnar::StreamElement element) {
 }
 
 Status RemoteOutput::TooLarge(std::int64_t bytes) const {
-  return Error(ErrorCode::kExchangeBroken, "channel " + id_.ToString() + " was given a batch of " + std::to_string(bytes) + " bytes", "Batches and rows between operators may have at most 120 MiB.");
+  return Error(ErrorCode::kExchangeBroken, "channel " + id_.ToString() + " was given a batch of " + std::to_string(bytes) + " bytes",
+               "Batches and rows between operators may have at most 120 MiB.");
 }
 
-Status RemoteOutput::CheckSize(const columnar::DataBatch& batch) const { return batch.size_bytes() > kMaxOverdraftBytes ? TooLarge(batch.size_bytes()) : Status::OK(); }
+Status RemoteOutput::CheckSize(const columnar::DataBatch& batch) const {
+  return batch.size_bytes() > kMaxOverdraftBytes ? TooLarge(batch.size_bytes()) : Status::OK();
+}
 
 Status RemoteOutput::WriteBatch(const columnar::DataBatch& batch, Connection* connection) {
   const std::int64_t rows = batch.num_rows();
@@ -96,8 +99,10 @@ void RemoteOutput::Accepted(std::shared_ptr<Connection> sender, std::uint32_t nu
     number_ = number;
     balance_.fetch_add(credit_bytes, std::memory_order_acq_rel);
     for (const auto& element : early_) {
-      if (const auto* batch = std::get_if<columnar::DataBatch>(&element)) status = WriteBatch(*batch, sender.get());
-      else sender->Send(MakeFrame(NextHeader(FrameType::kControl), EncodeControl(element)));
+      if (const auto* batch = std::get_if<columnar::DataBatch>(&element))
+        status = WriteBatch(*batch, sender.get());
+      else
+        sender->Send(MakeFrame(NextHeader(FrameType::kControl), EncodeControl(element)));
       if (!status.ok()) break;
     }
     early_.clear();

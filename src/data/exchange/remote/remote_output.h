@@ -44,12 +44,12 @@ class RemoteOutput final : public OutputEnd {
   std::atomic<bool> open_{false};
   std::atomic<std::int64_t> balance_{0};
   mutable std::mutex mutex_;
-  std::shared_ptr<Connection> connection_;       // guarded by mutex_
-  std::deque<columnar::StreamElement> early_;    // guarded by mutex_; written before the consumer accepted
-  Status failure_;                               // guarded by mutex_
-  std::uint32_t number_ = 0;                     // set before open_
-  std::uint64_t next_sequence_ = 0;              // producer's thread, and the loop's before open_
-  std::shared_ptr<arrow::Schema> schema_;        // likewise
+  std::shared_ptr<Connection> connection_;     // guarded by mutex_
+  std::deque<columnar::StreamElement> early_;  // guarded by mutex_; written before the consumer accepted
+  Status failure_;                             // guarded by mutex_
+  std::uint32_t number_ = 0;                   // set before open_
+  std::uint64_t next_sequence_ = 0;            // producer's thread, and the loop's before open_
+  std::shared_ptr<arrow::Schema> schema_;      // likewise
 };
 
 }  // namespace headrace::data::exchange

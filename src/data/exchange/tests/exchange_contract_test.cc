@@ -71,7 +71,9 @@ int OpenDescriptors() {
   return count;
 }
 
-ChannelId Channel(std::uint32_t consumer = 0, DeploymentNumber deployment = 1) { return {JobId("0123456789abcdef0123456789abcdef"), deployment, 3, 0, consumer}; }
+ChannelId Channel(std::uint32_t consumer = 0, DeploymentNumber deployment = 1) {
+  return {JobId("0123456789abcdef0123456789abcdef"), deployment, 3, 0, consumer};
+}
 
 class ExchangeContract : public testing::TestWithParam<bool> {
  protected:
@@ -82,10 +84,18 @@ class ExchangeContract : public testing::TestWithParam<bool> {
   bool remote() const { return GetParam(); }
   Exchange& producer() { return *producer_; }
   Exchange& consumer() { return remote() ? *consumer_ : *producer_; }
-  Endpoint ConsumerEndpoint() { return remote() ? Endpoint{"tm2", "two", "127.0.0.1", consumer_->port()} : Endpoint{"tm1", "one", "127.0.0.1", producer_->port()}; }
-  std::shared_ptr<InputChannel> Register(const ChannelId& id, std::int64_t credit = 64 << 10) { return consumer().RegisterInput(id, credit, &input_waker_).ValueOrDie(); }
-  std::shared_ptr<OutputChannel> Open(const ChannelId& id, std::int64_t timeout_ms = 20'000) { return producer().OpenOutput(id, ConsumerEndpoint(), timeout_ms, &output_waker_).ValueOrDie(); }
-  void AwaitWritable(OutputChannel& output) { ASSERT_TRUE(output_waker_.Await([&] { return output.writable(); })) << output.status().ToString(); }
+  Endpoint ConsumerEndpoint() {
+    return remote() ? Endpoint{"tm2", "two", "127.0.0.1", consumer_->port()} : Endpoint{"tm1", "one", "127.0.0.1", producer_->port()};
+  }
+  std::shared_ptr<InputChannel> Register(const ChannelId& id, std::int64_t credit = 64 << 10) {
+    return consumer().RegisterInput(id, credit, &input_waker_).ValueOrDie();
+  }
+  std::shared_ptr<OutputChannel> Open(const ChannelId& id, std::int64_t timeout_ms = 20'000) {
+    return producer().OpenOutput(id, ConsumerEndpoint(), timeout_ms, &output_waker_).ValueOrDie();
+  }
+  void AwaitWritable(OutputChannel& output) {
+    ASSERT_TRUE(output_waker_.Await([&] { return output.writable(); })) << output.status().ToString();
+  }
   /// The next element, waiting for it.
   StreamElement Next(InputChannel& input) {
     EXPECT_TRUE(input_waker_.Await([&] { return input.ready(); }));
@@ -281,7 +291,8 @@ TEST_P(ExchangeContract, LargeBatchesAndManySchemasPass) {
     ASSERT_TRUE(text.AppendBytes(std::to_string(i)).ok());
     ASSERT_TRUE(output->Write(i % 2 == 0 ? text.Finish().ValueOrDie() : Numbers(i, 3)).ok());
     const auto batch = std::get<columnar::DataBatch>(Next(*input));
-    EXPECT_EQ(columnar::FormOf(*batch.records()->schema()->field(0)).ValueOrDie(), i % 2 == 0 ? columnar::ValueForm::kUtf8 : columnar::ValueForm::kInt64);
+    EXPECT_EQ(columnar::FormOf(*batch.records()->schema()->field(0)).ValueOrDie(),
+              i % 2 == 0 ? columnar::ValueForm::kUtf8 : columnar::ValueForm::kInt64);
     ASSERT_TRUE(text.Finish().ok());
   }
 }
@@ -318,10 +329,12 @@ TEST_P(ExchangeContract, NoDescriptorIsLeftAfterRelease) {
     consumer().Release(Channel().job, deployment);
   }
   // The tasks may still hold their ends: sockets go all the same.
-  EXPECT_TRUE(output_waker_.Await([&] { return OpenDescriptors() <= listening_only; })) << OpenDescriptors() << " descriptors, " << listening_only << " before";
+  EXPECT_TRUE(output_waker_.Await([&] { return OpenDescriptors() <= listening_only; }))
+      << OpenDescriptors() << " descriptors, " << listening_only << " before";
 }
 
-INSTANTIATE_TEST_SUITE_P(Transports, ExchangeContract, testing::Values(false, true), [](const auto& info) { return info.param ? "Remote" : "Local"; });
+INSTANTIATE_TEST_SUITE_P(Transports, ExchangeContract, testing::Values(false, true),
+                         [](const auto& info) { return info.param ? "Remote" : "Local"; });
 
 }  // namespace
 }  // namespace headrace::data::exchange

@@ -48,7 +48,9 @@ class RawPeer {
     setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
   }
   ~RawPeer() { close(fd_); }
-  void SendBytes(const std::string& bytes) { EXPECT_EQ(send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size())); }
+  void SendBytes(const std::string& bytes) {
+    EXPECT_EQ(send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
+  }
   void Send(FrameType type, std::uint32_t channel, std::uint64_t sequence, const std::string& text, std::uint32_t deployment = 1) {
     FrameHeader header;
     header.type = type;
@@ -63,7 +65,9 @@ class RawPeer {
     EXPECT_EQ(Read().header.type, FrameType::kWelcome);
   }
   void Open(std::uint32_t number, const ChannelId& id) { Send(FrameType::kOpen, number, 0, EncodeOpen(id), id.deployment); }
-  void Watermark(std::uint32_t number, std::uint64_t sequence) { Send(FrameType::kControl, number, sequence, EncodeControl(columnar::Watermark{static_cast<std::int64_t>(sequence)})); }
+  void Watermark(std::uint32_t number, std::uint64_t sequence) {
+    Send(FrameType::kControl, number, sequence, EncodeControl(columnar::Watermark{static_cast<std::int64_t>(sequence)}));
+  }
   /// The next frame; a close counts as REJECT with the sequence 0.
   Frame Read() {
     while (frames_.empty()) {
@@ -173,7 +177,8 @@ TEST_F(ExchangeProtocol, BatchesThatCannotBeReadFailTheChannel) {
 }
 
 TEST_F(ExchangeProtocol, WhoSpeaksNonsenseIsCutOff) {
-  for (const std::string& nonsense : {std::string("GET / HTTP/1.1\r\nHost: x\r\n\r\n                    "), std::string(64, '\xff'), std::string(64, '\0')}) {
+  for (const std::string& nonsense :
+       {std::string("GET / HTTP/1.1\r\nHost: x\r\n\r\n                    "), std::string(64, '\xff'), std::string(64, '\0')}) {
     RawPeer peer(exchange_->port());
     peer.SendBytes(nonsense);
     EXPECT_TRUE(peer.IsClosed());
@@ -222,7 +227,8 @@ TEST_F(ExchangeProtocol, AGreetingForAnotherProcessOrVersionIsAnswered) {
 
 TEST_F(ExchangeProtocol, AnOutputToAnotherIncarnationFailsAtOnce) {
   const auto producer = MakeExchange({"tm1", "one", "127.0.0.1", 0, true}).ValueOrDie();
-  const auto output = producer->OpenOutput(Channel(), {"tm2", "before the restart", "127.0.0.1", exchange_->port()}, 600'000, &waker_).ValueOrDie();
+  const auto output =
+      producer->OpenOutput(Channel(), {"tm2", "before the restart", "127.0.0.1", exchange_->port()}, 600'000, &waker_).ValueOrDie();
   ASSERT_TRUE(Await([&] { return !output->status().ok(); }));
   EXPECT_EQ(CodeOf(output->status()), ErrorCode::kExchangeBroken);
   EXPECT_NE(output->status().message().find("tm2"), std::string::npos) << output->status().message();

@@ -82,7 +82,8 @@ TEST(HashPartitioner, CachedHashesAreBelieved) {
   arrow::UInt64Builder hashes;
   ASSERT_TRUE(hashes.AppendValues({0, 127, 0, 127}).ok());
   const auto schema = plain.records()->schema()->AddField(2, arrow::field("__key_hash", arrow::uint64())).ValueOrDie();
-  const DataBatch batch(arrow::RecordBatch::Make(schema, 4, {plain.records()->column(0), plain.records()->column(1), hashes.Finish().ValueOrDie()}));
+  const DataBatch batch(
+      arrow::RecordBatch::Make(schema, 4, {plain.records()->column(0), plain.records()->column(1), hashes.Finish().ValueOrDie()}));
   PartitionerOptions options;
   options.scheme = PartitioningScheme::kHash;
   options.channels = 2;
@@ -112,16 +113,23 @@ TEST(HashPartitioner, EveryColumnTypeAndNullsSurvive) {
   for (int i = 0; i < kRows; ++i) {
     ASSERT_TRUE(keys_source.Append(static_cast<std::int64_t>(random() % 40)).ok() && i64.Append(i).ok());
     if (random() % 4 == 0) {
-      ASSERT_TRUE(i8.AppendNull().ok() && bools.AppendNull().ok() && binary.AppendNull().ok() && text.AppendNull().ok() && large.AppendNull().ok() && fixed.AppendNull().ok());
+      ASSERT_TRUE(i8.AppendNull().ok() && bools.AppendNull().ok() && binary.AppendNull().ok() && text.AppendNull().ok() &&
+                  large.AppendNull().ok() && fixed.AppendNull().ok());
     } else {
       const std::string bytes(random() % 70, 'z');
-      ASSERT_TRUE(i8.Append(static_cast<std::int8_t>(i)).ok() && bools.Append(i % 3 == 0).ok() && binary.Append(bytes).ok() && text.Append(bytes).ok() && large.Append(bytes).ok() && fixed.Append("fixed").ok());
+      ASSERT_TRUE(i8.Append(static_cast<std::int8_t>(i)).ok() && bools.Append(i % 3 == 0).ok() && binary.Append(bytes).ok() &&
+                  text.Append(bytes).ok() && large.Append(bytes).ok() && fixed.Append("fixed").ok());
     }
   }
   const auto keys = columnar::EncodeKeyColumn(*keys_source.Finish().ValueOrDie()).ValueOrDie();
-  const auto schema = arrow::schema({columnar::KeyField(), arrow::field("row", arrow::int64()), arrow::field("a", arrow::int8()), arrow::field("b", arrow::boolean()), arrow::field("c", arrow::binary()),
-                                     arrow::field("d", arrow::utf8()), arrow::field("e", arrow::large_binary()), arrow::field("f", arrow::fixed_size_binary(5))});
-  const auto records = arrow::RecordBatch::Make(schema, kRows, {keys, i64.Finish().ValueOrDie(), i8.Finish().ValueOrDie(), bools.Finish().ValueOrDie(), binary.Finish().ValueOrDie(), text.Finish().ValueOrDie(), large.Finish().ValueOrDie(), fixed.Finish().ValueOrDie()});
+  const auto schema =
+      arrow::schema({columnar::KeyField(), arrow::field("row", arrow::int64()), arrow::field("a", arrow::int8()),
+                     arrow::field("b", arrow::boolean()), arrow::field("c", arrow::binary()), arrow::field("d", arrow::utf8()),
+                     arrow::field("e", arrow::large_binary()), arrow::field("f", arrow::fixed_size_binary(5))});
+  const auto records = arrow::RecordBatch::Make(
+      schema, kRows,
+      {keys, i64.Finish().ValueOrDie(), i8.Finish().ValueOrDie(), bools.Finish().ValueOrDie(), binary.Finish().ValueOrDie(),
+       text.Finish().ValueOrDie(), large.Finish().ValueOrDie(), fixed.Finish().ValueOrDie()});
   PartitionerOptions options;
   options.scheme = PartitioningScheme::kHash;
   options.channels = 3;
@@ -140,7 +148,8 @@ TEST(HashPartitioner, EveryColumnTypeAndNullsSurvive) {
     for (std::int64_t i = 0; i < got.num_rows(); ++i) {
       ASSERT_TRUE(seen.insert(rows.Value(i)).second);
       for (int column = 0; column < records->num_columns(); ++column)
-        ASSERT_TRUE(got.column(column)->RangeEquals(*records->column(column), i, i + 1, rows.Value(i))) << "column " << column << " row " << rows.Value(i);
+        ASSERT_TRUE(got.column(column)->RangeEquals(*records->column(column), i, i + 1, rows.Value(i)))
+            << "column " << column << " row " << rows.Value(i);
     }
   }
   EXPECT_EQ(seen.size(), static_cast<std::size_t>(kRows));
@@ -184,7 +193,8 @@ TEST(HashPartitioner, AnotherSchemaFlushesTheFirst) {
   arrow::Int64Builder ints;
   ASSERT_TRUE(ints.Append(1).ok());
   const auto column = ints.Finish().ValueOrDie();
-  const auto keyed = columnar::MakeValueBatch(columnar::ValueForm::kInt64, column, columnar::EncodeKeyColumn(*column).ValueOrDie()).ValueOrDie();
+  const auto keyed =
+      columnar::MakeValueBatch(columnar::ValueForm::kInt64, column, columnar::EncodeKeyColumn(*column).ValueOrDie()).ValueOrDie();
   ASSERT_TRUE(partitioner->Add(keyed, &pieces).ok());
   std::int64_t rows = 0;
   for (const auto& piece : pieces) rows += piece.batch.num_rows();
