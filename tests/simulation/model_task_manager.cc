@@ -32,9 +32,11 @@ void ModelTaskManager::Register() {
   request.slots = options_.slots;
   request.python_version = "3.11";
   for (const auto& [attempt, task] : tasks_) request.running.push_back(attempt);
+  request.highest_leader = leader_;
   job_manager_->Register(request, mailbox_.Bind([this](Outcome<wire::RegisterReply> outcome) {
     registering_ = false;
-    if (outcome.done()) {
+    if (outcome.done() && outcome.value().leader.epoch >= leader_.epoch) {
+      leader_ = outcome.value().leader;
       registered_ = true;
       Beat();
     } else {
@@ -53,6 +55,7 @@ void ModelTaskManager::Beat() {
   request.id = options_.id;
   request.incarnation = options_.incarnation;
   request.sequence = ++sequence_;
+  request.highest_leader = leader_;
   for (const auto& [attempt, task] : tasks_) request.tasks.push_back({attempt, task.state, task.failure});
   job_manager_->Heartbeat(request, mailbox_.Bind([this](Outcome<wire::HeartbeatReply> outcome) {
     if (outcome.done() && !outcome.value().known) Register();

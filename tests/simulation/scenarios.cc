@@ -211,6 +211,26 @@ void JobManagerRestarts(Simulation& world) {
   world.ExpectConverged();
 }
 
+void StoreIsEmptied(Simulation& world) {
+  StartCluster(world);
+  auto job = SubmitAndAwait(world, {8});
+  const JobId forgotten = *job->job;
+  for (int i = 0; i < 3; ++i) {
+    world.KillJobManager();
+    world.StartJobManager();
+    world.RunFor(3s + world.RandomUpTo(2s));
+  }
+  world.KillJobManager();
+  world.EmptyStore();
+  world.StartJobManager();
+  world.RunUntil([&] { return world.StatusOf("tm1") == "ACTIVE" && world.StatusOf("tm2") == "ACTIVE" && world.StatusOf("tm3") == "ACTIVE"; }, 20s,
+                 "TaskManagers accept the leader of the new store");
+  world.RunUntil([&] { return !world.HasLiveTasks(forgotten); }, 20s, "tasks that nobody knows are cancelled");
+  auto fresh = SubmitAndAwait(world, {12});
+  world.Expect(fresh->job.has_value(), "a new job is taken: " + fresh->error);
+  world.ExpectConverged();
+}
+
 void StoreAway(Simulation& world) {
   StartCluster(world);
   auto job = SubmitAndAwait(world, {8});
@@ -310,6 +330,7 @@ const std::vector<Scenario>& Scenarios() {
       {"TaskManagerRestartsWithSameId", TaskManagerRestartsWithSameId},
       {"PartitionAndReturn", PartitionAndReturn},
       {"JobManagerRestarts", JobManagerRestarts},
+      {"StoreIsEmptied", StoreIsEmptied},
       {"StoreAway", StoreAway},
       {"TaskFailures", TaskFailures},
       {"BrokerAwayAndNewSplits", BrokerAwayAndNewSplits},

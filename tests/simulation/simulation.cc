@@ -199,6 +199,11 @@ void Simulation::KillJobManager() {
   dead_job_managers_.push_back(std::move(job_manager_));
 }
 
+void Simulation::EmptyStore() {
+  tables_ = meta::MakeMemoryTables();
+  for (const auto& submitted : submitted_) submitted->job.reset();  // nobody can know of them any more
+}
+
 void Simulation::StartTaskManager(const std::string& id, std::uint32_t slots) {
   ModelTaskManager::Options options;
   options.id = TaskManagerId(id);

@@ -60,6 +60,8 @@ class Simulation final : public ModelTaskManager::Observer {
   // Actions.
   void StartJobManager();
   void KillJobManager();
+  /// The store loses every row.
+  void EmptyStore();
   void StartTaskManager(const std::string& id, std::uint32_t slots = 4);
   /// kill -9; peers may report broken exchanges.
   void KillTaskManager(const std::string& id);

@@ -1,5 +1,8 @@
 #include "control/cluster/leadership.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <utility>
 
 #include "base/logging.h"
@@ -16,7 +19,7 @@ Leadership::Leadership(Executor* executor, Metastore* store, Incarnation holder,
 void Leadership::Start() { Take(); }
 
 bool Leadership::may_act() const {
-  return state_ == State::kLeading && mailbox_.executor()->clock().Now() - last_good_send_ <= options_.freeze_after;
+  return state_ == State::kLeading && !verifying_ && mailbox_.executor()->clock().Now() - last_good_send_ <= options_.freeze_after;
 }
 
 void Leadership::Take() {
@@ -76,11 +79,52 @@ void Leadership::Renew() {
 }
 
 void Leadership::NoteRefusal(const Status& reason) {
-  if (CodeOf(reason) == ErrorCode::kDeposed) NoteDeposed();
+  if (CodeOf(reason) == ErrorCode::kDeposed) Verify();
 }
 
-void Leadership::NoteDeposed() {
-  if (state_ == State::kDeposed) return;
+void Leadership::NoteOtherLeader(const wire::LeaderToken& other) {
+  if (state_ != State::kLeading || other.epoch < grant_.epoch || other == token()) return;
+  highest_heard_ = std::max(highest_heard_, other.epoch);
+  Verify();
+}
+
+void Leadership::Verify() {
+  if (state_ != State::kLeading || std::exchange(verifying_, true)) return;
+  store_->ReadLeader(mailbox_.Bind([this](Outcome<Metastore::Leader> outcome) {
+    if (state_ != State::kLeading) return;
+    if (!outcome.done()) {
+      mailbox_.After(options_.retry_after, [this] {
+        verifying_ = false;
+        Verify();
+      });
+      return;
+    }
+    if (outcome.value().holder != holder_) return Depose();
+    grant_.epoch = outcome.value().epoch;
+    if (highest_heard_ >= grant_.epoch) return Raise();
+    verifying_ = false;
+    listener_->OnThawed();
+  }));
+}
+
+void Leadership::Raise() {
+  LogWarn("control.leadership", fmt::format("Processes remember leader epoch {}, the store gave {}: it was restored or emptied. A higher epoch is taken.",
+                                            highest_heard_, grant_.epoch));
+  const MonotonicTime sent = mailbox_.executor()->clock().Now();
+  store_->TakeLeadership(holder_, grant_.epoch, address_, mailbox_.Bind([this, sent](Outcome<LeaderGrant> outcome) {
+    if (state_ != State::kLeading) return;
+    if (outcome.done()) {
+      grant_ = outcome.value();
+      last_good_send_ = sent;
+      if (highest_heard_ >= grant_.epoch) return Raise();
+    }
+    verifying_ = false;
+    if (!outcome.done()) return Verify();  // moved on, unknown or away: read again
+    listener_->OnThawed();
+  }));
+}
+
+void Leadership::Depose() {
   state_ = State::kDeposed;
   LogError("control.leadership", "Another JobManager leads; this one stops acting.");
   listener_->OnDeposed();

@@ -43,13 +43,17 @@ class Leadership {
   const metastore::LeaderGrant& grant() const { return grant_; }
   wire::LeaderToken token() const { return {grant_.epoch, grant_.holder}; }
   const std::string& address() const { return address_; }
-  /// Somebody refused our epoch.
-  void NoteDeposed();
-  /// Calls NoteDeposed() when that is what `reason` says.
+  /// A receiver or the store said that another one leads (kDeposed), or a process knows a higher leader. Nothing is decided
+  /// until the store was read: it names another holder (deposed), or still this one; then its rows are older than what the
+  /// processes remember (a restored or emptied store), and epochs are taken until ours is the highest.
   void NoteRefusal(const Status& reason);
+  void NoteOtherLeader(const wire::LeaderToken& other);
 
  private:
   enum class State { kStarting, kLeading, kDeposed };
+  void Verify();
+  void Raise();
+  void Depose();
   void Take();
   void ReadBack();
   void Win(metastore::LeaderGrant grant, MonotonicTime sent);
@@ -64,6 +68,8 @@ class Leadership {
   metastore::LeaderGrant grant_;
   MonotonicTime last_good_send_{};
   bool frozen_ = false;
+  bool verifying_ = false;
+  LeaderEpoch highest_heard_ = 0;
   bool store_reachable_ = false;
   Mailbox mailbox_;
 };

@@ -36,6 +36,7 @@ void TaskManagerRegistry::Start() { Tick(); }
 
 void TaskManagerRegistry::Register(wire::RegisterRequest request, wire::Reply<wire::RegisterReply> reply) {
   if (!leadership_->leading()) return reply(Outcome<wire::RegisterReply>::NotDone(Error(ErrorCode::kNotReady, "This JobManager does not lead.")));
+  leadership_->NoteOtherLeader(request.highest_leader);
   if (request.id.empty() || request.incarnation.empty() || request.slots == 0) {
     return reply(Outcome<wire::RegisterReply>::NotDone(
         Error(ErrorCode::kBadRequest, fmt::format("TaskManager \"{}\" registered without id, incarnation or slots.", request.id.str()))));
@@ -96,6 +97,7 @@ void TaskManagerRegistry::Accept(wire::RegisterRequest request, const wire::Repl
 
 void TaskManagerRegistry::Heartbeat(wire::HeartbeatRequest request, wire::Reply<wire::HeartbeatReply> reply) {
   if (!leadership_->leading()) return reply(Outcome<wire::HeartbeatReply>::NotDone(Error(ErrorCode::kNotReady, "This JobManager does not lead.")));
+  leadership_->NoteOtherLeader(request.highest_leader);
   const ProcessKey key{request.id, request.incarnation};
   TaskManagerEntry* entry = Alive(key);
   if (entry == nullptr) return reply(Outcome<wire::HeartbeatReply>::Done({leadership_->token(), /*known=*/false}));
@@ -123,7 +125,7 @@ void TaskManagerRegistry::ReportTask(const ProcessKey& from, const wire::TaskRep
 
 void TaskManagerRegistry::NoteFailedCall(const ProcessKey& process, const Status& reason) {
   const ErrorCode code = CodeOf(reason);
-  if (code == ErrorCode::kDeposed) return leadership_->NoteDeposed();
+  if (code == ErrorCode::kDeposed) return leadership_->NoteRefusal(reason);
   if (code != ErrorCode::kTaskManagerLost) return;
   if (TaskManagerEntry* entry = Alive(process)) Probe(entry);
 }
@@ -199,7 +201,7 @@ void TaskManagerRegistry::OnProbed(const ProcessKey& process, MonotonicTime sent
   if (entry == nullptr) return;
   entry->probing = false;
   if (outcome.done()) return;
-  if (CodeOf(outcome.reason()) == ErrorCode::kDeposed) return leadership_->NoteDeposed();
+  if (CodeOf(outcome.reason()) == ErrorCode::kDeposed) return leadership_->NoteRefusal(outcome.reason());
   if (IsGone(outcome)) return MarkLost(entry, "it refuses connections");
   const bool silent_when_probed = sent - entry->last_heartbeat > options_.heartbeat_timeout;
   if (silent_when_probed) MarkLost(entry, "it sent no heartbeat and did not answer a probe");

@@ -21,6 +21,7 @@ void ExecutionGraph::Reset(const JobId& job, DeploymentNumber deployment, std::s
                            const std::vector<schedule::SlotRef>& slots) {
   plan_ = std::move(plan);
   tasks_.clear();
+  taken_ = false;
   for (const plan::ExecutionVertex& vertex : plan_->vertices) {
     for (std::uint32_t i = 0; i < vertex.parallelism; ++i) {
       TaskEntry entry;
@@ -53,6 +54,8 @@ std::vector<AttemptId> ExecutionGraph::NoteHeartbeat(const ProcessKey& process, 
     if (task.process != process || task.ended()) continue;
     if (named.count(attempt) != 0) {
       task.heartbeats_without_it = 0;
+    } else if (!taken_ && task.state == TaskState::kDeploying) {
+      continue;  // its deployment may still be on the way
     } else if (++task.heartbeats_without_it == patience) {
       missing.push_back(attempt);
     }

@@ -34,7 +34,10 @@ class ExecutionGraph {
   /// Takes a report of `process`. False when it says nothing new: another deployment, another process, or a state that is
   /// not ahead of the known one (reports repeat and overtake each other).
   bool Apply(const cluster::ProcessKey& process, const wire::TaskReport& report);
-  /// Notes which tasks a heartbeat of `process` named. Answers the tasks that ran there and were missing in `patience` heartbeats in a row.
+  /// All processes have taken their tasks: from here on their heartbeats have to name them.
+  void NoteTaken() { taken_ = true; }
+  /// Notes which tasks a heartbeat of `process` named. Answers the tasks that must be there and were missing in `patience`
+  /// heartbeats in a row.
   std::vector<AttemptId> NoteHeartbeat(const cluster::ProcessKey& process, const wire::HeartbeatRequest& heartbeat, std::uint32_t patience);
   /// True when a task that had not finished was on the process.
   bool NeedsProcess(const cluster::ProcessKey& process) const;
@@ -50,6 +53,7 @@ class ExecutionGraph {
  private:
   std::shared_ptr<const plan::ExecutionPlan> plan_;
   std::map<AttemptId, TaskEntry> tasks_;
+  bool taken_ = false;
 };
 
 }  // namespace headrace::control::job

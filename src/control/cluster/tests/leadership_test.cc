@@ -99,5 +99,18 @@ TEST_F(LeadershipTest, StopsWhenAnotherTakesOver) {
   EXPECT_FALSE(leadership_.may_act());
 }
 
+TEST_F(LeadershipTest, EmptiedStoreIsRaisedAboveWhatProcessesRemember) {
+  leadership_.Start();
+  executor_.RunReady();
+  leadership_.NoteOtherLeader({7, Incarnation("before the store was lost")});
+  EXPECT_FALSE(leadership_.may_act());
+  executor_.RunFor(1s);
+  EXPECT_TRUE(leadership_.may_act());
+  EXPECT_EQ(leadership_.grant().epoch, 8u);
+  EXPECT_EQ(deposed_, 0);
+  leadership_.NoteOtherLeader({3, Incarnation("long ago")});
+  EXPECT_TRUE(leadership_.may_act()) << "a lower epoch says nothing";
+}
+
 }  // namespace
 }  // namespace headrace::control::cluster

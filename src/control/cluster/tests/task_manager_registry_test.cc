@@ -154,9 +154,14 @@ TEST_F(RegistryTest, ReportsOfUnknownProcessesAreRefused) {
   EXPECT_EQ(reports_, 0);
 }
 
-TEST_F(RegistryTest, AnswerOfANewerLeaderDeposes) {
+TEST_F(RegistryTest, RefusalIsBelievedWhenTheStoreConfirmsIt) {
   Register("tm", "a", "host");
   registry_.NoteFailedCall({TaskManagerId("tm"), Incarnation("a")}, Error(ErrorCode::kDeposed, "epoch 9 leads"));
+  executor_.RunReady();
+  EXPECT_FALSE(leadership_.deposed());
+  store_->TakeLeadership(Incarnation("other"), std::nullopt, "there", [](Outcome<metastore::LeaderGrant>) {});
+  registry_.NoteFailedCall({TaskManagerId("tm"), Incarnation("a")}, Error(ErrorCode::kDeposed, "epoch 9 leads"));
+  executor_.RunReady();
   EXPECT_TRUE(leadership_.deposed());
   EXPECT_TRUE((*Register("tm2", "x", "host"))->not_done());
 }

@@ -89,6 +89,7 @@ void Rollout::Deploy(DeploymentNumber number) {
       std::move(deployments),
       [this] {
         taken_ = true;
+        job_->facts().execution.NoteTaken();
         CheckRunning();
       },
       [this](const deploy::Deployer::Failure& failure) {

@@ -76,6 +76,13 @@ TEST_F(ExecutionGraphTest, TaskMissingInThreeHeartbeatsIsGone) {
   EXPECT_TRUE(graph_.NoteHeartbeat(a_, heartbeat, 3).empty()) << "said once";
 }
 
+TEST_F(ExecutionGraphTest, DeploymentOnItsWayIsNotMissed) {
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(graph_.NoteHeartbeat(a_, {}, 3).empty());
+  graph_.NoteTaken();
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(graph_.NoteHeartbeat(a_, {}, 3).empty());
+  EXPECT_EQ(graph_.NoteHeartbeat(a_, {}, 3).size(), 2u);
+}
+
 TEST_F(ExecutionGraphTest, ProcessWhoseTasksFinishedIsNotNeeded) {
   EXPECT_TRUE(graph_.NeedsProcess(a_));
   for (std::uint32_t v = 0; v < 2; ++v) graph_.Apply(a_, Report(v, 0, TaskState::kFinished));
