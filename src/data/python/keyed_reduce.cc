@@ -22,6 +22,14 @@ const arrow::LargeBinaryArray& KeysOf(const columnar::DataBatch& batch) {
   return static_cast<const arrow::LargeBinaryArray&>(*batch.records()->column(batch.key_column()));
 }
 
+/// The hash column that the exchange sent along, or nullptr.
+const std::uint64_t* HashesOf(const columnar::DataBatch& batch) {
+  if (batch.key_hash_column() < 0) return nullptr;
+  const auto& column = *batch.records()->column(batch.key_hash_column());
+  if (column.type_id() != arrow::Type::UINT64 || column.null_count() != 0) return nullptr;
+  return static_cast<const arrow::UInt64Array&>(column).raw_values();
+}
+
 }  // namespace
 
 Status KeyedReduce::Open(const op::OperatorContext& context) {
@@ -62,7 +70,7 @@ Status KeyedReduce::StartTrips() {
       if (!trips_.empty() && waiting_rows_ < kTripRows) return Status::OK();
       HR_RETURN_NOT_OK(JoinWaiting());
       const auto& keys = KeysOf(head_);
-      const state::KeyRows rows{{keys.raw_value_offsets(), static_cast<std::size_t>(keys.length()) + 1}, keys.raw_data()};
+      const state::KeyRows rows{{keys.raw_value_offsets(), static_cast<std::size_t>(keys.length()) + 1}, keys.raw_data(), HashesOf(head_)};
       HR_RETURN_NOT_OK(table_->Resolve(rows, &grouping_));
       outstanding_.resize(static_cast<std::size_t>(table_->num_entries()), false);
     }

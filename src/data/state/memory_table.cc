@@ -26,12 +26,16 @@ Status MemoryTable::Resolve(const KeyRows& keys, KeyGrouping* grouping) {
     for (Entry& entry : entries_) entry.batch = 0;
     batch_ = 1;
   }
-  hashes_.resize(static_cast<std::size_t>(rows));
-  for (std::int64_t row = 0; row < rows; ++row) hashes_[row] = columnar::HashKey(keys.key(row));
+  const std::uint64_t* hashes = keys.hashes;
+  if (hashes == nullptr) {
+    hashes_.resize(static_cast<std::size_t>(rows));
+    for (std::int64_t row = 0; row < rows; ++row) hashes_[row] = columnar::HashKey(keys.key(row));
+    hashes = hashes_.data();
+  }
   constexpr std::int64_t kAhead = 8;
   for (std::int64_t row = 0; row < rows; ++row) {
-    if (row + kAhead < rows) __builtin_prefetch(&slots_[hashes_[row + kAhead] & (slots_.size() - 1)]);
-    const std::uint64_t hash = hashes_[row];
+    if (row + kAhead < rows) __builtin_prefetch(&slots_[hashes[row + kAhead] & (slots_.size() - 1)]);
+    const std::uint64_t hash = hashes[row];
     if (!key_groups_.Contains(columnar::KeyGroupOf(hash, max_parallelism_))) {
       return Error(ErrorCode::kInternal, fmt::format("key group {} of row {} is not one of this subtask's, {} to {}", columnar::KeyGroupOf(hash, max_parallelism_), row,
                                                      key_groups_.first, key_groups_.last));

@@ -14,6 +14,7 @@ namespace headrace::data::state {
 struct KeyRows {
   std::span<const std::int64_t> offsets;  ///< rows + 1 positions into `data`
   const std::uint8_t* data = nullptr;
+  const std::uint64_t* hashes = nullptr;  ///< columnar::HashKey of every row, when somebody has them already
   std::int64_t rows() const { return offsets.empty() ? 0 : static_cast<std::int64_t>(offsets.size()) - 1; }
   std::string_view key(std::int64_t row) const {
     return {reinterpret_cast<const char*>(data) + offsets[row], static_cast<std::size_t>(offsets[row + 1] - offsets[row])};
