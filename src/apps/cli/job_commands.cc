@@ -1,0 +1,140 @@
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdio>
+#include <fmt/core.h>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "apps/cli/command.h"
+#include "apps/cli/rest_client.h"
+#include "apps/cli/table.h"
+
+namespace headrace::apps::cli {
+namespace {
+
+using nlohmann::json;
+
+std::string TextOf(const json& object, const char* key) {
+  auto found = object.find(key);
+  if (found == object.end() || found->is_null()) return "-";
+  return found->is_string() ? found->get<std::string>() : found->dump();
+}
+
+Result<RestClient> Connect(const CommandLine& line) {
+  HR_ASSIGN_OR_RAISE(Settings settings, line.LoadSettings());
+  return RestClient::Make(settings, line.manager);
+}
+
+void Print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); std::fflush(stdout); }
+void Say(const std::string& text) { std::fputs((text + "\n").c_str(), stderr); }
+
+Status Submit(const CommandLine& line, const std::string& path, const std::string& name, std::uint32_t parallelism, bool validate_only) {
+  HR_ASSIGN_OR_RAISE(RestClient client, Connect(line));
+  HR_ASSIGN_OR_RAISE(std::string bytes, ReadWholeFile(path));
+  std::map<std::string, std::string> fields;
+  if (!name.empty()) fields["job_name"] = name;
+  if (parallelism > 0) fields["parallelism"] = std::to_string(parallelism);
+  HR_ASSIGN_OR_RAISE(json answer, client.Submit(validate_only ? "/jobs/validate" : "/jobs/submit", bytes, fields));
+  if (line.output == "json") {
+    Print(answer.dump(2) + "\n");
+    return Status::OK();
+  }
+  if (validate_only) {
+    Say("The job is valid. Next: headrace submit " + path);
+    return Status::OK();
+  }
+  for (const auto& warning : answer.value("warnings", json::array())) Say("warning: " + warning.get<std::string>());
+  Print(fmt::format("{}\n", TextOf(answer, "job_id")));
+  Say(fmt::format("{} is {}. Next: headrace status {}", TextOf(answer, "job_id"), TextOf(answer, "status"), TextOf(answer, "job_id")));
+  return Status::OK();
+}
+
+Status List(const CommandLine& line) {
+  HR_ASSIGN_OR_RAISE(RestClient client, Connect(line));
+  HR_ASSIGN_OR_RAISE(json answer, client.Get("/jobs"));
+  if (line.output == "json") {
+    Print(answer.dump(2) + "\n");
+    return Status::OK();
+  }
+  std::vector<std::vector<std::string>> rows = {{"JOB", "NAME", "STATUS", "STARTED", "REASON"}};
+  for (const auto& job : answer.value("jobs", json::array()))
+    rows.push_back({TextOf(job, "job_id"), TextOf(job, "job_name"), TextOf(job, "status"), TextOf(job, "start_time"), TextOf(job, "reason")});
+  Print(RenderTable(rows));
+  if (rows.size() == 1) Say("No jobs. Next: headrace submit FILE");
+  return Status::OK();
+}
+
+std::string RenderJob(const json& job, bool wide) {
+  std::vector<std::vector<std::string>> head = {{"job", TextOf(job, "job_id")}, {"name", TextOf(job, "job_name")}, {"status", TextOf(job, "status")}};
+  for (const char* key : {"reason", "start_time", "end_time", "restarts"})
+    if (job.contains(key) && !job[key].is_null() && job[key] != "") head.push_back({key, TextOf(job, key)});
+  std::string out = RenderTable(head);
+  std::vector<std::vector<std::string>> rows = {{"VERTEX", "PARALLELISM", "RECORDS IN", "RECORDS OUT", "NAME"}};
+  for (const auto& vertex : job.value("vertices", json::array())) {
+    rows.push_back({TextOf(vertex, "id"), TextOf(vertex, "parallelism"), TextOf(vertex, "records_in"), TextOf(vertex, "records_out"), TextOf(vertex, "name")});
+    if (!wide) continue;
+    for (const auto& subtask : vertex.value("subtasks", json::array()))
+      rows.push_back({"  ." + TextOf(subtask, "subtask"), TextOf(subtask, "status"), TextOf(subtask, "records_in"), TextOf(subtask, "records_out"),
+                      TextOf(subtask, "task_manager_id")});
+  }
+  if (rows.size() > 1) out += "\n" + RenderTable(rows);
+  return out;
+}
+
+Status ShowStatus(const CommandLine& line, const std::string& id) {
+  HR_ASSIGN_OR_RAISE(RestClient client, Connect(line));
+  for (;;) {
+    HR_ASSIGN_OR_RAISE(json job, client.Get("/jobs/" + id));
+    Print(line.output == "json" ? job.dump(2) + "\n" : RenderJob(job, line.output == "wide"));
+    const std::string state = TextOf(job, "status");
+    if (state == "FAILED" && line.output != "json") {
+      if (auto exceptions = client.Get("/jobs/" + id + "/exceptions"); exceptions.ok()) {
+        const json entries = exceptions->value("exceptions", json::array());
+        if (!entries.empty()) Print("\nfirst cause: " + TextOf(entries.front(), "message") + "\n" + entries.front().value("traceback", ""));
+      }
+    }
+    if (!line.watch || state == "FINISHED" || state == "FAILED" || state == "CANCELED") break;
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    Print("\n");
+  }
+  return Status::OK();
+}
+
+Status Cancel(const CommandLine& line, const std::string& id) {
+  HR_ASSIGN_OR_RAISE(RestClient client, Connect(line));
+  Say("cancelling " + id + " …");
+  HR_ASSIGN_OR_RAISE(json answer, client.Post("/jobs/" + id + "/cancel"));
+  Print(line.output == "json" ? answer.dump(2) + "\n" : TextOf(answer, "status") + "\n");
+  Say("Its slots are free. Next: headrace list");
+  return Status::OK();
+}
+
+}  // namespace
+
+void AddJobCommands(CLI::App* app, CommandLine* line) {
+  struct Arguments {
+    std::string file, id, name;
+    std::uint32_t parallelism = 0;
+    bool validate_only = false;
+  };
+  auto arguments = std::make_shared<Arguments>();
+  auto* submit = app->add_subcommand("submit", "Send a job file to a JobManager");
+  submit->add_option("FILE", arguments->file, "Job file written with pickle.dump(env.get_job_graph(), f); - for standard input")->required();
+  submit->add_option("--name", arguments->name, "Name of the job instead of its own");
+  submit->add_option("-p,--parallelism", arguments->parallelism, "Parallelism instead of the job's own")->check(CLI::Range(1u, 32768u));
+  submit->add_flag("--dry-run", arguments->validate_only, "Check only");
+  submit->callback([=] {
+    line->run = [=] { return PrintFailureOrOk(Submit(*line, arguments->file, arguments->name, arguments->parallelism, arguments->validate_only)); };
+  });
+  auto* list = app->add_subcommand("list", "List jobs, newest first");
+  list->callback([=] { line->run = [=] { return PrintFailureOrOk(List(*line)); }; });
+  auto* status = app->add_subcommand("status", "Show one job");
+  status->add_option("ID", arguments->id, "Job id")->required();
+  status->callback([=] { line->run = [=] { return PrintFailureOrOk(ShowStatus(*line, arguments->id)); }; });
+  auto* cancel = app->add_subcommand("cancel", "Cancel one job and wait until its slots are free");
+  cancel->add_option("ID", arguments->id, "Job id")->required();
+  cancel->callback([=] { line->run = [=] { return PrintFailureOrOk(Cancel(*line, arguments->id)); }; });
+}
+
+}  // namespace headrace::apps::cli
