@@ -41,7 +41,7 @@ std::shared_ptr<arrow::Buffer> Joined(const EncodedBatch& encoded) {
   std::memset(body->mutable_data(), 0, static_cast<std::size_t>(body->size()));
   std::int64_t at = 0;
   for (const auto& buffer : encoded.body) {
-    if (buffer == nullptr) continue;
+    if (buffer == nullptr || buffer->size() == 0) continue;
     std::memcpy(body->mutable_data() + at, buffer->data(), static_cast<std::size_t>(buffer->size()));
     at += (buffer->size() + 7) / 8 * 8;
   }

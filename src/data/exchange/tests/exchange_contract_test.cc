@@ -194,7 +194,8 @@ TEST_P(ExchangeContract, AConsumerMayRegisterLater) {
   const auto output = Open(Channel());
   EXPECT_FALSE(output->writable());
   ASSERT_TRUE(output->Write(columnar::Watermark{1}).ok()) << "control elements are always taken";
-  std::this_thread::sleep_for(milliseconds(30));  // long enough for a first refusal
+  const auto refused = Open(Channel(1), 30);  // when this one has given up, the first was refused as well
+  ASSERT_TRUE(output_waker_.Await([&] { return !refused->status().ok(); }));
   EXPECT_FALSE(output->writable());
   const auto input = Register(Channel());
   AwaitWritable(*output);
