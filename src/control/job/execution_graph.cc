@@ -83,6 +83,13 @@ const TaskEntry* ExecutionGraph::Find(const AttemptId& attempt) const {
   return found == tasks_.end() ? nullptr : &found->second;
 }
 
+std::string ExecutionGraph::WaitingReason() const {
+  for (const auto& [attempt, task] : tasks_) {
+    if (!task.ended() && !task.metrics.waiting_reason.empty()) return fmt::format("{}: {}", TaskName(attempt), task.metrics.waiting_reason);
+  }
+  return "";
+}
+
 std::string ExecutionGraph::TaskName(const AttemptId& attempt) const {
   if (plan_ == nullptr || attempt.vertex >= plan_->vertices.size()) return "";
   const plan::ExecutionVertex& vertex = plan_->vertices[attempt.vertex];

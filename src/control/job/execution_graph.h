@@ -46,6 +46,8 @@ class ExecutionGraph {
   bool all_started() const;   ///< each task runs or has finished
   bool all_finished() const;
   const TaskEntry* Find(const AttemptId& attempt) const;
+  /// Why the first waiting source or sink waits, with its name; empty when none does.
+  std::string WaitingReason() const;
   /// "lines -> split (2/4)"
   std::string TaskName(const AttemptId& attempt) const;
   std::vector<VertexView> View(const plan::ExecutionPlan& plan) const;

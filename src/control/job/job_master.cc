@@ -158,7 +158,7 @@ JobMaster::FailureKind JobMaster::KindOf(const wire::TaskFailure& failure) {
     case ErrorCode::kTaskManagerLost:
     case ErrorCode::kExchangeBroken:
     case ErrorCode::kStaleAttempt:
-    case ErrorCode::kDeployFailed:
+    case ErrorCode::kNotReady:
     case ErrorCode::kDeposed: return FailureKind::kInfrastructure;
     default: return FailureKind::kOwn;
   }
@@ -207,7 +207,7 @@ JobView JobMaster::View(bool with_details) const {
   view.id = id();
   view.name = description.record.name;
   view.state = state();
-  view.reason = facts_.reason;
+  view.reason = facts_.reason.empty() && view.state == JobState::kRunning ? facts_.execution.WaitingReason() : facts_.reason;
   view.start_wall_ms = description.record.submitted_wall_ms;
   view.end_wall_ms = facts_.end_wall_ms;
   view.state_since_wall_ms = state_since_wall_ms_;

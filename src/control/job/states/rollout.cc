@@ -93,9 +93,11 @@ void Rollout::Deploy(DeploymentNumber number) {
         CheckRunning();
       },
       [this](const deploy::Deployer::Failure& failure) {
-        const bool own = !failure.unknown && WhoActsOn(failure.reason) != WhoActs::kTransient && CodeOf(failure.reason) != ErrorCode::kStaleAttempt;
         const Status reason = WithContext(failure.reason, fmt::format("TaskManager {} did not take its tasks", failure.process.id.str()));
-        Fail(job_->EntryOf(reason, failure.process.id.str()), own ? JobMaster::FailureKind::kOwn : JobMaster::FailureKind::kInfrastructure);
+        const ExceptionEntry entry = job_->EntryOf(reason, failure.process.id.str());
+        // A process that lives and refuses does so because of the job: waiting times have to grow.
+        const JobMaster::FailureKind kind = failure.unknown ? JobMaster::FailureKind::kInfrastructure : JobMaster::KindOf(entry.failure);
+        Fail(entry, kind);
       });
 }
 

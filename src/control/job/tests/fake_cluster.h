@@ -23,13 +23,13 @@ class FakeCluster final : public wire::TaskManagerConnector {
 
   void Start(const std::string& id, std::uint32_t slots, const std::string& python_version = "3.11") {
     executor_->Post([this, id, slots, python_version] {
-      wire::RegisterRequest request;
+      wire::RegisterRequest& request = processes_[id];
       request.id = TaskManagerId(id);
       request.incarnation = Incarnation(id + "#1");
       request.host = id;
       request.slots = slots;
       request.python_version = python_version;
-      job_manager_->Register(request, [](Outcome<wire::RegisterReply>) {});
+      Register(id);
       Beat(id);
     });
   }
@@ -69,18 +69,28 @@ class FakeCluster final : public wire::TaskManagerConnector {
     const std::string id_;
   };
 
+  /// Until it is taken: the JobManager may not lead yet.
+  void Register(const std::string& id) {
+    job_manager_->Register(processes_[id], [this, id](Outcome<wire::RegisterReply> outcome) {
+      if (!outcome.done()) executor_->PostAfter(std::chrono::milliseconds(10), [this, id] { Register(id); });
+    });
+  }
+
   void Beat(const std::string& id) {
     wire::HeartbeatRequest request;
     request.id = TaskManagerId(id);
     request.incarnation = Incarnation(id + "#1");
     request.sequence = ++sequence_;
     for (const auto& [attempt, state] : tasks_[id]) request.tasks.push_back({attempt, state, {}});
-    job_manager_->Heartbeat(request, [](Outcome<wire::HeartbeatReply>) {});
+    job_manager_->Heartbeat(request, [this, id](Outcome<wire::HeartbeatReply> outcome) {
+      if (outcome.done() && !outcome.value().known) executor_->Post([this, id] { Register(id); });
+    });
     executor_->PostAfter(std::chrono::milliseconds(500), [this, id] { Beat(id); });
   }
 
   Executor* const executor_;
   std::shared_ptr<wire::JobManagerGateway> job_manager_;
+  std::map<std::string, wire::RegisterRequest> processes_;
   std::map<std::string, std::map<AttemptId, wire::TaskState>> tasks_;
   std::uint64_t sequence_ = 0;
 };

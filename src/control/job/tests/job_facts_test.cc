@@ -76,6 +76,18 @@ TEST_F(ExecutionGraphTest, TaskMissingInThreeHeartbeatsIsGone) {
   EXPECT_TRUE(graph_.NoteHeartbeat(a_, heartbeat, 3).empty()) << "said once";
 }
 
+TEST_F(ExecutionGraphTest, WhyASourceWaitsIsSaidForTheJob) {
+  wire::HeartbeatRequest heartbeat;
+  heartbeat.metrics.resize(1);
+  heartbeat.metrics[0].attempt = Report(0, 0, TaskState::kRunning).attempt;
+  heartbeat.metrics[0].waiting_reason = "broker k:9092 does not answer";
+  EXPECT_EQ(graph_.WaitingReason(), "");
+  graph_.NoteHeartbeat(b_, heartbeat, 3);
+  EXPECT_EQ(graph_.WaitingReason(), "") << "not from the process that runs it";
+  graph_.NoteHeartbeat(a_, heartbeat, 3);
+  EXPECT_EQ(graph_.WaitingReason(), graph_.TaskName(heartbeat.metrics[0].attempt) + ": broker k:9092 does not answer");
+}
+
 TEST_F(ExecutionGraphTest, DeploymentOnItsWayIsNotMissed) {
   for (int i = 0; i < 10; ++i) EXPECT_TRUE(graph_.NoteHeartbeat(a_, {}, 3).empty());
   graph_.NoteTaken();
