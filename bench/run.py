@@ -54,12 +54,16 @@ def python_worker() -> list[Row]:
 
 def kafka_passthrough() -> list[Row]:
     """A real broker with its data on tmpfs, so that the disk is not what is measured."""
-    from local_kafka import Kafka
+    from harness.kafka import Broker
 
     folder = tempfile.mkdtemp(prefix="headrace-bench-kafka-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
     try:
-        with Kafka(Path(folder)) as broker:
-            return program_rows("kafka_passthrough", broker.bootstrap)
+        broker = Broker(Path(folder))
+        broker.start()
+        try:
+            return program_rows("kafka_passthrough", broker.address)
+        finally:
+            broker.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -100,17 +104,21 @@ def embedded_start() -> list[Row]:
 def idle_taskmanager() -> list[Row]:
     """Resident memory and CPU share of a registered TaskManager without jobs, over 20 s; limit: an empty process with the same libraries."""
     with tempfile.TemporaryDirectory(prefix="headrace-bench-idle-") as folder:
-        from local_cluster import Cluster
+        from harness.cluster import Cluster
 
-        with Cluster(Path(folder), task_managers=1) as cluster:
-            pid = cluster.task_manager_pids[0]
-            time.sleep(3)  # measured span starts after registration has settled
+        cluster = Cluster(Path(folder), None, "127.0.0.1:1")
+        try:
+            cluster.start(task_managers=1)
+            pid = cluster.task_managers["tm1"].pid
+            time.sleep(3)  # the measured span starts after registration has settled
             before, start = cpu_seconds(pid), time.monotonic()
             memory = []
             while time.monotonic() - start < 20:
                 memory.append(resident_mb(pid))
                 time.sleep(1)
             share = (cpu_seconds(pid) - before) / (time.monotonic() - start) * 100
+        finally:
+            cluster.stop()
         floor = subprocess.run([str(BINARY), "version", "--resident"], capture_output=True, text=True, check=False).stdout.strip()
         limit = float(floor) if floor.replace(".", "", 1).isdigit() else None
     return [
@@ -174,5 +182,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT / "tests" / "support_py"))
+    sys.path.insert(0, str(ROOT / "tests" / "cluster"))
     sys.exit(main())

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <fmt/core.h>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -19,6 +20,17 @@ std::string TextOf(const json& object, const char* key) {
   auto found = object.find(key);
   if (found == object.end() || found->is_null()) return "-";
   return found->is_string() ? found->get<std::string>() : found->dump();
+}
+
+/// Epoch milliseconds as local date and time; "-" when absent.
+std::string TimeOf(const json& object, const char* key) {
+  auto found = object.find(key);
+  if (found == object.end() || !found->is_number()) return "-";
+  const std::time_t seconds = found->get<std::int64_t>() / 1000;
+  std::tm local{};
+  localtime_r(&seconds, &local);
+  char text[32];
+  return std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &local) > 0 ? text : "-";
 }
 
 Result<RestClient> Connect(const CommandLine& line) {
@@ -59,7 +71,7 @@ Status List(const CommandLine& line) {
   }
   std::vector<std::vector<std::string>> rows = {{"JOB", "NAME", "STATUS", "STARTED", "REASON"}};
   for (const auto& job : answer.value("jobs", json::array()))
-    rows.push_back({TextOf(job, "job_id"), TextOf(job, "job_name"), TextOf(job, "status"), TextOf(job, "start_time"), TextOf(job, "reason")});
+    rows.push_back({TextOf(job, "job_id"), TextOf(job, "job_name"), TextOf(job, "status"), TimeOf(job, "start_time"), TextOf(job, "reason")});
   Print(RenderTable(rows));
   if (rows.size() == 1) Say("No jobs. Next: headrace submit FILE");
   return Status::OK();
@@ -67,16 +79,20 @@ Status List(const CommandLine& line) {
 
 std::string RenderJob(const json& job, bool wide) {
   std::vector<std::vector<std::string>> head = {{"job", TextOf(job, "job_id")}, {"name", TextOf(job, "job_name")}, {"status", TextOf(job, "status")}};
-  for (const char* key : {"reason", "start_time", "end_time", "restarts"})
-    if (job.contains(key) && !job[key].is_null() && job[key] != "") head.push_back({key, TextOf(job, key)});
+  for (const char* key : {"reason", "restarts"})
+    if (job.contains(key) && !job[key].is_null() && job[key] != "" && job[key] != 0) head.push_back({key, TextOf(job, key)});
+  for (const char* key : {"start_time", "end_time"})
+    if (TimeOf(job, key) != "-") head.push_back({key, TimeOf(job, key)});
   std::string out = RenderTable(head);
-  std::vector<std::vector<std::string>> rows = {{"VERTEX", "PARALLELISM", "RECORDS IN", "RECORDS OUT", "NAME"}};
+  std::vector<std::vector<std::string>> rows = {{"VERTEX", "PARALLELISM", "RUNNING", "RECORDS IN", "RECORDS OUT", "NAME"}};
   for (const auto& vertex : job.value("vertices", json::array())) {
-    rows.push_back({TextOf(vertex, "id"), TextOf(vertex, "parallelism"), TextOf(vertex, "records_in"), TextOf(vertex, "records_out"), TextOf(vertex, "name")});
+    const json totals = vertex.value("metrics", json::object());
+    rows.push_back({TextOf(vertex, "vertex"), TextOf(vertex, "parallelism"), TextOf(totals, "running_tasks"), TextOf(totals, "records_in"),
+                    TextOf(totals, "records_out"), TextOf(vertex, "name")});
     if (!wide) continue;
     for (const auto& subtask : vertex.value("subtasks", json::array()))
-      rows.push_back({"  ." + TextOf(subtask, "subtask"), TextOf(subtask, "status"), TextOf(subtask, "records_in"), TextOf(subtask, "records_out"),
-                      TextOf(subtask, "task_manager_id")});
+      rows.push_back({"  ." + TextOf(subtask, "subtask"), "", TextOf(subtask, "state"), TextOf(subtask, "records_in"), TextOf(subtask, "records_out"),
+                      TextOf(subtask, "task_manager")});
   }
   if (rows.size() > 1) out += "\n" + RenderTable(rows);
   return out;
