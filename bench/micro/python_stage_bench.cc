@@ -296,8 +296,12 @@ void RunCase(const Case& which, WorkerPool* pool, BareLoop* bare, int pairs) {
   }
   for (auto* values : {&ratios, &ours, &limits}) std::sort(values->begin(), values->end());
   const auto median = [](const std::vector<double>& sorted) { return sorted[sorted.size() / 2]; };
-  const json row = {{"case", which.name}, {"metric", "words_per_cpu_second"}, {"value", median(ours)}, {"unit", "rows/s"}, {"limit", median(limits)}, {"ratio_to_limit", median(ratios)},
-                    {"peer", "bare Python loop"}, {"pairs", pairs}, {"min", ratios.front()}, {"max", ratios.back()}, {"digest_ok", digest_ok}};
+  const json row = {{"case", which.name},         {"metric", "words_per_cpu_second"},
+                    {"value", median(ours)},      {"unit", "rows/s"},
+                    {"limit", median(limits)},    {"ratio_to_limit", median(ratios)},
+                    {"peer", "bare Python loop"}, {"pairs", pairs},
+                    {"min", ratios.front()},      {"max", ratios.back()},
+                    {"digest_ok", digest_ok}};
   std::printf("%s\n", row.dump().c_str());
   std::fflush(stdout);
 }
@@ -335,7 +339,10 @@ int Main(int argc, char** argv) {
   const auto lines = MakeLines(&text);
   BareLoop bare(python, Write(root + "/bare.py", std::string(kFunctions) + kBareLoop), Write(root + "/lines.txt", text));
   const auto function = [&](Verb verb, const std::string& name) {
-    const std::string script = Write(root + "/pack.py", std::string(kFunctions) + "import sys\nfrom headrace.functions import pack_function\nsys.stdout.buffer.write(pack_function(" + name + ", []))\n");
+    const std::string script =
+        Write(root + "/pack.py", std::string(kFunctions) +
+                                     "import sys\nfrom headrace.functions import pack_function\nsys.stdout.buffer.write(pack_function(" +
+                                     name + ", []))\n");
     return StageSpec::Function{verb, OperatorUid(name), name, RunForOutput(python + " " + script)};
   };
   const StageSpec split{{function(Verb::kFlatMap, "split"), function(Verb::kMap, "to_pair"), function(Verb::kKeyBy, "first")}};
@@ -348,9 +355,12 @@ int Main(int argc, char** argv) {
   const auto pieces = ChainRun(pool.get(), {split}).Run(lines);
   std::vector<columnar::DataBatch> keyed;
   for (const auto& batch : pieces) {
-    for (std::int64_t at = 0; at < batch.num_rows(); at += kRowsPerBatch) keyed.push_back(batch.Slice(at, std::min(kRowsPerBatch, batch.num_rows() - at)));
+    for (std::int64_t at = 0; at < batch.num_rows(); at += kRowsPerBatch)
+      keyed.push_back(batch.Slice(at, std::min(kRowsPerBatch, batch.num_rows() - at)));
   }
-  for (const Case& which : {Case{"flat_map_map_key_by", {split}, &lines}, Case{"reduce", {reduce}, &keyed}, Case{"word_count", {split, reduce}, &lines}}) RunCase(which, pool.get(), &bare, pairs);
+  for (const Case& which :
+       {Case{"flat_map_map_key_by", {split}, &lines}, Case{"reduce", {reduce}, &keyed}, Case{"word_count", {split, reduce}, &lines}})
+    RunCase(which, pool.get(), &bare, pairs);
   pool->RequestStop();
   pool->Join();
   for (const char* file : {"/bare.py", "/lines.txt", "/pack.py"}) ::unlink((root + file).c_str());

@@ -33,7 +33,11 @@ class Chain::LinkCollector final : public Collector {
 };
 
 Chain::Chain(std::vector<ChainLink> links)
-    : links_(std::move(links)), queues_(links_.size() + 1), phases_(links_.size(), ControlPhase::kNone), ended_(links_.size(), false), metrics_(links_.size()) {
+    : links_(std::move(links)),
+      queues_(links_.size() + 1),
+      phases_(links_.size(), ControlPhase::kNone),
+      ended_(links_.size(), false),
+      metrics_(links_.size()) {
   for (std::size_t i = 0; i < links_.size(); ++i) collectors_.push_back(std::make_unique<LinkCollector>(this, i));
 }
 

@@ -16,7 +16,7 @@ namespace headrace::data::op {
 /// One operator of a chain with the names that people know it by.
 struct ChainLink {
   std::unique_ptr<Operator> op;
-  std::string name;      ///< for metrics: "parse", or "split -> pair" when several verbs are one operator
+  std::string name;  ///< for metrics: "parse", or "split -> pair" when several verbs are one operator
   std::string uid;
   std::string describe;  ///< for errors: `map "parse" (uid 1a2b, job.py:12)`
   std::string location;  ///< file:line of the (first) verb

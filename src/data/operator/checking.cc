@@ -19,7 +19,8 @@ void CheckBatch(const columnar::DataBatch& batch, const std::string& name) {
     HR_CHECK(column->type->Equals(*records.schema()->field(i)->type()), name);
   }
   if (batch.key_column() >= 0) HR_CHECK(records.schema()->field(batch.key_column())->type()->id() == arrow::Type::LARGE_BINARY, name);
-  if (batch.event_time_column() >= 0) HR_CHECK(records.schema()->field(batch.event_time_column())->type()->id() == arrow::Type::INT64, name);
+  if (batch.event_time_column() >= 0)
+    HR_CHECK(records.schema()->field(batch.event_time_column())->type()->id() == arrow::Type::INT64, name);
   if (batch.row_kind_column() >= 0) HR_CHECK(records.schema()->field(batch.row_kind_column())->type()->id() == arrow::Type::UINT8, name);
 }
 

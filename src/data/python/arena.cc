@@ -17,7 +17,9 @@ namespace {
 
 constexpr std::uint64_t kFirstBytes = 64u << 10;
 
-Status SystemError(const char* what) { return Error(ErrorCode::kPythonStart, fmt::format("shared memory for a Python worker: {}: {}", what, std::strerror(errno))); }
+Status SystemError(const char* what) {
+  return Error(ErrorCode::kPythonStart, fmt::format("shared memory for a Python worker: {}: {}", what, std::strerror(errno)));
+}
 
 }  // namespace
 
@@ -28,14 +30,16 @@ Result<Arena> Arena::Create(const std::string& name) {
   return Arena(std::move(fd));
 }
 
-Arena::Arena(Arena&& other) noexcept : fd_(std::move(other.fd_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+Arena::Arena(Arena&& other) noexcept
+    : fd_(std::move(other.fd_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 
 Arena::~Arena() {
   if (data_ != nullptr) ::munmap(data_, size_);
 }
 
 Status Arena::Map(std::uint64_t bytes) {
-  void* mapped = data_ == nullptr ? ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get(), 0) : ::mremap(data_, size_, bytes, MREMAP_MAYMOVE);
+  void* mapped = data_ == nullptr ? ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get(), 0)
+                                  : ::mremap(data_, size_, bytes, MREMAP_MAYMOVE);
   if (mapped == MAP_FAILED) return SystemError("mapping");
   data_ = static_cast<std::uint8_t*>(mapped);
   size_ = bytes;
@@ -43,7 +47,9 @@ Status Arena::Map(std::uint64_t bytes) {
 }
 
 Result<std::uint8_t*> Arena::Reserve(std::uint64_t bytes) {
-  if (bytes > kMaxBytes) return Error(ErrorCode::kTooLarge, fmt::format("a batch of {} bytes is too large for a Python worker", bytes), "Use smaller records or smaller batches.");
+  if (bytes > kMaxBytes)
+    return Error(ErrorCode::kTooLarge, fmt::format("a batch of {} bytes is too large for a Python worker", bytes),
+                 "Use smaller records or smaller batches.");
   if (bytes > size_) {
     const std::uint64_t grown = std::bit_ceil(std::max(bytes, kFirstBytes));
     if (::ftruncate(fd_.get(), static_cast<off_t>(grown)) != 0) return SystemError("growing");

@@ -157,7 +157,8 @@ Status Broken(std::string what) { return Status::Invalid("malformed batch block:
 
 /// [at, at + length) lies inside the block and starts aligned.
 Status CheckRange(std::uint64_t at, std::uint64_t length, std::uint64_t size, const char* what) {
-  if (at % kAlignment != 0 || at > size || length > size - at) return Broken(fmt::format("{} at {}+{} of {} bytes", what, at, length, size));
+  if (at % kAlignment != 0 || at > size || length > size - at)
+    return Broken(fmt::format("{} at {}+{} of {} bytes", what, at, length, size));
   return Status::OK();
 }
 
@@ -182,7 +183,8 @@ Result<std::shared_ptr<arrow::Array>> ReadVariable(const std::shared_ptr<arrow::
   }
   if (!ordered || last > static_cast<std::int64_t>(column.data_length)) return Broken("offsets out of order");
   if (column.form == 1) HR_RETURN_NOT_OK(CheckUtf8(offsets, column.rows, bytes->data() + column.data_at, column.data_length));
-  auto offsets_buffer = arrow::SliceBuffer(bytes, static_cast<std::int64_t>(column.offsets_at), static_cast<std::int64_t>((column.rows + 1) * 8));
+  auto offsets_buffer =
+      arrow::SliceBuffer(bytes, static_cast<std::int64_t>(column.offsets_at), static_cast<std::int64_t>((column.rows + 1) * 8));
   auto data_buffer = arrow::SliceBuffer(bytes, static_cast<std::int64_t>(column.data_at), static_cast<std::int64_t>(column.data_length));
   const auto rows = static_cast<std::int64_t>(column.rows);
   if (column.form == 1) return std::make_shared<arrow::LargeStringArray>(rows, offsets_buffer, data_buffer);
@@ -222,11 +224,13 @@ Result<RawBlock> ReadHeaders(const arrow::Buffer& bytes) {
   RawBlock block;
   block.rows = Load<std::uint32_t>(bytes.data());
   const auto columns = Load<std::uint32_t>(bytes.data() + 4);
-  if (columns > kMaxColumns || kHeaderBytes + columns * kColumnBytes > size) return Broken(fmt::format("{} columns in {} bytes", columns, size));
+  if (columns > kMaxColumns || kHeaderBytes + columns * kColumnBytes > size)
+    return Broken(fmt::format("{} columns in {} bytes", columns, size));
   for (std::uint32_t i = 0; i < columns; ++i) {
     const std::uint8_t* at = bytes.data() + kHeaderBytes + i * kColumnBytes;
-    const RawColumn column{Load<std::uint32_t>(at),      Load<std::uint32_t>(at + 4),  Load<std::uint64_t>(at + 8), Load<std::uint64_t>(at + 16),
-                           Load<std::uint64_t>(at + 24), Load<std::uint64_t>(at + 32), Load<std::uint64_t>(at + 40)};
+    const RawColumn column{Load<std::uint32_t>(at),      Load<std::uint32_t>(at + 4),  Load<std::uint64_t>(at + 8),
+                           Load<std::uint64_t>(at + 16), Load<std::uint64_t>(at + 24), Load<std::uint64_t>(at + 32),
+                           Load<std::uint64_t>(at + 40)};
     if (column.rows > std::numeric_limits<std::uint32_t>::max()) return Broken("row count of a column");
     auto* place = column.role == kValue ? &block.value : column.role == kKey ? &block.key : column.role == kState ? &block.state : nullptr;
     if (place == nullptr) return Broken(fmt::format("unexpected role {}", column.role));
@@ -241,8 +245,10 @@ Result<RawBlock> ReadHeaders(const arrow::Buffer& bytes) {
 Result<StageResult> ReadBlock(const std::shared_ptr<arrow::Buffer>& bytes, const BlockExpectation& expectation) {
   HR_ASSIGN_OR_RAISE(const RawBlock block, ReadHeaders(*bytes));
   if (!block.value || block.value->rows != block.rows) return Broken("no value column of the block's rows");
-  if (expectation.rows >= 0 && block.rows != expectation.rows) return Broken(fmt::format("{} rows instead of {}", block.rows, expectation.rows));
-  if (block.key.has_value() != expectation.key || block.state.has_value() != (expectation.states >= 0)) return Broken("columns of another kind of stage");
+  if (expectation.rows >= 0 && block.rows != expectation.rows)
+    return Broken(fmt::format("{} rows instead of {}", block.rows, expectation.rows));
+  if (block.key.has_value() != expectation.key || block.state.has_value() != (expectation.states >= 0))
+    return Broken("columns of another kind of stage");
   StageResult result;
   HR_ASSIGN_OR_RAISE(auto values, ReadColumn(bytes, *block.value));
   std::shared_ptr<arrow::Array> keys;
@@ -251,8 +257,11 @@ Result<StageResult> ReadBlock(const std::shared_ptr<arrow::Buffer>& bytes, const
     HR_ASSIGN_OR_RAISE(keys, ReadColumn(bytes, *block.key));
   }
   if (block.state) {
-    if (block.state->rows != static_cast<std::uint64_t>(expectation.states) || block.state->form != static_cast<std::uint32_t>(ValueForm::kEncoded)) return Broken("state column");
-    if (block.state->validity_at != 0) HR_RETURN_NOT_OK(CheckRange(block.state->validity_at, block.state->rows, static_cast<std::uint64_t>(bytes->size()), "validity"));
+    if (block.state->rows != static_cast<std::uint64_t>(expectation.states) ||
+        block.state->form != static_cast<std::uint32_t>(ValueForm::kEncoded))
+      return Broken("state column");
+    if (block.state->validity_at != 0)
+      HR_RETURN_NOT_OK(CheckRange(block.state->validity_at, block.state->rows, static_cast<std::uint64_t>(bytes->size()), "validity"));
     HR_ASSIGN_OR_RAISE(auto states, ReadColumn(bytes, *block.state));
     result.states = std::static_pointer_cast<arrow::LargeBinaryArray>(states);
   }

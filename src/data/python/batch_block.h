@@ -41,9 +41,9 @@ class BlockWriter {
 
 /// What a block must hold to be an answer to a trip.
 struct BlockExpectation {
-  bool key = false;              ///< a key column of as many rows
-  std::int64_t rows = -1;        ///< -1 = any
-  std::int64_t states = -1;      ///< rows of the state column; -1 = no state column
+  bool key = false;          ///< a key column of as many rows
+  std::int64_t rows = -1;    ///< -1 = any
+  std::int64_t states = -1;  ///< rows of the state column; -1 = no state column
 };
 
 /// Takes a block apart. `bytes` is private memory (nobody changes it any more), 64-byte aligned; the result shares it.

@@ -14,10 +14,6 @@ namespace headrace::data::python {
 
 namespace {
 
-constexpr std::int64_t kTripRows = 8192;
-/// Rows that may wait behind outstanding trips: the next trip's worth.
-constexpr std::int64_t kWaitingRows = 2 * kTripRows;
-
 const arrow::LargeBinaryArray& KeysOf(const columnar::DataBatch& batch) {
   return static_cast<const arrow::LargeBinaryArray&>(*batch.records()->column(batch.key_column()));
 }
@@ -36,7 +32,8 @@ Status KeyedReduce::Open(const op::OperatorContext& context) {
   mailbox_ = std::make_shared<TripMailbox>(context.waker);
   table_ = std::make_unique<state::MemoryTable>(context.key_groups, context.max_parallelism);
   if (context.metrics != nullptr) {
-    user_nanoseconds_ = context.metrics->GetCounter("headrace_python_function_nanoseconds_total", "Time spent inside Python functions", context.labels);
+    user_nanoseconds_ =
+        context.metrics->GetCounter("headrace_python_function_nanoseconds_total", "Time spent inside Python functions", context.labels);
     auto labels = context.labels;
     labels.emplace_back("subtask", std::to_string(context.subtask));
     state_bytes_ = context.metrics->GetGauge("headrace_state_bytes", "Memory held by keyed state", std::move(labels));
@@ -45,7 +42,7 @@ Status KeyedReduce::Open(const op::OperatorContext& context) {
   return Status::OK();
 }
 
-bool KeyedReduce::accepting() const { return stage_ != nullptr && waiting_rows_ < kWaitingRows; }
+bool KeyedReduce::accepting() const { return stage_ != nullptr && waiting_rows_ < 2 * trip_rows_; }
 
 Status KeyedReduce::Process(std::uint32_t input, columnar::DataBatch batch, op::Collector* out) {
   if (batch.key_column() < 0) return Error(ErrorCode::kInternal, "a keyed operator was given rows without keys");
@@ -67,7 +64,7 @@ Status KeyedReduce::StartTrips() {
   while (!waiting_.empty() || head_) {
     if (!head_) {
       // While a trip is outstanding more rows gather, so that the next one is worth its way.
-      if (!trips_.empty() && waiting_rows_ < kTripRows) return Status::OK();
+      if (!trips_.empty() && waiting_rows_ < trip_rows_) return Status::OK();
       HR_RETURN_NOT_OK(JoinWaiting());
       const auto& keys = KeysOf(head_);
       const state::KeyRows rows{{keys.raw_value_offsets(), static_cast<std::size_t>(keys.length()) + 1}, keys.raw_data(), HashesOf(head_)};
@@ -83,7 +80,7 @@ Status KeyedReduce::StartTrips() {
 Status KeyedReduce::JoinWaiting() {
   std::vector<std::shared_ptr<arrow::RecordBatch>> parts;
   std::int64_t rows = 0;
-  while (!waiting_.empty() && (rows == 0 || rows + waiting_.front().num_rows() <= kTripRows) &&
+  while (!waiting_.empty() && (rows == 0 || rows + waiting_.front().num_rows() <= trip_rows_) &&
          (parts.empty() || parts.front()->schema()->Equals(*waiting_.front().records()->schema(), /*check_metadata=*/true))) {
     rows += waiting_.front().num_rows();
     parts.push_back(waiting_.front().records());
@@ -110,7 +107,8 @@ Status KeyedReduce::Send() {
   reduce.groups = std::move(grouping_.groups);
   HR_RETURN_NOT_OK(table_->Read(grouping_.entries, &reduce.states));
   for (const state::EntryId entry : grouping_.entries) outstanding_[entry] = true;
-  HR_RETURN_NOT_OK(stage_->RunReduce(head_, std::move(reduce), [mailbox = mailbox_](Result<StageResult> result) { mailbox->Put(std::move(result)); }));
+  HR_RETURN_NOT_OK(
+      stage_->RunReduce(head_, std::move(reduce), [mailbox = mailbox_](Result<StageResult> result) { mailbox->Put(std::move(result)); }));
   waiting_rows_ -= head_.num_rows();
   trips_.push_back({std::move(head_), std::move(grouping_.entries)});
   head_ = {};
@@ -121,7 +119,8 @@ Status KeyedReduce::Take(StageResult result, op::Collector* out) {
   HR_CHECK(!trips_.empty(), "an answer without a trip");
   Trip trip = std::move(trips_.front());
   trips_.pop_front();
-  if (result.states == nullptr || result.states->length() != static_cast<std::int64_t>(trip.entries.size()) || result.batch.num_rows() != trip.batch.num_rows()) {
+  if (result.states == nullptr || result.states->length() != static_cast<std::int64_t>(trip.entries.size()) ||
+      result.batch.num_rows() != trip.batch.num_rows()) {
     return Error(ErrorCode::kPythonCrashed, "the Python worker answered a reduce with another number of rows or states");
   }
   std::vector<std::string_view> states(trip.entries.size());
@@ -132,7 +131,8 @@ Status KeyedReduce::Take(StageResult result, op::Collector* out) {
   if (state_bytes_) state_bytes_->Set(static_cast<double>(table_->allocated_bytes()));
   const auto& values = result.batch;
   HR_ASSIGN_OR_RAISE(const auto form, columnar::FormOf(*values.records()->schema()->field(values.value_column())));
-  HR_ASSIGN_OR_RAISE(auto keyed, columnar::MakeValueBatch(form, values.records()->column(values.value_column()), trip.batch.records()->column(trip.batch.key_column())));
+  HR_ASSIGN_OR_RAISE(auto keyed, columnar::MakeValueBatch(form, values.records()->column(values.value_column()),
+                                                          trip.batch.records()->column(trip.batch.key_column())));
   return out->Emit(std::move(keyed));
 }
 

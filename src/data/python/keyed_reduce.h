@@ -20,8 +20,10 @@ namespace headrace::data::python {
 /// Thread:  owning task's.
 class KeyedReduce final : public op::Operator {
  public:
-  /// `pool` outlives the operator.
-  KeyedReduce(WorkerPool* pool, StageSpec spec, std::uint32_t slot) : pool_(pool), spec_(std::move(spec)), slot_(slot) {}
+  static constexpr std::int64_t kTripRows = 8192;
+  /// `pool` outlives the operator. While a trip is outstanding, rows gather until `trip_rows` for the next.
+  KeyedReduce(WorkerPool* pool, StageSpec spec, std::uint32_t slot, std::int64_t trip_rows = kTripRows)
+      : pool_(pool), spec_(std::move(spec)), slot_(slot), trip_rows_(trip_rows) {}
   Status Open(const op::OperatorContext& context) override;
   bool accepting() const override;
   Status Process(std::uint32_t input, columnar::DataBatch batch, op::Collector* out) override;
@@ -43,6 +45,7 @@ class KeyedReduce final : public op::Operator {
   WorkerPool* pool_;
   StageSpec spec_;
   std::uint32_t slot_;
+  std::int64_t trip_rows_;
   std::shared_ptr<TripMailbox> mailbox_;
   std::unique_ptr<Stage> stage_;
   std::unique_ptr<state::StateTable> table_;
@@ -50,10 +53,10 @@ class KeyedReduce final : public op::Operator {
   std::shared_ptr<Gauge> state_bytes_;
   std::deque<columnar::DataBatch> waiting_;
   std::int64_t waiting_rows_ = 0;
-  columnar::DataBatch head_;          // the next trip's rows, grouped; empty when none is prepared
-  state::KeyGrouping grouping_;       // of head_
-  std::deque<Trip> trips_;            // outstanding, oldest first
-  std::vector<bool> outstanding_;     // by entry: its key is in an outstanding trip
+  columnar::DataBatch head_;       // the next trip's rows, grouped; empty when none is prepared
+  state::KeyGrouping grouping_;    // of head_
+  std::deque<Trip> trips_;         // outstanding, oldest first
+  std::vector<bool> outstanding_;  // by entry: its key is in an outstanding trip
 };
 
 }  // namespace headrace::data::python

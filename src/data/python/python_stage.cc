@@ -21,7 +21,8 @@ Status EmitInSlices(const columnar::DataBatch& batch, op::Collector* out) {
 Status PythonStage::Open(const op::OperatorContext& context) {
   mailbox_ = std::make_shared<TripMailbox>(context.waker);
   if (context.metrics != nullptr) {
-    user_seconds_ = context.metrics->GetCounter("headrace_python_function_nanoseconds_total", "Time spent inside Python functions", context.labels);
+    user_seconds_ =
+        context.metrics->GetCounter("headrace_python_function_nanoseconds_total", "Time spent inside Python functions", context.labels);
   }
   HR_ASSIGN_OR_RAISE(stage_, pool_->LoadStage(spec_, slot_, context.waker));
   return Status::OK();

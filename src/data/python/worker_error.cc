@@ -28,7 +28,8 @@ Status DecodeWorkerError(std::string_view body, std::string_view stage_names) {
   auto decoded = columnar::DecodeValue(body);
   FunctionError::Frame frame;
   if (!decoded.ok() || decoded->tag != columnar::ValueTag::kDict) {
-    return FunctionFailure(ErrorCode::kPythonRaised, fmt::format("{} failed, and its worker could not say why", stage_names), std::move(frame));
+    return FunctionFailure(ErrorCode::kPythonRaised, fmt::format("{} failed, and its worker could not say why", stage_names),
+                           std::move(frame));
   }
   frame.traceback = TextOf(*decoded, "traceback");
   frame.file = TextOf(*decoded, "file", 4096);
@@ -43,7 +44,9 @@ Status DecodeWorkerError(std::string_view body, std::string_view stage_names) {
   const std::string row = TextOf(*decoded, "row", 256);
   if (!row.empty()) message += fmt::format(" (row: {})", row);
   const std::string location = frame.file.empty() ? std::string() : fmt::format(" at {}:{}", frame.file, frame.line);
-  return FunctionFailure(ErrorCode::kPythonRaised, fmt::format("{} raised {}{}", frame.name.empty() ? std::string(stage_names) : frame.name, message, location), std::move(frame));
+  return FunctionFailure(ErrorCode::kPythonRaised,
+                         fmt::format("{} raised {}{}", frame.name.empty() ? std::string(stage_names) : frame.name, message, location),
+                         std::move(frame));
 }
 
 }  // namespace headrace::data::python

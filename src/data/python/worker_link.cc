@@ -26,11 +26,16 @@ Status Breach(std::string what) { return Status::Invalid("the Python worker brok
 std::string_view KindOf(plan::PythonFunction::Verb verb) {
   using Verb = plan::PythonFunction::Verb;
   switch (verb) {
-    case Verb::kMap: return "map";
-    case Verb::kFilter: return "filter";
-    case Verb::kFlatMap: return "flat_map";
-    case Verb::kKeyBy: return "key_by";
-    case Verb::kReduce: return "reduce";
+    case Verb::kMap:
+      return "map";
+    case Verb::kFilter:
+      return "filter";
+    case Verb::kFlatMap:
+      return "flat_map";
+    case Verb::kKeyBy:
+      return "key_by";
+    case Verb::kReduce:
+      return "reduce";
   }
   return "map";
 }
@@ -142,7 +147,8 @@ void WorkerLink::SendNextLoadLocked() {
   }
   std::memcpy(*memory, load.description.data(), load.description.size());
   arenas_[0]->busy = true;
-  const Datagram datagram{static_cast<std::uint32_t>(MessageType::kLoad), 0, load.stage->id, 0, load.description.size(), arenas_[0]->in.size()};
+  const Datagram datagram{
+      static_cast<std::uint32_t>(MessageType::kLoad), 0, load.stage->id, 0, load.description.size(), arenas_[0]->in.size()};
   Request request;
   request.id = load.stage->id;
   request.load = true;
@@ -194,7 +200,8 @@ std::optional<std::uint32_t> WorkerLink::TakeArenaLocked() {
   return std::nullopt;
 }
 
-Status WorkerLink::Start(const std::shared_ptr<StageState>& stage, const columnar::DataBatch& batch, const ReduceInput* reduce, StageCallback done) {
+Status WorkerLink::Start(const std::shared_ptr<StageState>& stage, const columnar::DataBatch& batch, const ReduceInput* reduce,
+                         StageCallback done) {
   HR_ASSIGN_OR_RAISE(BlockWriter block, BlockWriter::Make(batch, reduce));
   std::optional<std::uint32_t> arena;
   {
@@ -255,10 +262,14 @@ Status WorkerLink::Handle(const Datagram& datagram) {
       if (!outstanding_.empty() && options_.arm) options_.arm(front_since_ + options_.batch_timeout);
       return Status::OK();
     }
-    case MessageType::kLoaded: return HandleLoaded(datagram);
-    case MessageType::kDone: return HandleDone(datagram);
-    case MessageType::kFailed: return HandleFailed(datagram);
-    default: return Breach(fmt::format("a message of type {}", datagram.type));
+    case MessageType::kLoaded:
+      return HandleLoaded(datagram);
+    case MessageType::kDone:
+      return HandleDone(datagram);
+    case MessageType::kFailed:
+      return HandleFailed(datagram);
+    default:
+      return Breach(fmt::format("a message of type {}", datagram.type));
   }
 }
 
@@ -328,7 +339,8 @@ Status WorkerLink::HandleDone(const Datagram& datagram) {
     return Status::OK();
   }
   const Status breach = Breach(result.status().message());
-  Deliver(*request, FunctionFailure(ErrorCode::kPythonCrashed, breach.message(), {{}, {}, 0, request->stage->first_uid, request->stage->names}));
+  Deliver(*request,
+          FunctionFailure(ErrorCode::kPythonCrashed, breach.message(), {{}, {}, 0, request->stage->first_uid, request->stage->names}));
   return breach;
 }
 

@@ -23,17 +23,17 @@ namespace headrace::data::python {
 /// What a stage and the link of its worker share. Shared by the stage and the link's outstanding trips.
 struct StageState {
   std::uint64_t id = 0;
-  std::string names;        ///< "split -> pair", for errors
+  std::string names;  ///< "split -> pair", for errors
   std::string first_uid;
-  bool keyed = false;       ///< ends in key_by
+  bool keyed = false;  ///< ends in key_by
   bool reduce = false;
   std::atomic<int> trips{0};
   std::atomic<bool> waiting{false};  ///< accepting() said no: wake the task once something is free
 
-  std::mutex mutex;         ///< guards what follows; held while a callback runs, so that closing waits for it
+  std::mutex mutex;  ///< guards what follows; held while a callback runs, so that closing waits for it
   bool closed = false;
   Waker* waker = nullptr;
-  Status status;            ///< why nothing can run any more
+  Status status;  ///< why nothing can run any more
 
   void Wake();
   void SetFailed(const Status& why);

@@ -48,7 +48,8 @@ void WorkerOutput::Finish() {
   if (last_.size() > kTailLines) last_.pop_front();
   const MonotonicTime now = clock_->Now();
   if (now - window_start_ > std::chrono::seconds(1)) {
-    if (dropped_ > 0) LogWarn("python", fmt::format("{} lines printed by Python functions were not logged", dropped_), {{"job_id", job_id_}});
+    if (dropped_ > 0)
+      LogWarn("python", fmt::format("{} lines printed by Python functions were not logged", dropped_), {{"job_id", job_id_}});
     window_start_ = now;
     lines_in_window_ = 0;
     dropped_ = 0;

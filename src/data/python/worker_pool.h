@@ -28,7 +28,8 @@ struct StageSpec {
   std::vector<Function> functions;
 };
 
-/// What a reduce trip carries beside its rows: groups[i] = index into states of row i; states[g] = value-encoded accumulator, empty = none yet.
+/// What a reduce trip carries beside its rows: groups[i] = index into states of row i; states[g] = value-encoded accumulator, empty = none
+/// yet.
 struct ReduceInput {
   std::vector<std::int64_t> groups;
   std::vector<std::string_view> states;
@@ -36,14 +37,15 @@ struct ReduceInput {
 
 /// Answer of one trip.
 struct StageResult {
-  columnar::DataBatch batch;                 ///< value, and key when the stage ends in key_by
+  columnar::DataBatch batch;                        ///< value, and key when the stage ends in key_by
   std::shared_ptr<arrow::LargeBinaryArray> states;  ///< reduce only: new value-encoded accumulators, one a group
-  std::uint64_t user_nanoseconds = 0;        ///< time spent inside the functions
+  std::uint64_t user_nanoseconds = 0;               ///< time spent inside the functions
 };
 using StageCallback = std::function<void(Result<StageResult>)>;  ///< on the supervisor's thread: post it on
 
 /// One stage loaded into one worker. Trips are answered in order. Thread: owner's task; callbacks on the supervisor's.
-/// When the worker fails, every outstanding and later trip answers with the failure (kPythonRaised with traceback, kPythonCrashed, kPythonHung).
+/// When the worker fails, every outstanding and later trip answers with the failure (kPythonRaised with traceback, kPythonCrashed,
+/// kPythonHung).
 class Stage {
  public:
   virtual ~Stage() = default;  ///< drops the stage; callbacks never run after the destructor returns
@@ -58,7 +60,7 @@ class Stage {
 struct WorkerPoolOptions {
   std::string python_executable;
   std::string job_id;
-  std::vector<std::string> sys_path;         ///< unpacked archives
+  std::vector<std::string> sys_path;  ///< unpacked archives
   std::uint32_t workers = 1;
   std::uint32_t arenas_per_worker = 4;
   std::int64_t batch_timeout_ms = 30'000;

@@ -62,7 +62,8 @@ void ResetSignals() {
 // Runs between vfork and exec: system calls only.
 [[noreturn]] void RunChild(const ChildPlan& plan, ChildFailure* failure) {
   ::setpgid(0, 0);
-  if (::dup2(plan.null, 0) < 0 || ::dup2(plan.out, 1) < 0 || ::dup2(plan.err, 2) < 0 || ::dup2(plan.socket, kWorkerSocket) < 0) Fail(failure, "descriptors");
+  if (::dup2(plan.null, 0) < 0 || ::dup2(plan.out, 1) < 0 || ::dup2(plan.err, 2) < 0 || ::dup2(plan.socket, kWorkerSocket) < 0)
+    Fail(failure, "descriptors");
 #ifdef SYS_close_range
   if (::syscall(SYS_close_range, kWorkerSocket + 1, ~0u, 0) != 0)
 #endif
@@ -116,7 +117,8 @@ std::vector<char*> Pointers(const std::vector<std::string>& texts) {
 
 Result<SpawnedProcess> SpawnProcess(const SpawnOptions& options) {
   int sockets[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0 || ::pipe2(out, O_CLOEXEC) != 0 || ::pipe2(err, O_CLOEXEC) != 0) {
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0 || ::pipe2(out, O_CLOEXEC) != 0 ||
+      ::pipe2(err, O_CLOEXEC) != 0) {
     const int error = errno;
     for (int fd : {sockets[0], sockets[1], out[0], out[1], err[0], err[1]}) {
       if (fd >= 0) ::close(fd);
@@ -140,16 +142,26 @@ Result<SpawnedProcess> SpawnProcess(const SpawnOptions& options) {
   arguments.insert(arguments.begin(), options.executable);
   const auto argv = Pointers(arguments);
   const auto envp = Pointers(options.environment);
-  const ChildPlan plan{options.executable.c_str(), argv.data(), envp.data(), options.working_directory.empty() ? nullptr : options.working_directory.c_str(),
-                       null->get(), child_out->get(), child_err->get(), child_socket->get(), ::getpid(),
-                       static_cast<rlim_t>(options.max_address_space_bytes), options.uid, options.gid};
+  const ChildPlan plan{options.executable.c_str(),
+                       argv.data(),
+                       envp.data(),
+                       options.working_directory.empty() ? nullptr : options.working_directory.c_str(),
+                       null->get(),
+                       child_out->get(),
+                       child_err->get(),
+                       child_socket->get(),
+                       ::getpid(),
+                       static_cast<rlim_t>(options.max_address_space_bytes),
+                       options.uid,
+                       options.gid};
   ChildFailure failure;
   process.pid = Fork(plan, &failure);
   const int error = process.pid < 0 ? errno : failure.error;
   if (process.pid < 0 || failure.step != nullptr) {
     if (process.pid > 0) ::waitpid(process.pid, nullptr, 0);
     const char* step = process.pid < 0 ? "fork" : failure.step;
-    return Error(ErrorCode::kPythonStart, fmt::format("cannot start the Python worker {}: {}: {}", options.executable, step, std::strerror(error)));
+    return Error(ErrorCode::kPythonStart,
+                 fmt::format("cannot start the Python worker {}: {}: {}", options.executable, step, std::strerror(error)));
   }
   process.pidfd = Descriptor(static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0)));
   if (!process.pidfd) {

@@ -22,8 +22,8 @@ struct SpawnOptions {
 /// A started process. Owns the descriptors; ending and reaping it is its supervisor's.
 struct SpawnedProcess {
   pid_t pid = -1;
-  Descriptor pidfd;   ///< readable once the process has ended
-  Descriptor socket;  ///< our end of its SEQPACKET pair; its own is descriptor 3
+  Descriptor pidfd;     ///< readable once the process has ended
+  Descriptor socket;    ///< our end of its SEQPACKET pair; its own is descriptor 3
   Descriptor out, err;  ///< what it prints
 };
 

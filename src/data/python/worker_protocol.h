@@ -7,7 +7,17 @@ inline constexpr std::uint64_t kWorkerProtocolVersion = 1;
 /// Workers refuse more; two descriptors an arena travel in one message.
 inline constexpr std::uint32_t kMaxArenas = 64;
 
-enum class MessageType : std::uint32_t { kHello = 1, kReady = 2, kLoad = 3, kLoaded = 4, kRun = 5, kDone = 6, kFailed = 7, kDrop = 8, kStop = 9 };
+enum class MessageType : std::uint32_t {
+  kHello = 1,
+  kReady = 2,
+  kLoad = 3,
+  kLoaded = 4,
+  kRun = 5,
+  kDone = 6,
+  kFailed = 7,
+  kDrop = 8,
+  kStop = 9
+};
 
 /// One message on the socket; docs/formats/worker.md.
 struct Datagram {

@@ -145,7 +145,8 @@ Status WorkerSupervisor::Watch(int fd, std::uint32_t worker, Channel channel) {
   epoll_event event = {};
   event.events = EPOLLIN;
   event.data.u64 = (static_cast<std::uint64_t>(worker) << 32) | static_cast<std::uint32_t>(channel);
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return Error(ErrorCode::kPythonStart, fmt::format("cannot watch a Python worker: {}", std::strerror(errno)));
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0)
+    return Error(ErrorCode::kPythonStart, fmt::format("cannot watch a Python worker: {}", std::strerror(errno)));
   return Status::OK();
 }
 
@@ -203,7 +204,8 @@ int WorkerSupervisor::WaitMs() {
 void WorkerSupervisor::Wait() {
   epoll_event events[32];
   const int count = ::epoll_wait(epoll_.get(), events, 32, WaitMs());
-  for (int i = 0; i < count; ++i) OnEvent(static_cast<std::uint32_t>(events[i].data.u64 >> 32), static_cast<Channel>(events[i].data.u64 & 0xffffffffu));
+  for (int i = 0; i < count; ++i)
+    OnEvent(static_cast<std::uint32_t>(events[i].data.u64 >> 32), static_cast<Channel>(events[i].data.u64 & 0xffffffffu));
 }
 
 void WorkerSupervisor::OnEvent(std::uint32_t index, Channel channel) {
@@ -215,15 +217,20 @@ void WorkerSupervisor::OnEvent(std::uint32_t index, Channel channel) {
   Worker& worker = *workers_[index];
   if (worker.exited) return;
   switch (channel) {
-    case Channel::kSocket: OnSocket(worker); break;
-    case Channel::kProcess: OnExit(worker); break;
+    case Channel::kSocket:
+      OnSocket(worker);
+      break;
+    case Channel::kProcess:
+      OnExit(worker);
+      break;
     case Channel::kOut:
       if (!worker.out->Drain(worker.process.out.get())) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, worker.process.out.get(), nullptr);
       break;
     case Channel::kErr:
       if (!worker.err->Drain(worker.process.err.get())) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, worker.process.err.get(), nullptr);
       break;
-    case Channel::kControl: break;
+    case Channel::kControl:
+      break;
   }
 }
 
@@ -257,22 +264,28 @@ void WorkerSupervisor::OnExit(Worker& worker) {
   }
   if (!worker.stopping) LogWarn("python", fmt::format("the Python worker {} ended", worker.process.pid), {{"job_id", options_.job_id}});
   worker.link->Fail(ExplainExit(worker, info.si_code, info.si_status));
-  for (int fd : {worker.link->socket(), worker.process.pidfd.get(), worker.process.out.get(), worker.process.err.get()}) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+  for (int fd : {worker.link->socket(), worker.process.pidfd.get(), worker.process.out.get(), worker.process.err.get()})
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
   worker.process.pidfd.Reset();
   worker.process.out.Reset();
   worker.process.err.Reset();
 }
 
 Status WorkerSupervisor::ExplainExit(Worker& worker, int code, int status) const {
-  const std::string how = code == CLD_EXITED ? fmt::format("with exit code {}", status) : fmt::format("by signal {} ({})", status, ::strsignal(status));
+  const std::string how =
+      code == CLD_EXITED ? fmt::format("with exit code {}", status) : fmt::format("by signal {} ({})", status, ::strsignal(status));
   const std::string tail = worker.err->Tail();
   const std::string said = tail.empty() ? std::string() : "; it said last:\n" + tail;
-  if (!worker.link->ready()) return Error(ErrorCode::kPythonStart, fmt::format("the Python worker ({}) ended while it started, {}{}", options_.python_executable, how, said));
+  if (!worker.link->ready())
+    return Error(ErrorCode::kPythonStart,
+                 fmt::format("the Python worker ({}) ended while it started, {}{}", options_.python_executable, how, said));
   const auto [names, uid] = worker.link->CurrentWork();
   FunctionError::Frame frame;
   frame.uid = uid;
   frame.name = names;
-  return FunctionFailure(ErrorCode::kPythonCrashed, fmt::format("the Python worker ended {}{}{}", how, names.empty() ? "" : " while it ran " + names, said), std::move(frame));
+  return FunctionFailure(ErrorCode::kPythonCrashed,
+                         fmt::format("the Python worker ended {}{}{}", how, names.empty() ? "" : " while it ran " + names, said),
+                         std::move(frame));
 }
 
 void WorkerSupervisor::Kill(Worker& worker, const Status& why) {
@@ -294,14 +307,18 @@ void WorkerSupervisor::CheckDeadlines() {
     const auto deadline = worker->link->Deadline();
     if (!deadline || now < *deadline) continue;
     if (!worker->link->ready()) {
-      Kill(*worker, Error(ErrorCode::kPythonStart, fmt::format("the Python worker ({}) was not ready within {} ms", options_.python_executable, options_.start_timeout_ms)));
+      Kill(*worker, Error(ErrorCode::kPythonStart, fmt::format("the Python worker ({}) was not ready within {} ms",
+                                                               options_.python_executable, options_.start_timeout_ms)));
       continue;
     }
     const auto [names, uid] = worker->link->CurrentWork();
     FunctionError::Frame frame;
     frame.uid = uid;
     frame.name = names;
-    Kill(*worker, FunctionFailure(ErrorCode::kPythonHung, fmt::format("{} did not return within {} ms on one batch; its worker was killed", names, options_.batch_timeout_ms), std::move(frame)));
+    Kill(*worker, FunctionFailure(
+                      ErrorCode::kPythonHung,
+                      fmt::format("{} did not return within {} ms on one batch; its worker was killed", names, options_.batch_timeout_ms),
+                      std::move(frame)));
   }
 }
 

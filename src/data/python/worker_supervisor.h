@@ -56,14 +56,14 @@ class WorkerSupervisor final : public WorkerPool {
   void BeginStop();
   bool AllExited() const;
   void Arm(MonotonicTime deadline);
-  int WaitMs() ;
+  int WaitMs();
 
   WorkerPoolOptions options_;
   Clock& clock_ = SystemClock();
   Descriptor epoll_, control_;
-  std::vector<std::unique_ptr<Worker>> workers_;       // supervisor thread only
-  std::vector<std::shared_ptr<WorkerLink>> links_;     // fixed once started
-  std::atomic<std::int64_t> armed_ns_{0};              // when the supervisor wakes by itself
+  std::vector<std::unique_ptr<Worker>> workers_;    // supervisor thread only
+  std::vector<std::shared_ptr<WorkerLink>> links_;  // fixed once started
+  std::atomic<std::int64_t> armed_ns_{0};           // when the supervisor wakes by itself
   std::atomic<bool> stop_requested_{false};
   bool stop_begun_ = false;
   std::atomic<std::uint64_t> next_stage_{1};

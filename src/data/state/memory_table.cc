@@ -37,8 +37,9 @@ Status MemoryTable::Resolve(const KeyRows& keys, KeyGrouping* grouping) {
     if (row + kAhead < rows) __builtin_prefetch(&slots_[hashes[row + kAhead] & (slots_.size() - 1)]);
     const std::uint64_t hash = hashes[row];
     if (!key_groups_.Contains(columnar::KeyGroupOf(hash, max_parallelism_))) {
-      return Error(ErrorCode::kInternal, fmt::format("key group {} of row {} is not one of this subtask's, {} to {}", columnar::KeyGroupOf(hash, max_parallelism_), row,
-                                                     key_groups_.first, key_groups_.last));
+      return Error(ErrorCode::kInternal,
+                   fmt::format("key group {} of row {} is not one of this subtask's, {} to {}",
+                               columnar::KeyGroupOf(hash, max_parallelism_), row, key_groups_.first, key_groups_.last));
     }
     if (entries_.size() >= kMaxEntries) return Error(ErrorCode::kInternal, "a state table holds more than 2^31 keys");
     const EntryId id = FindOrMake(hash, keys.key(row));
@@ -61,7 +62,8 @@ EntryId MemoryTable::FindOrMake(std::uint64_t hash, std::string_view key) {
     if (slots_[at].tag == tag) {
       const EntryId id = slots_[at].entry - 1;
       const Entry& entry = entries_[id];
-      if (entry.hash == hash && entry.key_size == key.size() && (key.empty() || std::memcmp(entry.key, key.data(), key.size()) == 0)) return id;
+      if (entry.hash == hash && entry.key_size == key.size() && (key.empty() || std::memcmp(entry.key, key.data(), key.size()) == 0))
+        return id;
     }
     at = (at + 1) & mask;
   }
@@ -122,13 +124,15 @@ Status MemoryTable::Write(std::span<const EntryId> entries, std::span<const std:
 Status MemoryTable::ForEach(std::uint32_t key_group, const std::function<Status(std::string_view, std::string_view)>& visit) const {
   for (const Entry& entry : entries_) {
     if (entry.value_size == 0 || columnar::KeyGroupOf(entry.hash, max_parallelism_) != key_group) continue;
-    HR_RETURN_NOT_OK(visit({reinterpret_cast<const char*>(entry.key), entry.key_size}, {reinterpret_cast<const char*>(entry.value), entry.value_size}));
+    HR_RETURN_NOT_OK(
+        visit({reinterpret_cast<const char*>(entry.key), entry.key_size}, {reinterpret_cast<const char*>(entry.value), entry.value_size}));
   }
   return Status::OK();
 }
 
 std::int64_t MemoryTable::allocated_bytes() const {
-  return arena_.allocated_bytes() + static_cast<std::int64_t>(slots_.capacity() * sizeof(Slot) + entries_.capacity() * sizeof(Entry) + hashes_.capacity() * sizeof(std::uint64_t));
+  return arena_.allocated_bytes() + static_cast<std::int64_t>(slots_.capacity() * sizeof(Slot) + entries_.capacity() * sizeof(Entry) +
+                                                              hashes_.capacity() * sizeof(std::uint64_t));
 }
 
 void MemoryTable::Clear() {

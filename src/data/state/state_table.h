@@ -44,7 +44,8 @@ class StateTable {
   /// Replaces values. `entries` are distinct. An empty value removes the value, not the entry.
   virtual Status Write(std::span<const EntryId> entries, std::span<const std::string_view> values) = 0;
   /// All keys of a key group that have a value, in no order: for snapshots and inspection.
-  virtual Status ForEach(std::uint32_t key_group, const std::function<Status(std::string_view key, std::string_view value)>& visit) const = 0;
+  virtual Status ForEach(std::uint32_t key_group,
+                         const std::function<Status(std::string_view key, std::string_view value)>& visit) const = 0;
   virtual std::int64_t num_entries() const = 0;
   /// Memory that the table holds, index and free space included.
   virtual std::int64_t allocated_bytes() const = 0;

@@ -18,7 +18,9 @@ InputGate::InputGate(std::vector<Port> ports) : watermark_ms_(kNoWatermark) {
 }
 
 bool InputGate::ready() const {
-  return !due_.empty() || std::any_of(channels_.begin(), channels_.end(), [](const Channel& channel) { return !channel.ended && !channel.blocked && channel.channel->ready(); });
+  return !due_.empty() || std::any_of(channels_.begin(), channels_.end(), [](const Channel& channel) {
+    return !channel.ended && !channel.blocked && channel.channel->ready();
+  });
 }
 
 Result<std::optional<InputGate::Event>> InputGate::Poll() {
@@ -76,7 +78,8 @@ std::optional<columnar::StreamElement> InputGate::MergeWatermarks() {
 }
 
 std::optional<columnar::StreamElement> InputGate::MergeEnd() {
-  if (end_given_ || !std::all_of(channels_.begin(), channels_.end(), [](const Channel& channel) { return channel.ended; })) return std::nullopt;
+  if (end_given_ || !std::all_of(channels_.begin(), channels_.end(), [](const Channel& channel) { return channel.ended; }))
+    return std::nullopt;
   end_given_ = true;
   return columnar::EndOfInput{};
 }
@@ -92,7 +95,9 @@ std::optional<columnar::StreamElement> InputGate::MergeBarrier(Channel& channel,
 }
 
 std::optional<columnar::StreamElement> InputGate::ReleaseBarrier() {
-  if (!aligning_ || !std::all_of(channels_.begin(), channels_.end(), [](const Channel& channel) { return channel.ended || channel.blocked; })) return std::nullopt;
+  if (!aligning_ ||
+      !std::all_of(channels_.begin(), channels_.end(), [](const Channel& channel) { return channel.ended || channel.blocked; }))
+    return std::nullopt;
   for (Channel& channel : channels_) channel.blocked = false;
   const columnar::Barrier barrier = *aligning_;
   aligning_.reset();

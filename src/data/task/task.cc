@@ -13,7 +13,8 @@ constexpr Duration kFlushAge = std::chrono::milliseconds(2);
 
 }  // namespace
 
-Task::Task(TaskSpec spec, TaskParts parts, Channels channels, std::shared_ptr<TaskVitals> vitals, Waker* waker, const Clock* clock, std::function<void()> on_running)
+Task::Task(TaskSpec spec, TaskParts parts, Channels channels, std::shared_ptr<TaskVitals> vitals, Waker* waker, const Clock* clock,
+           std::function<void()> on_running)
     : spec_(std::move(spec)),
       vitals_(std::move(vitals)),
       waker_(waker),
@@ -67,10 +68,13 @@ StepResult Task::Step(MonotonicTime slice_end) {
     if (!pause.ok()) return Fail(pause.status());
     Account(start, *pause);
     switch (*pause) {
-      case Pause::kEnded: return Finish(TaskOutcome::kFinished);
-      case Pause::kSliceOver: return {StepResult::Next::kAgain};
+      case Pause::kEnded:
+        return Finish(TaskOutcome::kFinished);
+      case Pause::kSliceOver:
+        return {StepResult::Next::kAgain};
       case Pause::kNothingToDo:
-      case Pause::kBlocked: return {StepResult::Next::kWait, NextFlush()};
+      case Pause::kBlocked:
+        return {StepResult::Next::kWait, NextFlush()};
     }
   } catch (const std::exception& error) {  // nothing of ours throws; libraries may
     return Fail(Error(ErrorCode::kInternal, std::string("exception: ") + error.what()));
@@ -90,7 +94,8 @@ Status Task::Open() {
 Status Task::OpenSource() {
   if (context_.metrics != nullptr) {
     source_records_ = context_.metrics->GetCounter("headrace_records_out_total", "Records that operators emitted", source_.context.labels);
-    source_bytes_ = context_.metrics->GetCounter("headrace_bytes_out_total", "Bytes of the records that operators emitted", source_.context.labels);
+    source_bytes_ =
+        context_.metrics->GetCounter("headrace_bytes_out_total", "Bytes of the records that operators emitted", source_.context.labels);
   }
   HR_RETURN_NOT_OK(source_.reader->Open(source_.context));
   bool more = false;
@@ -120,7 +125,8 @@ Status Task::TakeMail() {
     HR_RETURN_NOT_OK(fail_with_);
   }
   for (const auto& assignment : splits) {
-    if (source_.reader == nullptr || assignment.source != source_.spec->uid) return Error(ErrorCode::kInternal, "splits of another source: " + assignment.source.str());
+    if (source_.reader == nullptr || assignment.source != source_.spec->uid)
+      return Error(ErrorCode::kInternal, "splits of another source: " + assignment.source.str());
     HR_RETURN_NOT_OK(GiveSplits(assignment.splits));
     if (!assignment.more_may_come) source_.reader->NoMoreSplits();
   }
@@ -178,12 +184,14 @@ Result<bool> Task::PullInput() {
   if (source_.reader != nullptr) {
     HR_ASSIGN_OR_RAISE(auto poll, source_.reader->Poll());
     switch (poll.kind) {
-      case connector::SourcePoll::Kind::kNothingYet: return false;
+      case connector::SourcePoll::Kind::kNothingYet:
+        return false;
       case connector::SourcePoll::Kind::kEnd:
         input_ended_ = true;
         HR_RETURN_NOT_OK(chain_.Push(0, columnar::EndOfInput{}));
         return true;
-      case connector::SourcePoll::Kind::kBatch: break;
+      case connector::SourcePoll::Kind::kBatch:
+        break;
     }
     const auto rows = static_cast<std::uint64_t>(poll.batch.num_rows());
     const auto bytes = static_cast<std::uint64_t>(poll.batch.size_bytes());
@@ -229,7 +237,9 @@ MonotonicTime Task::NextFlush() const {
 void Task::Account(MonotonicTime start, Pause pause) {
   // The time since the last step was spent as that step said why it stopped: waiting for a worker is work, not idleness.
   const auto waited = (start - last_step_end_).count();
-  auto& where = last_pause_ == Pause::kBlocked ? vitals_->backpressured_ns : last_pause_ == Pause::kSliceOver ? vitals_->busy_ns : vitals_->idle_ns;
+  auto& where = last_pause_ == Pause::kBlocked     ? vitals_->backpressured_ns
+                : last_pause_ == Pause::kSliceOver ? vitals_->busy_ns
+                                                   : vitals_->idle_ns;
   where.fetch_add(waited, std::memory_order_relaxed);
   last_step_end_ = clock_->Now();
   vitals_->busy_ns.fetch_add((last_step_end_ - start).count(), std::memory_order_relaxed);

@@ -35,7 +35,8 @@ class Task final : public StepTask {
     std::vector<EdgeOutput> outputs;
   };
   /// `on_running` is called on the loop's thread once everything is open.
-  Task(TaskSpec spec, TaskParts parts, Channels channels, std::shared_ptr<TaskVitals> vitals, Waker* waker, const Clock* clock, std::function<void()> on_running);
+  Task(TaskSpec spec, TaskParts parts, Channels channels, std::shared_ptr<TaskVitals> vitals, Waker* waker, const Clock* clock,
+       std::function<void()> on_running);
   ~Task() override;
 
   StepResult Step(MonotonicTime slice_end) override;

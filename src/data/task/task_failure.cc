@@ -21,7 +21,8 @@ TaskFailure DescribeFailure(const Status& status, const plan::ExecutionVertex& v
     failure.traceback = error->frame().traceback;
     if (!error->location().empty()) failure.user_location = error->location();
     // Several verbs may run in one trip: the worker knows which one it was.
-    const auto verb = std::find_if(vertex.operators.begin(), vertex.operators.end(), [&](const plan::OperatorSpec& spec) { return spec.uid.str() == error->frame().uid; });
+    const auto verb = std::find_if(vertex.operators.begin(), vertex.operators.end(),
+                                   [&](const plan::OperatorSpec& spec) { return spec.uid.str() == error->frame().uid; });
     if (verb != vertex.operators.end()) {
       who = verb->Describe();
       failure.operator_name = verb->name;

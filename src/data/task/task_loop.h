@@ -76,7 +76,7 @@ class TaskHandle final : public Waker, public std::enable_shared_from_this<TaskH
   DoneCallback on_done_;
   std::atomic<State> state_{State::kNew};
   TaskRunner* runner_ = nullptr;
-  TaskHandle* next_ = nullptr;  // of the runner's inbox
+  TaskHandle* next_ = nullptr;                    // of the runner's inbox
   MonotonicTime wake_at_ = MonotonicTime::max();  // runner's thread only
 };
 
@@ -120,7 +120,8 @@ class TaskLoop final : public TaskRunner {
 class ManualTaskLoop final : public TaskRunner {
  public:
   /// `random` null: first come, first run. Every slice ends as soon as the task looks at the clock when `tiny_slices`.
-  ManualTaskLoop(ManualClock* clock, Random* random, bool tiny_slices = false) : clock_(clock), random_(random), tiny_slices_(tiny_slices) {}
+  ManualTaskLoop(ManualClock* clock, Random* random, bool tiny_slices = false)
+      : clock_(clock), random_(random), tiny_slices_(tiny_slices) {}
   void Start(std::shared_ptr<TaskHandle> handle) override;
   /// Runs one ready task; false when none is ready now.
   bool RunOne();

@@ -14,7 +14,8 @@ namespace {
 
 using Verb = plan::PythonFunction::Verb;
 
-connector::ConnectorContext MakeConnectorContext(const TaskSpec& spec, const TaskEnvironment& environment, const plan::OperatorSpec& op, TaskVitals* vitals, Waker* waker) {
+connector::ConnectorContext MakeConnectorContext(const TaskSpec& spec, const TaskEnvironment& environment, const plan::OperatorSpec& op,
+                                                 TaskVitals* vitals, Waker* waker) {
   connector::ConnectorContext context;
   context.job_id = spec.attempt.job.str();
   context.job_name = spec.plan->job_name;
@@ -55,7 +56,7 @@ op::ChainLink MakePythonLink(const TaskSpec& spec, const TaskEnvironment& enviro
   }
   std::unique_ptr<op::Operator> made;
   if (first.is_python(Verb::kReduce)) {
-    made = std::make_unique<python::KeyedReduce>(environment.pool, std::move(stage), spec.slot);
+    made = std::make_unique<python::KeyedReduce>(environment.pool, std::move(stage), spec.slot, environment.reduce_trip_rows);
   } else {
     made = std::make_unique<python::PythonStage>(environment.pool, std::move(stage), spec.slot);
   }
@@ -70,8 +71,14 @@ Result<TaskParts> BuildParts(const TaskSpec& spec, const TaskEnvironment& enviro
   if (spec.attempt.subtask >= vertex.parallelism) return Status::Invalid("vertex ", vertex.name, " has no subtask ", spec.attempt.subtask);
   TaskParts parts;
   const std::uint32_t max_parallelism = spec.plan->settings.max_parallelism;
-  parts.context = {spec.attempt.job, spec.plan->job_name, spec.attempt.subtask, vertex.parallelism, max_parallelism,
-                   columnar::KeyGroupsOf(spec.attempt.subtask, vertex.parallelism, max_parallelism), waker, environment.metrics,
+  parts.context = {spec.attempt.job,
+                   spec.plan->job_name,
+                   spec.attempt.subtask,
+                   vertex.parallelism,
+                   max_parallelism,
+                   columnar::KeyGroupsOf(spec.attempt.subtask, vertex.parallelism, max_parallelism),
+                   waker,
+                   environment.metrics,
                    {{"job_id", spec.attempt.job.str()}, {"job_name", spec.plan->job_name}, {"tm", environment.task_manager}}};
   for (std::size_t at = 0; at < vertex.operators.size();) {
     const plan::OperatorSpec& op = vertex.operators[at];
@@ -88,7 +95,8 @@ Result<TaskParts> BuildParts(const TaskSpec& spec, const TaskEnvironment& enviro
       parts.source.context = MakeConnectorContext(spec, environment, op, vitals, waker);
     } else if (const auto* sink = std::get_if<plan::SinkSpec>(&op.kind)) {
       HR_ASSIGN_OR_RAISE(auto writer, environment.connectors.sink(sink->connector));
-      parts.links.push_back(MakeLink(std::make_unique<op::SinkOperator>(std::move(writer), MakeConnectorContext(spec, environment, op, vitals, waker)), op.name, op));
+      parts.links.push_back(MakeLink(
+          std::make_unique<op::SinkOperator>(std::move(writer), MakeConnectorContext(spec, environment, op, vitals, waker)), op.name, op));
     } else {
       parts.links.push_back(MakeLink(std::make_unique<op::Union>(), op.name, op));
     }

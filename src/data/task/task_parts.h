@@ -27,7 +27,8 @@ struct ConnectorFactories {
 /// What a task needs from its process. Outlives the task.
 struct TaskEnvironment {
   std::string task_manager;
-  python::WorkerPool* pool = nullptr;  ///< null when the plan has no Python
+  python::WorkerPool* pool = nullptr;    ///< null when the plan has no Python
+  std::int64_t reduce_trip_rows = 8192;  ///< rows that a reduce gathers while a trip is outstanding
   MetricsRegistry* metrics = nullptr;
   ConnectorFactories connectors;
   std::function<void(const std::string& uid, const columnar::DataBatch& batch)> on_collected;

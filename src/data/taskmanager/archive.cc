@@ -105,7 +105,8 @@ std::string PaxPath(std::string_view records) {
   while (!records.empty()) {
     std::uint64_t length = 0;
     std::size_t i = 0;
-    for (; i < records.size() && records[i] >= '0' && records[i] <= '9' && length < kMaxPaxHeader; ++i) length = length * 10 + static_cast<std::uint64_t>(records[i] - '0');
+    for (; i < records.size() && records[i] >= '0' && records[i] <= '9' && length < kMaxPaxHeader; ++i)
+      length = length * 10 + static_cast<std::uint64_t>(records[i] - '0');
     if (length <= i || length > records.size()) return path;
     std::string_view record = records.substr(i + 1, length - i - 2);
     if (record.starts_with("path=")) path = record.substr(5);

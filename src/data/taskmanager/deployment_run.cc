@@ -14,16 +14,21 @@ namespace headrace::data::taskmanager {
 namespace {
 
 wire::TaskFailure ToWire(const task::TaskFailure& failure) {
-  return {static_cast<int>(failure.code), failure.message, failure.traceback, failure.user_location, failure.operator_name, failure.operator_uid};
+  return {static_cast<int>(failure.code), failure.message,       failure.traceback,
+          failure.user_location,          failure.operator_name, failure.operator_uid};
 }
 
 exchange::PartitioningScheme SchemeOf(plan::Partitioning partitioning) {
   switch (partitioning) {
-    case plan::Partitioning::kHash: return exchange::PartitioningScheme::kHash;
-    case plan::Partitioning::kRebalance: return exchange::PartitioningScheme::kRebalance;
-    case plan::Partitioning::kBroadcast: return exchange::PartitioningScheme::kBroadcast;
+    case plan::Partitioning::kHash:
+      return exchange::PartitioningScheme::kHash;
+    case plan::Partitioning::kRebalance:
+      return exchange::PartitioningScheme::kRebalance;
+    case plan::Partitioning::kBroadcast:
+      return exchange::PartitioningScheme::kBroadcast;
     case plan::Partitioning::kAuto:
-    case plan::Partitioning::kForward: break;
+    case plan::Partitioning::kForward:
+      break;
   }
   return exchange::PartitioningScheme::kForward;
 }
@@ -39,7 +44,8 @@ std::uint32_t StagesPerSlot(const plan::ExecutionPlan& plan) {
 
 }  // namespace
 
-DeploymentRun::DeploymentRun(plan::JobDeployment deployment, const TaskManagerOptions* options, const TaskManagerParts* parts, std::shared_ptr<CallbackGate> gate, Callbacks callbacks)
+DeploymentRun::DeploymentRun(plan::JobDeployment deployment, const TaskManagerOptions* options, const TaskManagerParts* parts,
+                             std::shared_ptr<CallbackGate> gate, Callbacks callbacks)
     : deployment_(std::move(deployment)), options_(options), parts_(parts), gate_(std::move(gate)), callbacks_(std::move(callbacks)) {
   environment_.task_manager = options_->id.str();
   environment_.metrics = parts_->metrics;
@@ -54,7 +60,8 @@ void DeploymentRun::Start(std::vector<std::string> sys_path) {
   if (!deployment_.plan->has_python) return OnPool(std::shared_ptr<python::WorkerPool>());
   parts_->blocking->Post([this, gate = gate_, start = parts_->start_pool, options = PoolOptions(std::move(sys_path))] {
     auto made = start(options);
-    Result<std::shared_ptr<python::WorkerPool>> pool = made.ok() ? Result<std::shared_ptr<python::WorkerPool>>(std::move(*made)) : made.status();
+    Result<std::shared_ptr<python::WorkerPool>> pool =
+        made.ok() ? Result<std::shared_ptr<python::WorkerPool>>(std::move(*made)) : made.status();
     gate->Post([this, pool = std::move(pool)] { OnPool(pool); });
   });
 }
@@ -86,7 +93,8 @@ void DeploymentRun::OnPool(Result<std::shared_ptr<python::WorkerPool>> pool) {
   environment_.pool = pool_.get();
   const Status built = pool.ok() ? BuildTasks() : pool.status();
   if (!built.ok()) {
-    LogWarn("taskmanager", fmt::format("deployment {} could not be started: {}", deployment_.deployment, built.message()), {{"job_id", deployment_.job.str()}});
+    LogWarn("taskmanager", fmt::format("deployment {} could not be started: {}", deployment_.deployment, built.message()),
+            {{"job_id", deployment_.job.str()}});
     return FailStart(built);
   }
   phase_ = Phase::kRunning;
@@ -119,7 +127,8 @@ Status DeploymentRun::BuildTasks() {
 Status DeploymentRun::RegisterInputs(TaskEntry& entry) {
   for (const auto& input : entry.deployment->inputs) {
     if (input.channel.edge >= deployment_.plan->edges.size()) return Status::Invalid("the plan has no edge ", input.channel.edge);
-    const exchange::ChannelId id{deployment_.job, deployment_.deployment, input.channel.edge, input.channel.producer_subtask, input.channel.consumer_subtask};
+    const exchange::ChannelId id{deployment_.job, deployment_.deployment, input.channel.edge, input.channel.producer_subtask,
+                                 input.channel.consumer_subtask};
     HR_ASSIGN_OR_RAISE(auto channel, parts_->exchange->RegisterInput(id, options_->channel_credit_bytes, entry.handle.get()));
     entry.inputs.push_back(std::move(channel));
   }
@@ -135,7 +144,8 @@ Result<std::vector<task::EdgeOutput>> DeploymentRun::OpenOutputs(TaskEntry& entr
   std::vector<task::EdgeOutput> outputs;
   for (auto& [edge, peers] : edges) {
     // Channel i of the partitioner is the consumer's subtask i.
-    std::sort(peers.begin(), peers.end(), [](const auto* a, const auto* b) { return a->channel.consumer_subtask < b->channel.consumer_subtask; });
+    std::sort(peers.begin(), peers.end(),
+              [](const auto* a, const auto* b) { return a->channel.consumer_subtask < b->channel.consumer_subtask; });
     exchange::PartitionerOptions partitioning;
     partitioning.scheme = SchemeOf(deployment_.plan->edges[edge].partitioning);
     partitioning.channels = static_cast<std::uint32_t>(peers.size());
@@ -144,7 +154,8 @@ Result<std::vector<task::EdgeOutput>> DeploymentRun::OpenOutputs(TaskEntry& entr
     HR_ASSIGN_OR_RAISE(auto partitioner, parts_->make_partitioner(partitioning));
     std::vector<std::shared_ptr<exchange::OutputChannel>> channels;
     for (const auto* peer : peers) {
-      const exchange::ChannelId id{deployment_.job, deployment_.deployment, edge, peer->channel.producer_subtask, peer->channel.consumer_subtask};
+      const exchange::ChannelId id{deployment_.job, deployment_.deployment, edge, peer->channel.producer_subtask,
+                                   peer->channel.consumer_subtask};
       const exchange::Endpoint endpoint{peer->peer.task_manager.str(), peer->peer.incarnation.str(), peer->peer.host, peer->peer.port};
       HR_ASSIGN_OR_RAISE(auto channel, parts_->exchange->OpenOutput(id, endpoint, options_->channel_open_timeout_ms, entry.handle.get()));
       entry.outputs.push_back(channel);
@@ -166,13 +177,18 @@ Status DeploymentRun::BuildTask(TaskEntry& entry) {
   for (std::size_t i = 0; i < entry.inputs.size(); ++i) {
     channels.inputs.push_back({deployment_.plan->edges[entry.deployment->inputs[i].channel.edge].input_index, entry.inputs[i]});
   }
-  if (channels.inputs.empty() && parts.source.reader == nullptr) return Status::Invalid("vertex ", spec.vertex().name, " has neither a source nor an input");
+  if (channels.inputs.empty() && parts.source.reader == nullptr)
+    return Status::Invalid("vertex ", spec.vertex().name, " has neither a source nor an input");
   HR_ASSIGN_OR_RAISE(channels.outputs, OpenOutputs(entry));
-  const std::size_t index = static_cast<std::size_t>(std::find_if(tasks_.begin(), tasks_.end(), [&](const auto& other) { return other.get() == &entry; }) - tasks_.begin());
-  auto task = std::make_unique<task::Task>(std::move(spec), std::move(parts), std::move(channels), entry.vitals, entry.handle.get(), &parts_->executor->clock(),
+  const std::size_t index = static_cast<std::size_t>(
+      std::find_if(tasks_.begin(), tasks_.end(), [&](const auto& other) { return other.get() == &entry; }) - tasks_.begin());
+  auto task = std::make_unique<task::Task>(std::move(spec), std::move(parts), std::move(channels), entry.vitals, entry.handle.get(),
+                                           &parts_->executor->clock(),
                                            [this, gate = gate_, index] { gate->Post([this, index] { OnRunning(index); }); });
   entry.task = task.get();
-  entry.handle->SetTask(std::move(task), [this, gate = gate_, index](const std::shared_ptr<task::TaskHandle>&) { gate->Post([this, index] { OnDone(index); }); });
+  entry.handle->SetTask(std::move(task), [this, gate = gate_, index](const std::shared_ptr<task::TaskHandle>&) {
+    gate->Post([this, index] { OnDone(index); });
+  });
   return Status::OK();
 }
 
@@ -186,14 +202,19 @@ void DeploymentRun::OnRunning(std::size_t index) {
 void DeploymentRun::OnDone(std::size_t index) {
   TaskEntry& entry = *tasks_[index];
   switch (entry.task->outcome()) {
-    case task::TaskOutcome::kFinished: entry.report.state = wire::TaskState::kFinished; break;
+    case task::TaskOutcome::kFinished:
+      entry.report.state = wire::TaskState::kFinished;
+      break;
     case task::TaskOutcome::kFailed:
       entry.report.state = wire::TaskState::kFailed;
       entry.report.failure = ToWire(entry.task->failure());
-      LogWarn("taskmanager", fmt::format("task {} failed: {}", entry.report.attempt.ToString(), entry.report.failure.message), {{"job_id", deployment_.job.str()}});
+      LogWarn("taskmanager", fmt::format("task {} failed: {}", entry.report.attempt.ToString(), entry.report.failure.message),
+              {{"job_id", deployment_.job.str()}});
       break;
     case task::TaskOutcome::kNone:
-    case task::TaskOutcome::kCanceled: entry.report.state = wire::TaskState::kCanceled; break;
+    case task::TaskOutcome::kCanceled:
+      entry.report.state = wire::TaskState::kCanceled;
+      break;
   }
   entry.done = true;
   entry.task = nullptr;
@@ -245,7 +266,9 @@ void DeploymentRun::Close() {
       gauges_.clear();
       phase_ = Phase::kClosed;
       // A refusal promises that nothing is left, so it waits until that is true.
-      if (!start_answered_) callbacks_.on_started(start_failure_.ok() ? Error(ErrorCode::kStaleAttempt, "the deployment was cancelled while it started") : start_failure_);
+      if (!start_answered_)
+        callbacks_.on_started(start_failure_.ok() ? Error(ErrorCode::kStaleAttempt, "the deployment was cancelled while it started")
+                                                  : start_failure_);
       callbacks_.on_closed();
     });
   });
@@ -290,7 +313,8 @@ std::vector<wire::TaskMetrics> DeploymentRun::Metrics() {
     metrics.bytes_out = vitals.bytes_out.load();
     metrics.bad_records = vitals.bad_records.load();
     const auto busy = vitals.busy_ns.load(), backpressured = vitals.backpressured_ns.load(), idle = vitals.idle_ns.load();
-    const auto total = static_cast<double>((busy - entry->seen_busy) + (backpressured - entry->seen_backpressured) + (idle - entry->seen_idle));
+    const auto total =
+        static_cast<double>((busy - entry->seen_busy) + (backpressured - entry->seen_backpressured) + (idle - entry->seen_idle));
     if (total > 0) {
       metrics.busy_ratio = static_cast<double>(busy - entry->seen_busy) / total;
       metrics.backpressured_ratio = static_cast<double>(backpressured - entry->seen_backpressured) / total;
@@ -311,9 +335,13 @@ std::vector<wire::TaskMetrics> DeploymentRun::Metrics() {
   for (const auto& [vertex, sum] : sums) {
     Gauges& gauges = gauges_[vertex];
     if (gauges.busy == nullptr) {
-      const MetricLabels labels = {{"job_id", deployment_.job.str()}, {"job_name", deployment_.plan->job_name}, {"operator", deployment_.plan->vertices[vertex].name}, {"tm", options_->id.str()}};
+      const MetricLabels labels = {{"job_id", deployment_.job.str()},
+                                   {"job_name", deployment_.plan->job_name},
+                                   {"operator", deployment_.plan->vertices[vertex].name},
+                                   {"tm", options_->id.str()}};
       gauges.busy = parts_->metrics->GetGauge("headrace_busy_ratio", "Share of time spent working", labels);
-      gauges.backpressured = parts_->metrics->GetGauge("headrace_backpressured_ratio", "Share of time spent waiting for slower consumers", labels);
+      gauges.backpressured =
+          parts_->metrics->GetGauge("headrace_backpressured_ratio", "Share of time spent waiting for slower consumers", labels);
       gauges.idle = parts_->metrics->GetGauge("headrace_idle_ratio", "Share of time spent waiting for input", labels);
     }
     gauges.busy->Set(sum.busy / sum.tasks);

@@ -23,11 +23,12 @@ namespace headrace::data::taskmanager {
 class DeploymentRun {
  public:
   struct Callbacks {
-    std::function<void(Status)> on_started;             ///< once: all tasks are taken, or (an error) nothing of it is left
+    std::function<void(Status)> on_started;                  ///< once: all tasks are taken, or (an error) nothing of it is left
     std::function<void(const wire::TaskReport&)> on_report;  ///< a task changed its state
-    std::function<void()> on_closed;                    ///< once, after Cancel() or a failed start; the run may be destroyed in a later turn
+    std::function<void()> on_closed;  ///< once, after Cancel() or a failed start; the run may be destroyed in a later turn
   };
-  DeploymentRun(plan::JobDeployment deployment, const TaskManagerOptions* options, const TaskManagerParts* parts, std::shared_ptr<CallbackGate> gate, Callbacks callbacks);
+  DeploymentRun(plan::JobDeployment deployment, const TaskManagerOptions* options, const TaskManagerParts* parts,
+                std::shared_ptr<CallbackGate> gate, Callbacks callbacks);
   ~DeploymentRun();
 
   DeploymentNumber number() const { return deployment_.deployment; }

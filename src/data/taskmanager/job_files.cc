@@ -15,16 +15,21 @@ namespace {
 
 /// Into a private folder first, so that a folder with its final name is complete.
 Status UnpackInto(const std::string& path, const BlobId& id, const std::string& content) {
-  if (wire::BlobIdOf(content) != id) return Error(ErrorCode::kDeployFailed, fmt::format("archive {} arrived with other bytes than its sha256 says", id.str()));
+  if (wire::BlobIdOf(content) != id)
+    return Error(ErrorCode::kDeployFailed, fmt::format("archive {} arrived with other bytes than its sha256 says", id.str()));
   std::error_code error;
   const std::string part = path + ".part";
   std::filesystem::remove_all(part, error);
   std::filesystem::create_directories(part, error);
-  if (error) return Error(ErrorCode::kDeployFailed, fmt::format("cannot make {}: {}", part, error.message()), "Check the TaskManager's work directory.");
+  if (error)
+    return Error(ErrorCode::kDeployFailed, fmt::format("cannot make {}: {}", part, error.message()),
+                 "Check the TaskManager's work directory.");
   HR_RETURN_NOT_OK(UnpackArchive(content, part));
   std::filesystem::remove_all(path, error);
   std::filesystem::rename(part, path, error);
-  if (error) return Error(ErrorCode::kDeployFailed, fmt::format("cannot make {}: {}", path, error.message()), "Check the TaskManager's work directory.");
+  if (error)
+    return Error(ErrorCode::kDeployFailed, fmt::format("cannot make {}: {}", path, error.message()),
+                 "Check the TaskManager's work directory.");
   return Status::OK();
 }
 
@@ -37,7 +42,11 @@ struct JobFiles::Request {
 };
 
 JobFiles::JobFiles(JobId job, std::string work_dir, std::shared_ptr<CallbackGate> gate, Executor* blocking, Fetch fetch)
-    : job_(std::move(job)), folder_(work_dir + "/jobs/" + job_.str()), gate_(std::move(gate)), blocking_(blocking), fetch_(std::move(fetch)) {}
+    : job_(std::move(job)),
+      folder_(work_dir + "/jobs/" + job_.str()),
+      gate_(std::move(gate)),
+      blocking_(blocking),
+      fetch_(std::move(fetch)) {}
 
 std::string JobFiles::PathOf(const BlobId& id) const { return folder_ + "/" + id.str(); }
 

@@ -16,7 +16,8 @@ constexpr Duration kLogEvery = std::chrono::seconds(30);
 
 }  // namespace
 
-JobManagerLink::JobManagerLink(const TaskManagerOptions* options, const TaskManagerParts* parts, std::shared_ptr<CallbackGate> gate, wire::EpochGuard* guard, Callbacks callbacks)
+JobManagerLink::JobManagerLink(const TaskManagerOptions* options, const TaskManagerParts* parts, std::shared_ptr<CallbackGate> gate,
+                               wire::EpochGuard* guard, Callbacks callbacks)
     : options_(options), parts_(parts), gate_(std::move(gate)), guard_(guard), callbacks_(std::move(callbacks)) {}
 
 void JobManagerLink::Start() {
@@ -71,7 +72,9 @@ void JobManagerLink::OnRegistered(std::uint64_t call, const Outcome<wire::Regist
   interval_ = std::chrono::milliseconds(std::max<std::int64_t>(1, reply.heartbeat_interval_ms));
   timeout_ = std::chrono::milliseconds(std::max<std::int64_t>(1, reply.heartbeat_timeout_ms));
   last_contact_ = last_answer_ = parts_->executor->clock().Now();
-  LogInfo("taskmanager", fmt::format("registered with the JobManager of epoch {}; heartbeat every {} ms", reply.leader.epoch, reply.heartbeat_interval_ms), {{"tm_id", options_->id.str()}});
+  LogInfo("taskmanager",
+          fmt::format("registered with the JobManager of epoch {}; heartbeat every {} ms", reply.leader.epoch, reply.heartbeat_interval_ms),
+          {{"tm_id", options_->id.str()}});
   Heartbeat();
 }
 
@@ -112,7 +115,8 @@ void JobManagerLink::Heartbeat() {
   if (stopped_ || !registered_) return;
   const MonotonicTime now = parts_->executor->clock().Now();
   CheckContact();
-  if (now - last_answer_ >= timeout_) return LoseRegistration(fmt::format("no heartbeat was answered for {} ms", (now - last_answer_).count() / 1'000'000), true);
+  if (now - last_answer_ >= timeout_)
+    return LoseRegistration(fmt::format("no heartbeat was answered for {} ms", (now - last_answer_).count() / 1'000'000), true);
   if (!call_open_ || now - call_sent_ >= std::chrono::milliseconds(options_->call_timeout_ms)) {
     wire::HeartbeatRequest request;
     request.id = options_->id;
@@ -163,7 +167,9 @@ void JobManagerLink::LogHeartbeat(const wire::HeartbeatRequest& request) {
   const MonotonicTime now = parts_->executor->clock().Now();
   if (sequence_ != 1 && now - last_log_ < kLogEvery) return;
   last_log_ = now;
-  LogInfo("taskmanager", fmt::format("heartbeat {}: {} tasks, {} Python workers, {} MiB", request.sequence, request.tasks.size(), request.worker_processes, request.resident_bytes >> 20),
+  LogInfo("taskmanager",
+          fmt::format("heartbeat {}: {} tasks, {} Python workers, {} MiB", request.sequence, request.tasks.size(), request.worker_processes,
+                      request.resident_bytes >> 20),
           {{"tm_id", options_->id.str()}});
 }
 

@@ -23,7 +23,8 @@ class JobManagerLink {
     std::function<void(wire::HeartbeatRequest*)> fill_heartbeat;  ///< tasks, metrics, sizes
     std::function<void()> on_contact_lost;                        ///< each time contact_timeout_ms pass without contact
   };
-  JobManagerLink(const TaskManagerOptions* options, const TaskManagerParts* parts, std::shared_ptr<CallbackGate> gate, wire::EpochGuard* guard, Callbacks callbacks);
+  JobManagerLink(const TaskManagerOptions* options, const TaskManagerParts* parts, std::shared_ptr<CallbackGate> gate,
+                 wire::EpochGuard* guard, Callbacks callbacks);
   void Start();
   void Stop();
   bool registered() const { return registered_; }
@@ -49,7 +50,7 @@ class JobManagerLink {
   Callbacks callbacks_;
   std::size_t address_ = 0;
   bool stopped_ = false, registered_ = false, contact_lost_ = false;
-  std::uint64_t call_ = 0;            // the newest call; answers to older ones are ignored
+  std::uint64_t call_ = 0;  // the newest call; answers to older ones are ignored
   bool call_open_ = false;
   MonotonicTime call_sent_{}, last_answer_{}, last_contact_{}, last_log_{};
   std::uint64_t sequence_ = 0;

@@ -31,7 +31,8 @@ TaskManager::TaskManager(TaskManagerOptions options, TaskManagerParts parts)
                for (const auto& [id, entry] : jobs_) {
                  if (entry.run == nullptr) continue;
                  for (const auto& report : entry.run->Reports()) {
-                   if (report.state == wire::TaskState::kDeploying || report.state == wire::TaskState::kRunning) running.push_back(report.attempt);
+                   if (report.state == wire::TaskState::kDeploying || report.state == wire::TaskState::kRunning)
+                     running.push_back(report.attempt);
                  }
                }
                return running;
@@ -78,7 +79,9 @@ void TaskManager::CheckStopped() {
 }
 
 Status TaskManager::Admit(const wire::LeaderToken& leader, const Incarnation& target) {
-  if (target != options_.incarnation) return Error(ErrorCode::kTaskManagerLost, fmt::format("this process is {} of TaskManager {}, not {}", options_.incarnation.str(), options_.id.str(), target.str()));
+  if (target != options_.incarnation)
+    return Error(ErrorCode::kTaskManagerLost,
+                 fmt::format("this process is {} of TaskManager {}, not {}", options_.incarnation.str(), options_.id.str(), target.str()));
   if (stopping_) return Error(ErrorCode::kNotReady, "the TaskManager stops");
   return guard_.Admit(leader);
 }
@@ -95,7 +98,8 @@ void TaskManager::DoDeploy(plan::JobDeployment deployment, wire::Reply<Nothing> 
   const JobId job = deployment.job;
   JobEntry& entry = jobs_[job];
   const DeploymentNumber number = deployment.deployment;
-  if (number <= entry.cancelled_up_to) return reply(Refused(Error(ErrorCode::kStaleAttempt, fmt::format("deployment {} was cancelled before", number))));
+  if (number <= entry.cancelled_up_to)
+    return reply(Refused(Error(ErrorCode::kStaleAttempt, fmt::format("deployment {} was cancelled before", number))));
   if (entry.run != nullptr && entry.run->number() == number) {
     if (!entry.start_known) {
       entry.deploy_waiters.push_back(std::move(reply));
@@ -118,21 +122,27 @@ void TaskManager::DoDeploy(plan::JobDeployment deployment, wire::Reply<Nothing> 
 void TaskManager::Begin(const JobId& job, plan::JobDeployment deployment, wire::Reply<Nothing> reply) {
   JobEntry& entry = jobs_[job];
   if (deployment.plan == nullptr || std::any_of(deployment.tasks.begin(), deployment.tasks.end(), [&](const plan::TaskDeployment& task) {
-        return task.attempt.job != job || task.attempt.deployment != deployment.deployment || task.attempt.vertex >= deployment.plan->vertices.size();
+        return task.attempt.job != job || task.attempt.deployment != deployment.deployment ||
+               task.attempt.vertex >= deployment.plan->vertices.size();
       })) {
     return reply(Refused(Error(ErrorCode::kDeployFailed, "the deployment does not fit its plan")));
   }
   if (entry.removal != 0) parts_.executor->Cancel(std::exchange(entry.removal, 0));
   if (entry.files == nullptr) {
-    entry.files = std::make_unique<JobFiles>(job, options_.work_dir, gate_, parts_.blocking, [this](BlobId id, wire::Reply<std::string> answer) { link_.gateway().FetchBlob(std::move(id), std::move(answer)); });
+    entry.files = std::make_unique<JobFiles>(
+        job, options_.work_dir, gate_, parts_.blocking,
+        [this](BlobId id, wire::Reply<std::string> answer) { link_.gateway().FetchBlob(std::move(id), std::move(answer)); });
   }
   const DeploymentNumber number = deployment.deployment;
   entry.start_known = false;
   entry.deploy_waiters.push_back(std::move(reply));
-  entry.run = std::make_unique<DeploymentRun>(std::move(deployment), &options_, &parts_, gate_,
-                                              DeploymentRun::Callbacks{[this, job, number](Status status) { OnStarted(job, number, status); }, [this](const wire::TaskReport& report) { OnReport(report); },
-                                                                       [this, job, number] { gate_->Post([this, job, number] { OnClosed(job, number); }); }});
-  LogInfo("taskmanager", fmt::format("deployment {} of {}", number, entry.run->plan()->job_name), {{"job_id", job.str()}, {"tm_id", options_.id.str()}});
+  entry.run = std::make_unique<DeploymentRun>(
+      std::move(deployment), &options_, &parts_, gate_,
+      DeploymentRun::Callbacks{[this, job, number](Status status) { OnStarted(job, number, status); },
+                               [this](const wire::TaskReport& report) { OnReport(report); },
+                               [this, job, number] { gate_->Post([this, job, number] { OnClosed(job, number); }); }});
+  LogInfo("taskmanager", fmt::format("deployment {} of {}", number, entry.run->plan()->job_name),
+          {{"job_id", job.str()}, {"tm_id", options_.id.str()}});
   entry.files->Prepare(entry.run->archives(), [this, job, number](Result<std::vector<std::string>> paths) {
     const auto found = jobs_.find(job);
     if (found == jobs_.end() || found->second.run == nullptr || found->second.run->number() != number) return;
@@ -185,7 +195,8 @@ void TaskManager::CancelRun(const JobId& job, JobEntry& entry) {
       if (!gate->open()) return;
       const auto found = jobs_.find(job);
       if (found == jobs_.end() || found->second.run == nullptr) return;
-      const std::string why = fmt::format("tasks of job {} did not cancel within {} ms: {}", job.str(), options_.cancel_timeout_ms, found->second.run->DescribeLive());
+      const std::string why = fmt::format("tasks of job {} did not cancel within {} ms: {}", job.str(), options_.cancel_timeout_ms,
+                                          found->second.run->DescribeLive());
       LogError("taskmanager", why, {{"job_id", job.str()}});
       if (parts_.end_process) parts_.end_process(why);
     });
@@ -230,8 +241,10 @@ void TaskManager::ForgetLater(const JobId& job, JobEntry& entry) {
   });
 }
 
-void TaskManager::AddSplits(wire::LeaderToken leader, Incarnation target, AttemptId attempt, plan::SourceAssignment splits, wire::Reply<Nothing> reply) {
-  gate_->Post([this, leader = std::move(leader), target = std::move(target), attempt = std::move(attempt), splits = std::move(splits), reply = std::move(reply)] {
+void TaskManager::AddSplits(wire::LeaderToken leader, Incarnation target, AttemptId attempt, plan::SourceAssignment splits,
+                            wire::Reply<Nothing> reply) {
+  gate_->Post([this, leader = std::move(leader), target = std::move(target), attempt = std::move(attempt), splits = std::move(splits),
+               reply = std::move(reply)] {
     Status status = Admit(leader, target);
     const auto found = jobs_.find(attempt.job);
     if (status.ok() && (found == jobs_.end() || found->second.run == nullptr || found->second.run->number() != attempt.deployment)) {

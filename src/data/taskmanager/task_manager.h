@@ -33,7 +33,8 @@ class TaskManager final : public wire::TaskManagerGateway {
 
   void Deploy(wire::LeaderToken leader, Incarnation target, plan::JobDeployment deployment, wire::Reply<Nothing> reply) override;
   void Cancel(wire::LeaderToken leader, Incarnation target, JobId job, DeploymentNumber up_to, wire::Reply<Nothing> reply) override;
-  void AddSplits(wire::LeaderToken leader, Incarnation target, AttemptId attempt, plan::SourceAssignment splits, wire::Reply<Nothing> reply) override;
+  void AddSplits(wire::LeaderToken leader, Incarnation target, AttemptId attempt, plan::SourceAssignment splits,
+                 wire::Reply<Nothing> reply) override;
   void Probe(wire::LeaderToken leader, Incarnation target, wire::Reply<Nothing> reply) override;
 
  private:
@@ -45,12 +46,12 @@ class TaskManager final : public wire::TaskManagerGateway {
   struct JobEntry {
     DeploymentNumber cancelled_up_to = 0;
     std::unique_ptr<JobFiles> files;
-    std::unique_ptr<DeploymentRun> run;               // the newest; maybe closing
+    std::unique_ptr<DeploymentRun> run;  // the newest; maybe closing
     bool start_known = false;
-    Status start_result;                              // of `run`
-    Replies deploy_waiters;                           // until start_known
+    Status start_result;     // of `run`
+    Replies deploy_waiters;  // until start_known
     std::vector<CancelWaiter> cancel_waiters;
-    std::shared_ptr<plan::JobDeployment> next;        // waits until `run` is gone
+    std::shared_ptr<plan::JobDeployment> next;  // waits until `run` is gone
     wire::Reply<Nothing> next_reply;
     Executor::TimerId watchdog = 0, removal = 0;
   };

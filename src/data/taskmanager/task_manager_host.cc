@@ -17,7 +17,9 @@ struct TaskManagerHost::StopState {
   std::promise<void> stopped;
 };
 
-Result<std::unique_ptr<TaskManagerHost>> TaskManagerHost::Make(TaskManagerHostOptions options, std::vector<std::shared_ptr<wire::JobManagerGateway>> job_managers, MetricsRegistry* metrics) {
+Result<std::unique_ptr<TaskManagerHost>> TaskManagerHost::Make(TaskManagerHostOptions options,
+                                                               std::vector<std::shared_ptr<wire::JobManagerGateway>> job_managers,
+                                                               MetricsRegistry* metrics) {
   std::unique_ptr<TaskManagerHost> host(new TaskManagerHost(metrics));
   host->stop_ = std::make_shared<StopState>();
   HR_ASSIGN_OR_RAISE(host->exchange_, exchange::MakeExchange(options.exchange));

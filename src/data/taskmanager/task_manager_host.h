@@ -18,10 +18,10 @@
 namespace headrace::data::taskmanager {
 
 struct TaskManagerHostOptions {
-  TaskManagerOptions task_manager;   ///< exchange_port is filled in
+  TaskManagerOptions task_manager;  ///< exchange_port is filled in
   exchange::ExchangeOptions exchange;
-  std::uint32_t loops = 0;           ///< 0 = one a core
-  bool exit_when_stuck = true;       ///< false (embedded): a task that cannot be cancelled is only logged
+  std::uint32_t loops = 0;      ///< 0 = one a core
+  bool exit_when_stuck = true;  ///< false (embedded): a task that cannot be cancelled is only logged
   std::function<void(const std::string& uid, const columnar::DataBatch& batch)> on_collected;
 };
 
@@ -30,7 +30,9 @@ struct TaskManagerHostOptions {
 /// everything without blocking; Join() waits and ends the threads.
 class TaskManagerHost {
  public:
-  static Result<std::unique_ptr<TaskManagerHost>> Make(TaskManagerHostOptions options, std::vector<std::shared_ptr<wire::JobManagerGateway>> job_managers, MetricsRegistry* metrics);
+  static Result<std::unique_ptr<TaskManagerHost>> Make(TaskManagerHostOptions options,
+                                                       std::vector<std::shared_ptr<wire::JobManagerGateway>> job_managers,
+                                                       MetricsRegistry* metrics);
   ~TaskManagerHost();  ///< RequestStop() and Join()
   /// What a server on port 6124 hands its calls to. Lives until Join() returns.
   wire::TaskManagerGateway& gateway() { return *task_manager_; }

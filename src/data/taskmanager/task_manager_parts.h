@@ -38,9 +38,9 @@ struct TaskManagerOptions {
 
 /// Everything a TaskManager works with, behind interfaces, so that the simulator can run it on one thread. All outlive it.
 struct TaskManagerParts {
-  Executor* executor = nullptr;   ///< all decisions
-  Executor* blocking = nullptr;   ///< files, starting and joining workers, destroying tasks; one thread, in order
-  Random* random = nullptr;       ///< jitter; executor's thread only
+  Executor* executor = nullptr;  ///< all decisions
+  Executor* blocking = nullptr;  ///< files, starting and joining workers, destroying tasks; one thread, in order
+  Random* random = nullptr;      ///< jitter; executor's thread only
   exchange::Exchange* exchange = nullptr;
   std::vector<task::TaskRunner*> runners;
   std::vector<std::shared_ptr<wire::JobManagerGateway>> job_managers;

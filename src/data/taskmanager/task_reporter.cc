@@ -26,9 +26,10 @@ void TaskReporter::Send(const AttemptId& attempt) {
   parts_->executor->PostAfter(std::chrono::milliseconds(options_->call_timeout_ms), [this, gate = gate_, attempt, call] {
     if (gate->open()) OnAnswer(attempt, call, Outcome<Nothing>::Unknown(Error(ErrorCode::kNotReady, "no answer")));
   });
-  link_->gateway().ReportTask(options_->id, options_->incarnation, pending.report, [this, gate = gate_, attempt, call](Outcome<Nothing> outcome) {
-    gate->Post([this, attempt, call, outcome = std::move(outcome)] { OnAnswer(attempt, call, outcome); });
-  });
+  link_->gateway().ReportTask(options_->id, options_->incarnation, pending.report,
+                              [this, gate = gate_, attempt, call](Outcome<Nothing> outcome) {
+                                gate->Post([this, attempt, call, outcome = std::move(outcome)] { OnAnswer(attempt, call, outcome); });
+                              });
 }
 
 void TaskReporter::OnAnswer(const AttemptId& attempt, std::uint64_t call, const Outcome<Nothing>& outcome) {

@@ -24,7 +24,8 @@ std::vector<columnar::DataBatch> BatchesOfAllForms() {
   std::vector<columnar::DataBatch> batches{TextBatch({"a", "", "žluť", std::string(5000, 'x')})};
   columnar::ValueBatchBuilder ints(ValueForm::kInt64), floats(ValueForm::kFloat64), bools(ValueForm::kBool), bytes(ValueForm::kRawBytes);
   for (int i = 0; i < 19; ++i) {
-    EXPECT_TRUE(ints.AppendInt(i * 1'000'000'007LL).ok() && floats.AppendFloat(i / 3.0).ok() && bools.AppendBool(i % 3 == 0).ok() && bytes.AppendBytes(std::string(static_cast<std::size_t>(i), '\xff')).ok());
+    EXPECT_TRUE(ints.AppendInt(i * 1'000'000'007LL).ok() && floats.AppendFloat(i / 3.0).ok() && bools.AppendBool(i % 3 == 0).ok() &&
+                bytes.AppendBytes(std::string(static_cast<std::size_t>(i), '\xff')).ok());
   }
   batches.push_back(ints.Finish().ValueOrDie());
   batches.push_back(floats.Finish().ValueOrDie());
@@ -66,7 +67,8 @@ TEST(BatchBlock, ALyingWorkerIsRefusedWithoutHarm) {
         const std::uint64_t at = random.Uniform(reach);
         bad->mutable_data()[at] = random.Uniform(2) == 0 ? static_cast<std::uint8_t>(random.NextUint64()) : 0xff;
       }
-      if (random.Uniform(3) == 0) bad = arrow::SliceBuffer(bad, 0, static_cast<std::int64_t>(random.Uniform(static_cast<std::uint64_t>(good->size()))));
+      if (random.Uniform(3) == 0)
+        bad = arrow::SliceBuffer(bad, 0, static_cast<std::int64_t>(random.Uniform(static_cast<std::uint64_t>(good->size()))));
       auto result = ReadBlock(bad, {});
       if (result.ok()) {
         EXPECT_TRUE(result->batch.records()->ValidateFull().ok());

@@ -46,8 +46,8 @@ class WorkerPoolTest : public testing::Test {
 };
 
 TEST_F(WorkerPoolTest, FusedVerbsRunInOneTrip) {
-  Load({Function(Verb::kFlatMap, "split", "str.split"), Function(Verb::kFilter, "not_the", "lambda w: w != 'the'"), Function(Verb::kMap, "pair", "lambda w: (w, 1)"),
-        Function(Verb::kKeyBy, "word", "lambda t: t[0]")});
+  Load({Function(Verb::kFlatMap, "split", "str.split"), Function(Verb::kFilter, "not_the", "lambda w: w != 'the'"),
+        Function(Verb::kMap, "pair", "lambda w: (w, 1)"), Function(Verb::kKeyBy, "word", "lambda t: t[0]")});
   auto result = Run(TextBatch({"the cat", "", "sat on the mat"}));
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(Rows(result->batch), (std::vector<std::string>{"[\"cat\",1]", "[\"sat\",1]", "[\"on\",1]", "[\"mat\",1]"}));
@@ -56,7 +56,8 @@ TEST_F(WorkerPoolTest, FusedVerbsRunInOneTrip) {
 
 TEST_F(WorkerPoolTest, ValuesOfAllFormsComeBack) {
   Load({Function(Verb::kMap, "mix", "lambda s: {'i': 1, 'f': 1.5, 't': True, 's': s, 'b': b'x', 'n': None}.get(s[0], s)")});
-  for (const auto& [in, out] : std::vector<std::pair<std::string, std::string>>{{"i", "1"}, {"f", "1.5"}, {"t", "true"}, {"s", "\"s\""}, {"n", "null"}}) {
+  for (const auto& [in, out] :
+       std::vector<std::pair<std::string, std::string>>{{"i", "1"}, {"f", "1.5"}, {"t", "true"}, {"s", "\"s\""}, {"n", "null"}}) {
     auto result = Run(TextBatch({in, in}));
     ASSERT_TRUE(result.ok()) << result.status();
     EXPECT_EQ(Rows(result->batch), (std::vector<std::string>{out, out}));
@@ -69,13 +70,19 @@ TEST_F(WorkerPoolTest, SeveralTripsAnswerInOrder) {
   std::vector<std::string> seen;
   for (int i = 0; i < 50; ++i) {
     ASSERT_TRUE(waker_.WaitUntil([&] { return stage_->accepting(); }));
-    ASSERT_TRUE(stage_->Run(TextBatch({std::string(static_cast<std::size_t>(i) * 3000, 'x')}), [&](Result<StageResult> result) {
-                        std::lock_guard lock(mutex);
-                        seen.push_back(Rows(result.ValueOrDie().batch)[0]);
-                        waker_.Wake();
-                      }).ok());
+    ASSERT_TRUE(stage_
+                    ->Run(TextBatch({std::string(static_cast<std::size_t>(i) * 3000, 'x')}),
+                          [&](Result<StageResult> result) {
+                            std::lock_guard lock(mutex);
+                            seen.push_back(Rows(result.ValueOrDie().batch)[0]);
+                            waker_.Wake();
+                          })
+                    .ok());
   }
-  ASSERT_TRUE(waker_.WaitUntil([&] { std::lock_guard lock(mutex); return seen.size() == 50; }));
+  ASSERT_TRUE(waker_.WaitUntil([&] {
+    std::lock_guard lock(mutex);
+    return seen.size() == 50;
+  }));
   for (int i = 0; i < 50; ++i) EXPECT_EQ(seen[i], std::to_string(i * 3000));
 }
 
@@ -169,7 +176,9 @@ TEST_F(WorkerPoolTest, AMissingInterpreterIsAnErrorOfStart) {
 TEST_F(WorkerPoolTest, AWorkerHasNoOtherDescriptorsAndNoSecrets) {
   ::setenv("POSTGRES_PASSWORD", "secret", 1);
   const int leaked = ::open("/dev/null", O_RDONLY);  // without close-on-exec, as a careless library would
-  Load({Function(Verb::kFlatMap, "look", "def f(s):\n    import os\n    return [str(len(os.listdir('/proc/self/fd'))), str('POSTGRES_PASSWORD' in os.environ), str(os.getpgid(0) == os.getpid())]\n")});
+  Load({Function(Verb::kFlatMap, "look",
+                 "def f(s):\n    import os\n    return [str(len(os.listdir('/proc/self/fd'))), str('POSTGRES_PASSWORD' in os.environ), "
+                 "str(os.getpgid(0) == os.getpid())]\n")});
   auto options = TestPoolOptions();
   const auto result = Run(TextBatch({"a"}));
   ::close(leaked);
@@ -185,7 +194,9 @@ TEST_F(WorkerPoolTest, StopLeavesNoProcessNoDescriptorEvenInTheMiddleOfATrip) {
     auto options = TestPoolOptions();
     options.workers = 2;
     options.stop_grace_ms = 50;
-    Load({Function(Verb::kMap, "child", "def f(s):\n    import subprocess, time\n    subprocess.Popen(['sleep', '100'])\n    time.sleep(100)\n")}, options);
+    Load({Function(Verb::kMap, "child",
+                   "def f(s):\n    import subprocess, time\n    subprocess.Popen(['sleep', '100'])\n    time.sleep(100)\n")},
+         options);
     pids = pool_->pids();
     ASSERT_EQ(pids.size(), 2u);
     std::atomic<int> answers{0};

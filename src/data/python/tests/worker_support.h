@@ -25,7 +25,9 @@ inline std::string PickledFunction(const std::string& source) {
   const std::string path = "/tmp/headrace-test-function-" + std::to_string(::getpid()) + "-" + std::to_string(counter++) + ".py";
   std::FILE* script = std::fopen(path.c_str(), "w");
   std::fputs("import sys\nfrom headrace.functions import pack_function\n", script);
-  std::fputs(source.find("f = ") == std::string::npos && source.find("def f") == std::string::npos ? ("f = " + source + "\n").c_str() : (source + "\n").c_str(), script);
+  std::fputs(source.find("f = ") == std::string::npos && source.find("def f") == std::string::npos ? ("f = " + source + "\n").c_str()
+                                                                                                   : (source + "\n").c_str(),
+             script);
   std::fputs("sys.stdout.buffer.write(pack_function(f, []))\n", script);
   std::fclose(script);
   std::string pickled;
@@ -38,7 +40,9 @@ inline std::string PickledFunction(const std::string& source) {
 }
 
 using Verb = plan::PythonFunction::Verb;
-inline StageSpec::Function Function(Verb verb, const std::string& name, const std::string& source) { return {verb, OperatorUid("uid-" + name), name, PickledFunction(source)}; }
+inline StageSpec::Function Function(Verb verb, const std::string& name, const std::string& source) {
+  return {verb, OperatorUid("uid-" + name), name, PickledFunction(source)};
+}
 
 /// A waker that a test thread can wait for.
 class WaitableWaker final : public Waker {

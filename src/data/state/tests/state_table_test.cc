@@ -91,11 +91,14 @@ TEST_P(StateTableContract, ValuesThatGrowAndShrinkKeepTheirBytes) {
   }
   std::map<std::string, std::string> found;
   for (std::uint32_t group = 0; group < 128; ++group) {
-    ASSERT_TRUE(table->ForEach(group, [&](std::string_view key, std::string_view value) {
-                       EXPECT_EQ(columnar::KeyGroupOf(columnar::HashKey(key), 128), group);
-                       found.emplace(key, value);
-                       return Status::OK();
-                     }).ok());
+    ASSERT_TRUE(table
+                    ->ForEach(group,
+                              [&](std::string_view key, std::string_view value) {
+                                EXPECT_EQ(columnar::KeyGroupOf(columnar::HashKey(key), 128), group);
+                                found.emplace(key, value);
+                                return Status::OK();
+                              })
+                    .ok());
   }
   std::erase_if(expected, [](const auto& item) { return item.second.empty(); });
   EXPECT_EQ(found, expected);
@@ -121,9 +124,10 @@ TEST_P(StateTableContract, AllocatedBytesFollowWhatIsStored) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Tiers, StateTableContract,
-                         testing::Values(std::make_pair("memory", MakeTable([](columnar::KeyGroupRange range, std::uint32_t max_parallelism) {
-                                           return std::make_unique<MemoryTable>(range, max_parallelism);
-                                         }))),
+                         testing::Values(std::make_pair("memory",
+                                                        MakeTable([](columnar::KeyGroupRange range, std::uint32_t max_parallelism) {
+                                                          return std::make_unique<MemoryTable>(range, max_parallelism);
+                                                        }))),
                          [](const auto& info) { return std::string(info.param.first); });
 
 }  // namespace

@@ -18,7 +18,8 @@ namespace headrace::data::task {
 /// Gives out lines in batches of random sizes, sometimes nothing for a while; then ends (unless endless).
 class FakeSource final : public connector::SourceReader {
  public:
-  FakeSource(std::vector<std::string> lines, Random* random, bool endless = false) : lines_(std::move(lines)), random_(random), endless_(endless) {}
+  FakeSource(std::vector<std::string> lines, Random* random, bool endless = false)
+      : lines_(std::move(lines)), random_(random), endless_(endless) {}
   Status Open(const connector::ConnectorContext& context) override {
     waker_ = context.waker;
     // Each subtask reads its share.

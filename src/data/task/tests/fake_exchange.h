@@ -93,7 +93,8 @@ class FakeOutput final : public exchange::OutputChannel {
 /// An exchange inside one process.
 class FakeExchange final : public exchange::Exchange {
  public:
-  Result<std::shared_ptr<exchange::InputChannel>> RegisterInput(const exchange::ChannelId& id, std::int64_t credit_bytes, Waker* waker) override {
+  Result<std::shared_ptr<exchange::InputChannel>> RegisterInput(const exchange::ChannelId& id, std::int64_t credit_bytes,
+                                                                Waker* waker) override {
     auto queue = QueueOf(id);
     Waker* producer = nullptr;
     {
@@ -105,7 +106,8 @@ class FakeExchange final : public exchange::Exchange {
     if (producer != nullptr) producer->Wake();
     return std::make_shared<FakeInput>(queue);
   }
-  Result<std::shared_ptr<exchange::OutputChannel>> OpenOutput(const exchange::ChannelId& id, const exchange::Endpoint&, std::int64_t, Waker* waker) override {
+  Result<std::shared_ptr<exchange::OutputChannel>> OpenOutput(const exchange::ChannelId& id, const exchange::Endpoint&, std::int64_t,
+                                                              Waker* waker) override {
     auto queue = QueueOf(id);
     std::lock_guard lock(queue->mutex);
     queue->producer = waker;
@@ -146,7 +148,8 @@ class FakeExchange final : public exchange::Exchange {
 /// Hash partitioning of text rows with keys, row by row; holds rows back until Flush() or until `hold_rows` have gathered.
 class FakeHashPartitioner final : public exchange::Partitioner {
  public:
-  FakeHashPartitioner(std::uint32_t channels, std::uint32_t max_parallelism, std::int64_t hold_rows) : max_parallelism_(max_parallelism), hold_rows_(hold_rows), held_(channels) {}
+  FakeHashPartitioner(std::uint32_t channels, std::uint32_t max_parallelism, std::int64_t hold_rows)
+      : max_parallelism_(max_parallelism), hold_rows_(hold_rows), held_(channels) {}
   Status Add(const columnar::DataBatch& batch, std::vector<Piece>* ready) override {
     const auto& values = static_cast<const arrow::LargeStringArray&>(*batch.records()->column(batch.value_column()));
     const auto& keys = static_cast<const arrow::LargeBinaryArray&>(*batch.records()->column(batch.key_column()));

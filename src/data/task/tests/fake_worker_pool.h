@@ -24,7 +24,9 @@ namespace headrace::data::task {
 class FakeWorkerPool final : public python::WorkerPool {
  public:
   explicit FakeWorkerPool(Random* random) : random_(random) {}
-  Result<std::unique_ptr<python::Stage>> LoadStage(const python::StageSpec& spec, std::uint32_t, Waker*) override { return std::make_unique<FakeStage>(this, spec); }
+  Result<std::unique_ptr<python::Stage>> LoadStage(const python::StageSpec& spec, std::uint32_t, Waker*) override {
+    return std::make_unique<FakeStage>(this, spec);
+  }
   std::vector<int> pids() const override { return {}; }
   void RequestStop() override {}
   void Join() override {}
@@ -75,7 +77,9 @@ class FakeWorkerPool final : public python::WorkerPool {
       python::StageResult result;
       result.batch = std::move(batch);
       for (const auto& function : spec_.functions) {
-        if (function.name == "boom") return python::FunctionFailure(ErrorCode::kPythonRaised, "boom raised ValueError", {"Traceback", "user.py", 42, function.uid.str(), "boom"});
+        if (function.name == "boom")
+          return python::FunctionFailure(ErrorCode::kPythonRaised, "boom raised ValueError",
+                                         {"Traceback", "user.py", 42, function.uid.str(), "boom"});
         const auto& rows = static_cast<const arrow::LargeStringArray&>(*result.batch.records()->column(0));
         if (function.name == "split") {
           columnar::ValueBatchBuilder words(columnar::ValueForm::kUtf8);

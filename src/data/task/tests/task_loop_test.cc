@@ -100,7 +100,8 @@ TEST(TaskLoop, ATimerStepsATaskThatNobodyWakes) {
 TEST(TaskLoop, WaitingTasksCostNoProcessorTime) {
   TaskLoop loop("test");
   std::vector<std::unique_ptr<Started>> idle;
-  for (int i = 0; i < 20; ++i) idle.push_back(std::make_unique<Started>(loop, std::make_unique<CountingTask>(1000, StepResult::Next::kWait)));
+  for (int i = 0; i < 20; ++i)
+    idle.push_back(std::make_unique<Started>(loop, std::make_unique<CountingTask>(1000, StepResult::Next::kWait)));
   const auto used = [] {
     rusage usage = {};
     ::getrusage(RUSAGE_SELF, &usage);

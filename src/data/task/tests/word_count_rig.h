@@ -29,8 +29,16 @@ inline std::shared_ptr<plan::ExecutionPlan> WordCountPlan(std::uint32_t parallel
   plan->job_name = "word-count";
   plan->settings.parallelism = parallelism;
   plan->vertices.resize(2);
-  plan->vertices[0] = {0, "lines -> split -> word", parallelism, {op("lines", plan::SourceSpec{}), op(first_function, plan::PythonFunction{Verb::kFlatMap, "", first_function}), op("self", plan::PythonFunction{Verb::kKeyBy, "", "self"})}, {}, {0}};
-  plan->vertices[1] = {1, "count -> counts", parallelism, {op("count", plan::PythonFunction{Verb::kReduce, "", "count"}), op("counts", plan::SinkSpec{})}, {0}, {}};
+  plan->vertices[0] = {0,
+                       "lines -> split -> word",
+                       parallelism,
+                       {op("lines", plan::SourceSpec{}), op(first_function, plan::PythonFunction{Verb::kFlatMap, "", first_function}),
+                        op("self", plan::PythonFunction{Verb::kKeyBy, "", "self"})},
+                       {},
+                       {0}};
+  plan->vertices[1] = {1,           "count -> counts",
+                       parallelism, {op("count", plan::PythonFunction{Verb::kReduce, "", "count"}), op("counts", plan::SinkSpec{})},
+                       {0},         {}};
   plan->edges.push_back({0, 0, 1, 0, plan::Partitioning::kHash});
   return plan;
 }
@@ -38,15 +46,21 @@ inline std::shared_ptr<plan::ExecutionPlan> WordCountPlan(std::uint32_t parallel
 /// Runs the plan on fakes with everything (slices, answers, batch cuts) in seeded order.
 class WordCountRig {
  public:
-  WordCountRig(std::uint64_t seed, std::uint32_t parallelism, std::vector<std::string> lines, const std::string& first_function = "split", bool endless = false)
+  WordCountRig(std::uint64_t seed, std::uint32_t parallelism, std::vector<std::string> lines, const std::string& first_function = "split",
+               bool endless = false)
       : random_(seed), pool_(&random_), loop_(&clock_, &random_, random_.Uniform(2) == 0), logs_(parallelism) {
     const auto plan = WordCountPlan(parallelism, first_function);
     environment_.task_manager = "tm";
     environment_.pool = &pool_;
     environment_.metrics = &metrics_;
+    environment_.reduce_trip_rows = 1 + static_cast<std::int64_t>(random_.Uniform(12));
     std::size_t next_sink = 0;
-    environment_.connectors.source = [this, lines, endless](const plan::ConnectorSpec&) { return Result<std::unique_ptr<connector::SourceReader>>(std::make_unique<FakeSource>(lines, &random_, endless)); };
-    environment_.connectors.sink = [this, next_sink](const plan::ConnectorSpec&) mutable { return Result<std::unique_ptr<connector::SinkWriter>>(std::make_unique<FakeSink>(&logs_[next_sink++], &random_)); };
+    environment_.connectors.source = [this, lines, endless](const plan::ConnectorSpec&) {
+      return Result<std::unique_ptr<connector::SourceReader>>(std::make_unique<FakeSource>(lines, &random_, endless));
+    };
+    environment_.connectors.sink = [this, next_sink](const plan::ConnectorSpec&) mutable {
+      return Result<std::unique_ptr<connector::SinkWriter>>(std::make_unique<FakeSink>(&logs_[next_sink++], &random_));
+    };
     for (std::uint32_t vertex : {1u, 0u}) {
       for (std::uint32_t subtask = 0; subtask < parallelism; ++subtask) AddTask(plan, vertex, subtask);
     }
@@ -87,11 +101,16 @@ class WordCountRig {
     const std::uint32_t parallelism = plan->vertices[0].parallelism;
     for (std::uint32_t other = 0; other < parallelism; ++other) {
       // Small credit, so that tasks are blocked again and again.
-      if (vertex == 1) channels.inputs.push_back({0, exchange_.RegisterInput({spec.attempt.job, 1, 0, other, subtask}, 64, handle.get()).ValueOrDie()});
+      if (vertex == 1)
+        channels.inputs.push_back({0, exchange_.RegisterInput({spec.attempt.job, 1, 0, other, subtask}, 64, handle.get()).ValueOrDie()});
       if (vertex == 0) outputs.push_back(exchange_.OpenOutput({spec.attempt.job, 1, 0, subtask, other}, {}, 0, handle.get()).ValueOrDie());
     }
-    if (vertex == 0) channels.outputs.emplace_back(std::make_unique<FakeHashPartitioner>(parallelism, 128, 1 + static_cast<std::int64_t>(random_.Uniform(6))), std::move(outputs));
-    handle->SetTask(std::make_unique<Task>(std::move(spec), std::move(parts), std::move(channels), std::move(vitals), handle.get(), &clock_, nullptr), nullptr);
+    if (vertex == 0)
+      channels.outputs.emplace_back(
+          std::make_unique<FakeHashPartitioner>(parallelism, 128, 1 + static_cast<std::int64_t>(random_.Uniform(6))), std::move(outputs));
+    handle->SetTask(
+        std::make_unique<Task>(std::move(spec), std::move(parts), std::move(channels), std::move(vitals), handle.get(), &clock_, nullptr),
+        nullptr);
     handles_.push_back(std::move(handle));
   }
 

@@ -26,8 +26,10 @@ class ArchiveTest : public testing::Test {
   void TearDown() override { std::filesystem::remove_all(root_); }
   /// `body` uses add(name, data=b"…", type=tarfile.REGTYPE, mode=0o644).
   std::string Make(const std::string& body, const std::string& format = "PAX_FORMAT") {
-    std::ofstream(root_ + "/make.py") << "import io, sys, tarfile\nout = tarfile.open('" << root_ << "/a.tgz', 'w:gz', format=tarfile." << format
-                                      << ")\ndef add(name, data=b'', type=tarfile.REGTYPE, mode=0o644, link=''):\n  i = tarfile.TarInfo(name); i.size = len(data); i.type = type; i.mode = mode; i.linkname = link; "
+    std::ofstream(root_ + "/make.py") << "import io, sys, tarfile\nout = tarfile.open('" << root_ << "/a.tgz', 'w:gz', format=tarfile."
+                                      << format
+                                      << ")\ndef add(name, data=b'', type=tarfile.REGTYPE, mode=0o644, link=''):\n  i = "
+                                         "tarfile.TarInfo(name); i.size = len(data); i.type = type; i.mode = mode; i.linkname = link; "
                                          "out.addfile(i, io.BytesIO(data))\n"
                                       << body << "\nout.close()\n";
     EXPECT_EQ(std::system(("python3 " + root_ + "/make.py").c_str()), 0);
@@ -44,7 +46,8 @@ class ArchiveTest : public testing::Test {
 };
 
 TEST_F(ArchiveTest, FilesFoldersAndModesArrive) {
-  const std::string archive = Make("add('a.txt', b'alpha')\nadd('pkg', type=tarfile.DIRTYPE)\nadd('pkg/sub/b.py', b'x' * 1000000, mode=0o755)\nadd('empty')");
+  const std::string archive =
+      Make("add('a.txt', b'alpha')\nadd('pkg', type=tarfile.DIRTYPE)\nadd('pkg/sub/b.py', b'x' * 1000000, mode=0o755)\nadd('empty')");
   ASSERT_TRUE(UnpackArchive(archive, out()).ok());
   EXPECT_EQ(Read(out() + "/a.txt"), "alpha");
   EXPECT_EQ(Read(out() + "/pkg/sub/b.py"), std::string(1000000, 'x'));
@@ -56,7 +59,8 @@ TEST_F(ArchiveTest, LongAndForeignNamesArrive) {
   for (const char* format : {"PAX_FORMAT", "GNU_FORMAT"}) {
     std::filesystem::remove_all(out());
     std::filesystem::create_directories(out());
-    const Status status = UnpackArchive(Make("add('d' * 90 + '/' + 'e' * 90 + '/' + 'f' * 90, b'long')\nadd('žluť', b'utf8')", format), out());
+    const Status status =
+        UnpackArchive(Make("add('d' * 90 + '/' + 'e' * 90 + '/' + 'f' * 90, b'long')\nadd('žluť', b'utf8')", format), out());
     ASSERT_TRUE(status.ok()) << status;
     EXPECT_EQ(Read(out() + "/" + std::string(90, 'd') + "/" + std::string(90, 'e') + "/" + std::string(90, 'f')), "long");
     EXPECT_EQ(Read(out() + "/žluť"), "utf8");
@@ -64,8 +68,10 @@ TEST_F(ArchiveTest, LongAndForeignNamesArrive) {
 }
 
 TEST_F(ArchiveTest, NothingLeavesItsFolder) {
-  for (const char* body : {"add('../evil', b'x')", "add('/tmp/headrace-evil', b'x')", "add('a/../../evil', b'x')", "add('link', type=tarfile.SYMTYPE, link='/etc')\nadd('link/x', b'x')",
-                           "add('hard', type=tarfile.LNKTYPE, link='/etc/passwd')", "add('fifo', type=tarfile.FIFOTYPE)", "add('a', b'1')\nadd('a', b'2')", "add('a', b'1')\nadd('a/b', b'2')"}) {
+  for (const char* body :
+       {"add('../evil', b'x')", "add('/tmp/headrace-evil', b'x')", "add('a/../../evil', b'x')",
+        "add('link', type=tarfile.SYMTYPE, link='/etc')\nadd('link/x', b'x')", "add('hard', type=tarfile.LNKTYPE, link='/etc/passwd')",
+        "add('fifo', type=tarfile.FIFOTYPE)", "add('a', b'1')\nadd('a', b'2')", "add('a', b'1')\nadd('a/b', b'2')"}) {
     std::filesystem::remove_all(out());
     std::filesystem::create_directories(out());
     EXPECT_FALSE(UnpackArchive(Make(body), out()).ok()) << body;

@@ -21,8 +21,12 @@ namespace headrace::data::taskmanager {
 /// A JobManager that answers everything and lets a test wait for what it was told. Thread-safe.
 class WaitableJobManager final : public wire::JobManagerGateway {
  public:
-  void Register(wire::RegisterRequest, wire::Reply<wire::RegisterReply> reply) override { reply(Outcome<wire::RegisterReply>::Done({{1, Incarnation("jm")}, 1000, 5000})); }
-  void Heartbeat(wire::HeartbeatRequest, wire::Reply<wire::HeartbeatReply> reply) override { reply(Outcome<wire::HeartbeatReply>::Done({{1, Incarnation("jm")}, true})); }
+  void Register(wire::RegisterRequest, wire::Reply<wire::RegisterReply> reply) override {
+    reply(Outcome<wire::RegisterReply>::Done({{1, Incarnation("jm")}, 1000, 5000}));
+  }
+  void Heartbeat(wire::HeartbeatRequest, wire::Reply<wire::HeartbeatReply> reply) override {
+    reply(Outcome<wire::HeartbeatReply>::Done({{1, Incarnation("jm")}, true}));
+  }
   void ReportTask(TaskManagerId, Incarnation, wire::TaskReport report, wire::Reply<Nothing> reply) override {
     {
       std::lock_guard lock(mutex_);
@@ -31,7 +35,9 @@ class WaitableJobManager final : public wire::JobManagerGateway {
     }
     reply(Outcome<Nothing>::Done({}));
   }
-  void FetchBlob(BlobId, wire::Reply<std::string> reply) override { reply(Outcome<std::string>::NotDone(Error(ErrorCode::kNotFound, "none"))); }
+  void FetchBlob(BlobId, wire::Reply<std::string> reply) override {
+    reply(Outcome<std::string>::NotDone(Error(ErrorCode::kNotFound, "none")));
+  }
   /// Until `done(reports by attempt)` holds; false after 30 s.
   template <typename Predicate>
   bool WaitUntil(Predicate done) {
@@ -78,7 +84,8 @@ class HostRig {
     return Op(name, plan::PythonFunction{verb, python::PickledFunction(source), name}, {input});
   }
   /// lines → split → pair → word | count → out, at the given parallelism; `pair` may be replaced.
-  std::shared_ptr<const plan::ExecutionPlan> WordCount(const std::vector<std::string>& lines, std::uint32_t parallelism, const std::string& pair = "lambda w: (w, 1)") {
+  std::shared_ptr<const plan::ExecutionPlan> WordCount(const std::vector<std::string>& lines, std::uint32_t parallelism,
+                                                       const std::string& pair = "lambda w: (w, 1)") {
     std::string payload;
     columnar::ValueWriter writer(&payload);
     writer.ListHeader(lines.size());
@@ -87,9 +94,12 @@ class HostRig {
     graph.job_name = "word-count";
     graph.python_version = "3";
     graph.settings.parallelism = parallelism;
-    graph.operators = {Op("lines", plan::SourceSpec{{"collection", {}, payload, true}}, {}), Python("split", python::Verb::kFlatMap, "str.split", "lines"),
-                       Python("pair", python::Verb::kMap, pair, "split"), Python("word", python::Verb::kKeyBy, "lambda t: t[0]", "pair"),
-                       Python("count", python::Verb::kReduce, "lambda a, b: (a[0], a[1] + b[1])", "word"), Op("out", plan::SinkSpec{{"collection", {}, "", false}}, {"count"})};
+    graph.operators = {Op("lines", plan::SourceSpec{{"collection", {}, payload, true}}, {}),
+                       Python("split", python::Verb::kFlatMap, "str.split", "lines"),
+                       Python("pair", python::Verb::kMap, pair, "split"),
+                       Python("word", python::Verb::kKeyBy, "lambda t: t[0]", "pair"),
+                       Python("count", python::Verb::kReduce, "lambda a, b: (a[0], a[1] + b[1])", "word"),
+                       Op("out", plan::SinkSpec{{"collection", {}, "", false}}, {"count"})};
     auto valid = plan::Validate(std::move(graph));
     EXPECT_TRUE(valid.ok()) << valid.status();
     return plan::Chain(*valid).ValueOrDie();
@@ -105,19 +115,24 @@ class HostRig {
         task.slot = subtask / static_cast<std::uint32_t>(hosts_.size());
         for (const auto& edge : plan->edges) {
           for (const auto& channel : plan::ExpandEdge(*plan, edge)) {
-            if (edge.producer == vertex.index && channel.producer_subtask == subtask) task.outputs.push_back({channel, Address(host_of(channel.consumer_subtask))});
-            if (edge.consumer == vertex.index && channel.consumer_subtask == subtask) task.inputs.push_back({channel, Address(host_of(channel.producer_subtask))});
+            if (edge.producer == vertex.index && channel.producer_subtask == subtask)
+              task.outputs.push_back({channel, Address(host_of(channel.consumer_subtask))});
+            if (edge.consumer == vertex.index && channel.consumer_subtask == subtask)
+              task.inputs.push_back({channel, Address(host_of(channel.producer_subtask))});
           }
         }
         if (vertex.operators[0].is_source() && subtask == 0) {
-          task.sources.push_back({vertex.operators[0].uid, plan::PlanLocalSplits(std::get<plan::SourceSpec>(vertex.operators[0].kind).connector, 1).ValueOrDie(), false});
+          task.sources.push_back({vertex.operators[0].uid,
+                                  plan::PlanLocalSplits(std::get<plan::SourceSpec>(vertex.operators[0].kind).connector, 1).ValueOrDie(),
+                                  false});
         }
         deployments[host_of(subtask)].tasks.push_back(std::move(task));
       }
     }
     for (std::size_t i = 0; i < hosts_.size(); ++i) {
       auto answer = std::make_shared<std::promise<Status>>();
-      hosts_[i]->gateway().Deploy(leader, Incarnation("inc" + std::to_string(i)), deployments[i], [answer](Outcome<Nothing> outcome) { answer->set_value(outcome.reason()); });
+      hosts_[i]->gateway().Deploy(leader, Incarnation("inc" + std::to_string(i)), deployments[i],
+                                  [answer](Outcome<Nothing> outcome) { answer->set_value(outcome.reason()); });
       const Status status = answer->get_future().get();
       EXPECT_TRUE(status.ok()) << status;
     }
@@ -125,7 +140,8 @@ class HostRig {
   void Cancel(DeploymentNumber up_to = 1) {
     for (std::size_t i = 0; i < hosts_.size(); ++i) {
       auto answer = std::make_shared<std::promise<bool>>();
-      hosts_[i]->gateway().Cancel(leader, Incarnation("inc" + std::to_string(i)), job, up_to, [answer](Outcome<Nothing> outcome) { answer->set_value(outcome.done()); });
+      hosts_[i]->gateway().Cancel(leader, Incarnation("inc" + std::to_string(i)), job, up_to,
+                                  [answer](Outcome<Nothing> outcome) { answer->set_value(outcome.done()); });
       EXPECT_TRUE(answer->get_future().get());
     }
   }
@@ -141,7 +157,9 @@ class HostRig {
     return job_manager->WaitUntil([&](const auto& states) {
       std::size_t started = 0;
       for (const auto& [attempt, report] : states) {
-        started += attempt.deployment == number && (report.state == wire::TaskState::kRunning || report.state == wire::TaskState::kFinished) ? 1 : 0;
+        started += attempt.deployment == number && (report.state == wire::TaskState::kRunning || report.state == wire::TaskState::kFinished)
+                       ? 1
+                       : 0;
       }
       return started == tasks;
     });
@@ -159,7 +177,10 @@ class HostRig {
   MetricsRegistry metrics;
 
  private:
-  plan::ExchangeAddress Address(std::size_t host) { return {TaskManagerId("tm" + std::to_string(host)), Incarnation("inc" + std::to_string(host)), "127.0.0.1", hosts_[host]->exchange_port()}; }
+  plan::ExchangeAddress Address(std::size_t host) {
+    return {TaskManagerId("tm" + std::to_string(host)), Incarnation("inc" + std::to_string(host)), "127.0.0.1",
+            hosts_[host]->exchange_port()};
+  }
   void Collect(const columnar::DataBatch& batch) {
     auto reader = columnar::ValueRowReader::Make(batch).ValueOrDie();
     std::lock_guard lock(mutex_);

@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <gtest/gtest.h>
-#include <dirent.h>
 #include <signal.h>
 
 #include <fstream>
@@ -45,7 +44,8 @@ std::vector<int> Children() {
     if (end == std::string::npos) continue;
     char state = 0;
     int parent = 0;
-    if (std::sscanf(text.str().c_str() + end + 1, " %c %d", &state, &parent) == 2 && parent == ::getpid() && state != 'Z') children.push_back(pid);
+    if (std::sscanf(text.str().c_str() + end + 1, " %c %d", &state, &parent) == 2 && parent == ::getpid() && state != 'Z')
+      children.push_back(pid);
   }
   ::closedir(proc);
   return children;
@@ -102,7 +102,8 @@ TEST(TaskManagerHost, AKilledWorkerFailsItsJobAndTheNextDeploymentRuns) {
   for (const int pid : Children()) ::kill(pid, SIGKILL);
   ASSERT_TRUE(rig.job_manager->WaitUntil([](const auto& states) {
     return std::any_of(states.begin(), states.end(), [](const auto& item) {
-      return item.second.state == TaskState::kFailed && (item.second.failure.code == static_cast<int>(ErrorCode::kPythonCrashed) || item.second.failure.code == static_cast<int>(ErrorCode::kPythonStart));
+      return item.second.state == TaskState::kFailed && (item.second.failure.code == static_cast<int>(ErrorCode::kPythonCrashed) ||
+                                                         item.second.failure.code == static_cast<int>(ErrorCode::kPythonStart));
     });
   }));
   rig.Cancel(1);

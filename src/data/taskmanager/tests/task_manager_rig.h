@@ -40,7 +40,8 @@ class FakeJobManager final : public wire::JobManagerGateway {
   void FetchBlob(BlobId id, wire::Reply<std::string> reply) override {
     ++fetches;
     const auto found = blobs.find(id);
-    reply(found != blobs.end() ? Outcome<std::string>::Done(found->second) : Outcome<std::string>::NotDone(Error(ErrorCode::kNotFound, "no such blob")));
+    reply(found != blobs.end() ? Outcome<std::string>::Done(found->second)
+                               : Outcome<std::string>::NotDone(Error(ErrorCode::kNotFound, "no such blob")));
   }
   /// Reports of one attempt in the order in which they came, without repetition.
   std::vector<wire::TaskState> StatesOf(const AttemptId& attempt) const {
@@ -63,7 +64,8 @@ class FakeJobManager final : public wire::JobManagerGateway {
 /// A TaskManager on one thread: manual executors, a manual loop, fakes for exchange, workers and connectors.
 class TaskManagerRig {
  public:
-  explicit TaskManagerRig(std::uint64_t seed = 1, int job_managers = 1) : random_(seed), executor_(&clock_), blocking_(&clock_), loop_(&clock_, &random_) {
+  explicit TaskManagerRig(std::uint64_t seed = 1, int job_managers = 1)
+      : random_(seed), executor_(&clock_), blocking_(&clock_), loop_(&clock_, &random_) {
     options_.id = TaskManagerId("tm");
     options_.incarnation = Incarnation("inc");
     options_.work_dir = testing::TempDir() + "/headrace-tm-test-" + std::to_string(::getpid());
@@ -75,7 +77,9 @@ class TaskManagerRig {
     parts_.runners = {&loop_};
     parts_.job_managers.assign(job_managers_.begin(), job_managers_.end());
     parts_.metrics = &metrics_;
-    parts_.connectors.source = [this](const plan::ConnectorSpec&) { return Result<std::unique_ptr<connector::SourceReader>>(std::make_unique<task::FakeSource>(lines, &random_, endless)); };
+    parts_.connectors.source = [this](const plan::ConnectorSpec&) {
+      return Result<std::unique_ptr<connector::SourceReader>>(std::make_unique<task::FakeSource>(lines, &random_, endless));
+    };
     parts_.connectors.sink = [this](const plan::ConnectorSpec&) {
       logs_.emplace_back();
       return Result<std::unique_ptr<connector::SinkWriter>>(std::make_unique<task::FakeSink>(&logs_.back(), &random_));
@@ -88,7 +92,8 @@ class TaskManagerRig {
       return pool;
     };
     parts_.make_partitioner = [](const exchange::PartitionerOptions& options) {
-      return Result<std::unique_ptr<exchange::Partitioner>>(std::make_unique<task::FakeHashPartitioner>(options.channels, options.max_parallelism, 3));
+      return Result<std::unique_ptr<exchange::Partitioner>>(
+          std::make_unique<task::FakeHashPartitioner>(options.channels, options.max_parallelism, 3));
     };
     parts_.end_process = [this](const std::string& why) { ended_because = why; };
     manager = std::make_unique<TaskManager>(options_, parts_);
@@ -117,7 +122,8 @@ class TaskManagerRig {
     return deployment;
   }
   /// Deploys and gives the place where the answer will be.
-  std::shared_ptr<std::optional<Status>> Deploy(plan::JobDeployment deployment, wire::LeaderToken leader = {1, Incarnation("jm-1")}, Incarnation target = Incarnation("inc")) {
+  std::shared_ptr<std::optional<Status>> Deploy(plan::JobDeployment deployment, wire::LeaderToken leader = {1, Incarnation("jm-1")},
+                                                Incarnation target = Incarnation("inc")) {
     auto answer = std::make_shared<std::optional<Status>>();
     manager->Deploy(leader, target, std::move(deployment), Into(answer));
     return answer;
@@ -171,7 +177,9 @@ class TaskManagerRig {
       --rig_->pools_alive;
       if (rig_->pool_ == this) rig_->pool_ = nullptr;
     }
-    Result<std::unique_ptr<python::Stage>> LoadStage(const python::StageSpec& spec, std::uint32_t slot, Waker* waker) override { return inner.LoadStage(spec, slot, waker); }
+    Result<std::unique_ptr<python::Stage>> LoadStage(const python::StageSpec& spec, std::uint32_t slot, Waker* waker) override {
+      return inner.LoadStage(spec, slot, waker);
+    }
     std::vector<int> pids() const override { return {1}; }
     void RequestStop() override {}
     void Join() override {}

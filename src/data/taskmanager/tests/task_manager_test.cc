@@ -20,7 +20,8 @@ TEST(TaskManager, RunsAJobToItsEndAndReportsEveryState) {
   ASSERT_TRUE(answer->has_value());
   EXPECT_TRUE((*answer)->ok()) << **answer;
   for (std::uint32_t vertex = 0; vertex < 2; ++vertex) {
-    EXPECT_EQ(rig.job_manager().StatesOf({JobId("job"), 1, vertex, 0}), (std::vector<TaskState>{TaskState::kRunning, TaskState::kFinished}));
+    EXPECT_EQ(rig.job_manager().StatesOf({JobId("job"), 1, vertex, 0}),
+              (std::vector<TaskState>{TaskState::kRunning, TaskState::kFinished}));
   }
   EXPECT_EQ(rig.Counts(), input.truth);
   EXPECT_EQ(rig.pools_alive, 0);
@@ -80,7 +81,12 @@ TEST(TaskManager, ANewerDeploymentReplacesAnOlderOne) {
   EXPECT_TRUE((*newer)->ok());
   EXPECT_EQ(rig.tasks(), 4u);
   EXPECT_EQ(rig.pools_alive, 1);
-  EXPECT_EQ(CodeOf(**[&] { auto old = rig.Deploy(rig.WordCount(1)); rig.Settle(); return old; }()), ErrorCode::kStaleAttempt);
+  EXPECT_EQ(CodeOf(**[&] {
+              auto old = rig.Deploy(rig.WordCount(1));
+              rig.Settle();
+              return old;
+            }()),
+            ErrorCode::kStaleAttempt);
 }
 
 TEST(TaskManager, AnotherIncarnationAndADeposedLeaderAreRefused) {
@@ -190,9 +196,11 @@ TEST(TaskManager, SplitsThatComeForAnotherAttemptAreRefused) {
   rig.endless = true;
   (void)rig.Deploy(rig.WordCount(2));
   rig.Settle();
-  for (const auto& [attempt, ok] : std::vector<std::pair<AttemptId, bool>>{{{JobId("job"), 2, 0, 0}, true}, {{JobId("job"), 1, 0, 0}, false}, {{JobId("other"), 2, 0, 0}, false}}) {
+  for (const auto& [attempt, ok] : std::vector<std::pair<AttemptId, bool>>{
+           {{JobId("job"), 2, 0, 0}, true}, {{JobId("job"), 1, 0, 0}, false}, {{JobId("other"), 2, 0, 0}, false}}) {
     auto answer = std::make_shared<std::optional<Status>>();
-    rig.manager->AddSplits({1, Incarnation("jm-1")}, Incarnation("inc"), attempt, {OperatorUid("uid-lines"), {{"s-1", "{}"}}, true}, TaskManagerRig::Into(answer));
+    rig.manager->AddSplits({1, Incarnation("jm-1")}, Incarnation("inc"), attempt, {OperatorUid("uid-lines"), {{"s-1", "{}"}}, true},
+                           TaskManagerRig::Into(answer));
     rig.Settle();
     EXPECT_EQ((*answer)->ok(), ok) << **answer;
   }
