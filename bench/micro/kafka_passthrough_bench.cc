@@ -71,7 +71,9 @@ class Bench {
     probe_ = Must(kafka::MakeAdminProbe(settings_, 20'000));
   }
 
-  kafka::ClientPtr Client(rd_kafka_type_t type, kafka::Properties properties) { return Must(kafka::MakeClient(type, Must(kafka::MakeConf(settings_, {}, properties)))); }
+  kafka::ClientPtr Client(rd_kafka_type_t type, kafka::Properties properties) {
+    return Must(kafka::MakeClient(type, Must(kafka::MakeConf(settings_, {}, properties))));
+  }
 
   void MakeTopic(const std::string& name, int partitions) {
     const kafka::ClientPtr client = Client(RD_KAFKA_PRODUCER, {});
@@ -102,7 +104,9 @@ class Bench {
     for (std::int64_t i = 0; i < messages_; ++i) {
       const std::string head = fmt::format("{{\"id\":{},\"text\":\"", i);
       text.replace(0, head.size(), head);
-      while (rd_kafka_produce(handle.get(), static_cast<std::int32_t>(i % partitions), RD_KAFKA_MSG_F_COPY, text.data(), text.size(), nullptr, 0, nullptr) != 0) rd_kafka_poll(client.get(), 20);
+      while (rd_kafka_produce(handle.get(), static_cast<std::int32_t>(i % partitions), RD_KAFKA_MSG_F_COPY, text.data(), text.size(),
+                              nullptr, 0, nullptr) != 0)
+        rd_kafka_poll(client.get(), 20);
       if (i % 1024 == 0) rd_kafka_poll(client.get(), 0);
     }
     HR_CHECK(rd_kafka_flush(client.get(), 120'000) == RD_KAFKA_RESP_ERR_NO_ERROR, "the input topic was not filled");
@@ -143,9 +147,11 @@ class Bench {
     const kafka::TopicPtr in(rd_kafka_topic_new(consumer.get(), from.c_str(), nullptr));
     const kafka::QueuePtr queue(rd_kafka_queue_new(consumer.get()));
     for (const kafka::TopicSplit& split : splits) rd_kafka_consume_start_queue(in.get(), split.partition, split.start_offset, queue.get());
-    kafka::ConfPtr conf = Must(kafka::MakeConf(settings_, {}, {{"enable.idempotence", "true"}, {"linger.ms", "5"}, {"queue.buffering.max.messages", "1000000"}}));
+    kafka::ConfPtr conf = Must(
+        kafka::MakeConf(settings_, {}, {{"enable.idempotence", "true"}, {"linger.ms", "5"}, {"queue.buffering.max.messages", "1000000"}}));
     static std::int64_t failed = 0;
-    rd_kafka_conf_set_dr_msg_cb(conf.get(), [](rd_kafka_t*, const rd_kafka_message_t* message, void*) { failed += message->err != RD_KAFKA_RESP_ERR_NO_ERROR; });
+    rd_kafka_conf_set_dr_msg_cb(
+        conf.get(), [](rd_kafka_t*, const rd_kafka_message_t* message, void*) { failed += message->err != RD_KAFKA_RESP_ERR_NO_ERROR; });
     const kafka::ClientPtr producer = Must(kafka::MakeClient(RD_KAFKA_PRODUCER, std::move(conf)));
     const kafka::TopicPtr out(rd_kafka_topic_new(producer.get(), to.c_str(), nullptr));
     std::vector<rd_kafka_message_t*> batch(4096);
@@ -154,7 +160,9 @@ class Bench {
       for (ssize_t i = 0; i < got; ++i) {
         const rd_kafka_message_t& message = *batch[static_cast<std::size_t>(i)];
         HR_CHECK(message.err == RD_KAFKA_RESP_ERR_NO_ERROR, rd_kafka_message_errstr(&message));
-        while (rd_kafka_produce(out.get(), RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, message.payload, message.len, nullptr, 0, nullptr) != 0) rd_kafka_poll(producer.get(), 1);
+        while (rd_kafka_produce(out.get(), RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, message.payload, message.len, nullptr, 0, nullptr) !=
+               0)
+          rd_kafka_poll(producer.get(), 1);
         rd_kafka_message_destroy(batch[static_cast<std::size_t>(i)]);
       }
       done += std::max<ssize_t>(got, 0);
@@ -196,8 +204,10 @@ class Bench {
       }
       data::connector::SourcePoll poll = Must(reader->Poll());
       ended = poll.kind == data::connector::SourcePoll::Kind::kEnd;
-      if (poll.kind == data::connector::SourcePoll::Kind::kBatch) Must(writer->Write(poll.batch));
-      else if (!ended) waker.Wait();
+      if (poll.kind == data::connector::SourcePoll::Kind::kBatch)
+        Must(writer->Write(poll.batch));
+      else if (!ended)
+        waker.Wait();
     }
     writer->RequestFlush();
     while (!writer->flushed()) {
@@ -238,11 +248,16 @@ double Median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
-void PrintRow(const std::string& name, const std::string& metric, const std::vector<double>& ours, const std::vector<double>& bare, bool complete) {
+void PrintRow(const std::string& name, const std::string& metric, const std::vector<double>& ours, const std::vector<double>& bare,
+              bool complete) {
   std::vector<double> ratios;
   for (std::size_t i = 0; i < ours.size(); ++i) ratios.push_back(ours[i] / bare[i]);
-  fmt::print("{{\"benchmark\":\"kafka_passthrough\",\"case\":\"{}\",\"metric\":\"{}\",\"value\":{:.0f},\"unit\":\"1/s\",\"limit\":{:.0f},\"ratio_to_limit\":{:.3f},\"pairs\":{},\"min\":{:.0f},\"max\":{:.0f},\"digest_ok\":{},\"aim\":\">= 60 % of the limit\"}}\n",
-             name, metric, Median(ours), Median(bare), Median(ratios), ours.size(), *std::min_element(ours.begin(), ours.end()), *std::max_element(ours.begin(), ours.end()), complete);
+  fmt::print(
+      "{{\"benchmark\":\"kafka_passthrough\",\"case\":\"{}\",\"metric\":\"{}\",\"value\":{:.0f},\"unit\":\"1/"
+      "s\",\"limit\":{:.0f},\"ratio_to_limit\":{:.3f},\"pairs\":{},\"min\":{:.0f},\"max\":{:.0f},\"digest_ok\":{},\"aim\":\">= 60 % of the "
+      "limit\"}}\n",
+      name, metric, Median(ours), Median(bare), Median(ratios), ours.size(), *std::min_element(ours.begin(), ours.end()),
+      *std::max_element(ours.begin(), ours.end()), complete);
 }
 
 int Run(int count, char** arguments) {
@@ -269,7 +284,8 @@ int Run(int count, char** arguments) {
         const Sample sample = who == 0 ? bench.Ours(in, out) : bench.Bare(in, out);
         complete = complete && bench.Complete(out);
         bench.DeleteTopic(out);
-        fmt::print(stderr, "{} partitions, {}: {:.0f} messages/s, {:.0f} per CPU second\n", partitions, who == 0 ? "headrace" : "bare loop", sample.messages_per_s, sample.messages_per_cpu_s);
+        fmt::print(stderr, "{} partitions, {}: {:.0f} messages/s, {:.0f} per CPU second\n", partitions, who == 0 ? "headrace" : "bare loop",
+                   sample.messages_per_s, sample.messages_per_cpu_s);
         if (pair == 0) continue;
         rate[static_cast<std::size_t>(who)].push_back(sample.messages_per_s);
         per_cpu[static_cast<std::size_t>(who)].push_back(sample.messages_per_cpu_s);

@@ -42,8 +42,14 @@ Decimal Combine(Decimal a, Decimal b, bool subtract) {
   for (std::size_t i = left.size(); i-- > 0;) {
     int digit = subtract ? (left[i] - '0') - (right[i] - '0') - carry : (left[i] - '0') + (right[i] - '0') + carry;
     carry = 0;
-    if (digit < 0) { digit += 10; carry = 1; }
-    if (digit > 9) { digit -= 10; carry = 1; }
+    if (digit < 0) {
+      digit += 10;
+      carry = 1;
+    }
+    if (digit > 9) {
+      digit -= 10;
+      carry = 1;
+    }
     left[i] = static_cast<char>('0' + digit);
   }
   std::size_t whole = a.whole.size();
@@ -57,8 +63,10 @@ Decimal Combine(Decimal a, Decimal b, bool subtract) {
 void AppendDecimal(const Decimal& d, bool negative, std::string* out) {
   if (negative) out->push_back('-');
   const std::size_t first = d.whole.find_first_not_of('0');
-  if (first == std::string::npos) out->push_back('0');
-  else out->append(d.whole, first);
+  if (first == std::string::npos)
+    out->push_back('0');
+  else
+    out->append(d.whole, first);
   const std::size_t last = d.fraction.find_last_not_of('0');
   if (last != std::string::npos) out->append(".").append(d.fraction, 0, last + 1);
 }
@@ -160,7 +168,9 @@ class KeyReader {
     const std::size_t end = bytes_.find('\0', at_);
     if (end == std::string_view::npos) return Fail("unterminated number");
     const std::string_view digits = bytes_.substr(at_, end - at_);
-    if (digits.empty() || digits.size() > kMaxRemainderDigits || !std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; })) return Fail("bad digits");
+    if (digits.empty() || digits.size() > kMaxRemainderDigits ||
+        !std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; }))
+      return Fail("bad digits");
     if (exponent < -kMaxDecimalExponent || exponent > kMaxDecimalExponent || std::isinf(floor)) return Fail("number out of range");
     at_ = end + 1;
     Decimal remainder;
@@ -196,8 +206,12 @@ class KeyReader {
     };
     switch (tag) {
       case ValueTag::kDate:
-      case ValueTag::kTimedelta: varint(static_cast<std::uint64_t>(number) << 1 ^ static_cast<std::uint64_t>(number >> 63)); break;
-      case ValueTag::kTime: varint(static_cast<std::uint64_t>(number)); break;
+      case ValueTag::kTimedelta:
+        varint(static_cast<std::uint64_t>(number) << 1 ^ static_cast<std::uint64_t>(number >> 63));
+        break;
+      case ValueTag::kTime:
+        varint(static_cast<std::uint64_t>(number));
+        break;
       default:
         for (int i = 0; i < 8; ++i) value.push_back(static_cast<char>(static_cast<std::uint64_t>(number) >> (8 * i)));
         if (tag == ValueTag::kAwareDatetime) value.append(4, '\0');
@@ -223,17 +237,30 @@ class KeyReader {
     std::string_view tag, taken;
     HR_RETURN_NOT_OK(Take(1, &tag));
     switch (static_cast<unsigned char>(tag[0])) {
-      case 0x10: out->append("null"); return Status::OK();
-      case 0x20: return AppendNumber(nested, out);
-      case 0x21: out->append(nested ? "null" : "NaN"); return Status::OK();
-      case 0x30: return AppendBytes(nested, out);
-      case 0x40: return AppendText(nested, out);
-      case 0x50: return AppendItems(depth, out);
-      case 0x60: return AppendInstant(ValueTag::kAwareDatetime, nested, out);
-      case 0x61: return AppendInstant(ValueTag::kNaiveDatetime, nested, out);
-      case 0x62: return AppendInstant(ValueTag::kDate, nested, out);
-      case 0x63: return AppendInstant(ValueTag::kTime, nested, out);
-      case 0x64: return AppendInstant(ValueTag::kTimedelta, nested, out);
+      case 0x10:
+        out->append("null");
+        return Status::OK();
+      case 0x20:
+        return AppendNumber(nested, out);
+      case 0x21:
+        out->append(nested ? "null" : "NaN");
+        return Status::OK();
+      case 0x30:
+        return AppendBytes(nested, out);
+      case 0x40:
+        return AppendText(nested, out);
+      case 0x50:
+        return AppendItems(depth, out);
+      case 0x60:
+        return AppendInstant(ValueTag::kAwareDatetime, nested, out);
+      case 0x61:
+        return AppendInstant(ValueTag::kNaiveDatetime, nested, out);
+      case 0x62:
+        return AppendInstant(ValueTag::kDate, nested, out);
+      case 0x63:
+        return AppendInstant(ValueTag::kTime, nested, out);
+      case 0x64:
+        return AppendInstant(ValueTag::kTimedelta, nested, out);
       case 0x65:
         HR_RETURN_NOT_OK(Take(16, &taken));
         return AppendAsValue(std::string(1, static_cast<char>(ValueTag::kUuid)).append(taken), nested, out);
@@ -242,7 +269,9 @@ class KeyReader {
         HR_RETURN_NOT_OK(TakeEscaped(&name));
         return AppendItems(depth, out);
       }
-      default: --at_; return Fail("unknown tag");
+      default:
+        --at_;
+        return Fail("unknown tag");
     }
   }
 

@@ -30,7 +30,8 @@ Result<std::vector<PartitionOffset>> ReadOffsets(const rd_kafka_topic_partition_
   std::vector<PartitionOffset> offsets;
   for (int i = 0; i < list.cnt; ++i) {
     const rd_kafka_topic_partition_t& entry = list.elems[i];
-    if (entry.err != RD_KAFKA_RESP_ERR_NO_ERROR) return StatusOf(entry.err, fmt::format("{} partition {}", TopicName(topic), entry.partition));
+    if (entry.err != RD_KAFKA_RESP_ERR_NO_ERROR)
+      return StatusOf(entry.err, fmt::format("{} partition {}", TopicName(topic), entry.partition));
     offsets.push_back({entry.partition, entry.offset});
   }
   std::sort(offsets.begin(), offsets.end(), [](const auto& a, const auto& b) { return a.partition < b.partition; });
@@ -40,7 +41,8 @@ Result<std::vector<PartitionOffset>> ReadOffsets(const rd_kafka_topic_partition_
 /// The blocking questions. Lives on the probe's thread only.
 class BlockingProbe {
  public:
-  BlockingProbe(ClientSettings settings, ClientPtr client, int timeout_ms) : settings_(std::move(settings)), client_(std::move(client)), timeout_ms_(timeout_ms) {}
+  BlockingProbe(ClientSettings settings, ClientPtr client, int timeout_ms)
+      : settings_(std::move(settings)), client_(std::move(client)), timeout_ms_(timeout_ms) {}
 
   Result<std::vector<std::int32_t>> ListPartitions(const std::string& topic) {
     const auto deadline = SteadyClock::now() + std::chrono::milliseconds(timeout_ms_);
@@ -85,7 +87,8 @@ class BlockingProbe {
     return watermarks;
   }
 
-  Result<std::vector<PartitionOffset>> OffsetsForTime(const std::string& topic, const std::vector<std::int32_t>& partitions, std::int64_t timestamp_ms) {
+  Result<std::vector<PartitionOffset>> OffsetsForTime(const std::string& topic, const std::vector<std::int32_t>& partitions,
+                                                      std::int64_t timestamp_ms) {
     HR_ASSIGN_OR_RAISE(std::vector<PartitionOffset> offsets, OffsetsAt(topic, partitions, std::max<std::int64_t>(timestamp_ms, 0)));
     const bool beyond_end = std::any_of(offsets.begin(), offsets.end(), [](const PartitionOffset& o) { return o.offset < 0; });
     if (!beyond_end) return offsets;
@@ -96,7 +99,8 @@ class BlockingProbe {
     return offsets;
   }
 
-  Result<std::vector<PartitionOffset>> Committed(const std::string& topic, const std::vector<std::int32_t>& partitions, const std::string& group_id) {
+  Result<std::vector<PartitionOffset>> Committed(const std::string& topic, const std::vector<std::int32_t>& partitions,
+                                                 const std::string& group_id) {
     if (group_id.empty()) return Error(ErrorCode::kBadOption, "committed offsets need a group_id");
     // A client asks for one group only, the one of its own configuration.
     HR_ASSIGN_OR_RAISE(ConfPtr conf, MakeConf(settings_, {}, {{"group.id", group_id}, {"enable.auto.commit", "false"}}));
@@ -132,11 +136,13 @@ class BlockingProbe {
 
  private:
   static int RemainingMs(SteadyClock::time_point deadline) {
-    return static_cast<int>(std::max<std::int64_t>(1, std::chrono::duration_cast<std::chrono::milliseconds>(deadline - SteadyClock::now()).count()));
+    return static_cast<int>(
+        std::max<std::int64_t>(1, std::chrono::duration_cast<std::chrono::milliseconds>(deadline - SteadyClock::now()).count()));
   }
   Status Unreachable(rd_kafka_resp_err_t error, const std::string& topic) const {
     if (!IsPassing(error)) return StatusOf(error, TopicName(topic));
-    return Error(ErrorCode::kBrokerUnreachable, fmt::format("{}: no answer from {:.200} within {} ms ({})", TopicName(topic), settings_.bootstrap_servers, timeout_ms_, rd_kafka_err2str(error)));
+    return Error(ErrorCode::kBrokerUnreachable, fmt::format("{}: no answer from {:.200} within {} ms ({})", TopicName(topic),
+                                                            settings_.bootstrap_servers, timeout_ms_, rd_kafka_err2str(error)));
   }
 
   ClientSettings settings_;
@@ -157,13 +163,19 @@ class ThreadedAdminProbe final : public AdminProbe {
     Ask<std::vector<std::int32_t>>(std::move(done), [topic](BlockingProbe& probe) { return probe.ListPartitions(topic); });
   }
   void Watermarks(std::string topic, std::vector<std::int32_t> partitions, Callback<std::vector<PartitionWatermarks>> done) override {
-    Ask<std::vector<PartitionWatermarks>>(std::move(done), [topic, partitions](BlockingProbe& probe) { return probe.Watermarks(topic, partitions); });
+    Ask<std::vector<PartitionWatermarks>>(std::move(done),
+                                          [topic, partitions](BlockingProbe& probe) { return probe.Watermarks(topic, partitions); });
   }
-  void OffsetsForTime(std::string topic, std::vector<std::int32_t> partitions, std::int64_t timestamp_ms, Callback<std::vector<PartitionOffset>> done) override {
-    Ask<std::vector<PartitionOffset>>(std::move(done), [topic, partitions, timestamp_ms](BlockingProbe& probe) { return probe.OffsetsForTime(topic, partitions, timestamp_ms); });
+  void OffsetsForTime(std::string topic, std::vector<std::int32_t> partitions, std::int64_t timestamp_ms,
+                      Callback<std::vector<PartitionOffset>> done) override {
+    Ask<std::vector<PartitionOffset>>(std::move(done), [topic, partitions, timestamp_ms](BlockingProbe& probe) {
+      return probe.OffsetsForTime(topic, partitions, timestamp_ms);
+    });
   }
-  void Committed(std::string topic, std::vector<std::int32_t> partitions, std::string group_id, Callback<std::vector<PartitionOffset>> done) override {
-    Ask<std::vector<PartitionOffset>>(std::move(done), [topic, partitions, group_id](BlockingProbe& probe) { return probe.Committed(topic, partitions, group_id); });
+  void Committed(std::string topic, std::vector<std::int32_t> partitions, std::string group_id,
+                 Callback<std::vector<PartitionOffset>> done) override {
+    Ask<std::vector<PartitionOffset>>(
+        std::move(done), [topic, partitions, group_id](BlockingProbe& probe) { return probe.Committed(topic, partitions, group_id); });
   }
   void PlanSplits(std::string topic, ReadRange range, Callback<std::vector<TopicSplit>> done) override {
     Ask<std::vector<TopicSplit>>(std::move(done), [topic, range](BlockingProbe& probe) { return probe.PlanSplits(topic, range); });
@@ -184,7 +196,8 @@ class ThreadedAdminProbe final : public AdminProbe {
     {
       const std::lock_guard lock(mutex_);
       requests_.push_back([done = std::move(done), question = std::move(question)](BlockingProbe* probe) {
-        if (probe == nullptr) return done(Outcome<T>::NotDone(Error(ErrorCode::kBrokerUnreachable, "the question was not asked: the process stops")));
+        if (probe == nullptr)
+          return done(Outcome<T>::NotDone(Error(ErrorCode::kBrokerUnreachable, "the question was not asked: the process stops")));
         Result<T> answer = question(*probe);
         if (answer.ok()) return done(Outcome<T>::Done(answer.MoveValueUnsafe()));
         done(Outcome<T>::NotDone(answer.status()));

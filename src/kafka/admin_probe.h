@@ -49,9 +49,11 @@ class AdminProbe {
   virtual void ListPartitions(std::string topic, Callback<std::vector<std::int32_t>> done) = 0;
   virtual void Watermarks(std::string topic, std::vector<std::int32_t> partitions, Callback<std::vector<PartitionWatermarks>> done) = 0;
   /// First offset whose record is at or after the timestamp; the latest offset where there is none.
-  virtual void OffsetsForTime(std::string topic, std::vector<std::int32_t> partitions, std::int64_t timestamp_ms, Callback<std::vector<PartitionOffset>> done) = 0;
+  virtual void OffsetsForTime(std::string topic, std::vector<std::int32_t> partitions, std::int64_t timestamp_ms,
+                              Callback<std::vector<PartitionOffset>> done) = 0;
   /// Only partitions for which the group has a commit.
-  virtual void Committed(std::string topic, std::vector<std::int32_t> partitions, std::string group_id, Callback<std::vector<PartitionOffset>> done) = 0;
+  virtual void Committed(std::string topic, std::vector<std::int32_t> partitions, std::string group_id,
+                         Callback<std::vector<PartitionOffset>> done) = 0;
   /// All of the above in one: a split for every partition with its start and stop resolved to numbers, in partition order.
   virtual void PlanSplits(std::string topic, ReadRange range, Callback<std::vector<TopicSplit>> done) = 0;
   virtual void RequestStop() = 0;

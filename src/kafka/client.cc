@@ -24,7 +24,8 @@ Status Set(rd_kafka_conf_t* conf, const std::string& name, const std::string& va
   std::array<char, 512> why{};
   if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), why.data(), why.size()) == RD_KAFKA_CONF_OK) return Status::OK();
   const bool secret = name.find("password") != std::string::npos || name.find(".key.") != std::string::npos;
-  return Error(ErrorCode::kBadOption, fmt::format("property.{} is refused by the Kafka client: {}", name, secret ? "its value does not fit" : why.data()));
+  return Error(ErrorCode::kBadOption,
+               fmt::format("property.{} is refused by the Kafka client: {}", name, secret ? "its value does not fit" : why.data()));
 }
 
 }  // namespace
@@ -53,7 +54,8 @@ Result<ClientPtr> MakeClient(rd_kafka_type_t type, ConfPtr conf) {
 }
 
 bool IsUnknownTopic(rd_kafka_resp_err_t error) {
-  return error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+  return error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+         error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
 }
 
 bool IsRefusal(rd_kafka_resp_err_t error) {
@@ -111,11 +113,13 @@ Status StatusOf(rd_kafka_resp_err_t error, std::string_view what, std::string_vi
   const std::string_view why = detail.empty() ? std::string_view(rd_kafka_err2str(error)) : detail;
   if (IsUnknownTopic(error)) return Error(ErrorCode::kUnknownTopic, fmt::format("{} does not exist on the brokers", what));
   if (IsRefusal(error)) {
-    return Error(ErrorCode::kBadOption, fmt::format("{}: the brokers refuse it: {}", what, why), "Check the property.sasl.* options, and give that Kafka user the rights on the topic.");
+    return Error(ErrorCode::kBadOption, fmt::format("{}: the brokers refuse it: {}", what, why),
+                 "Check the property.sasl.* options, and give that Kafka user the rights on the topic.");
   }
   if (error == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION) return Error(ErrorCode::kBadOption, fmt::format("{}: not a name that Kafka takes", what));
   if (error == RD_KAFKA_RESP_ERR__BAD_MSG || error == RD_KAFKA_RESP_ERR__BAD_COMPRESSION || error == RD_KAFKA_RESP_ERR_INVALID_MSG) {
-    return Error(ErrorCode::kStoreCorrupt, fmt::format("{}: what the broker sent is damaged: {}", what, why), "Check the broker's disks and network; the records there may be lost.");
+    return Error(ErrorCode::kStoreCorrupt, fmt::format("{}: what the broker sent is damaged: {}", what, why),
+                 "Check the broker's disks and network; the records there may be lost.");
   }
   if (IsPassing(error)) return Error(ErrorCode::kBrokerUnreachable, fmt::format("{}: {}", what, why));
   return Error(ErrorCode::kConnectorIo, fmt::format("{}: {}", what, why), "See the broker's log.");

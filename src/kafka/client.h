@@ -12,11 +12,21 @@
 
 namespace headrace::kafka {
 
-struct ConfDeleter { void operator()(rd_kafka_conf_t* conf) const { rd_kafka_conf_destroy(conf); } };
-struct ClientDeleter { void operator()(rd_kafka_t* client) const { rd_kafka_destroy(client); } };
-struct TopicDeleter { void operator()(rd_kafka_topic_t* topic) const { rd_kafka_topic_destroy(topic); } };
-struct QueueDeleter { void operator()(rd_kafka_queue_t* queue) const { rd_kafka_queue_destroy(queue); } };
-struct OffsetsDeleter { void operator()(rd_kafka_topic_partition_list_t* list) const { rd_kafka_topic_partition_list_destroy(list); } };
+struct ConfDeleter {
+  void operator()(rd_kafka_conf_t* conf) const { rd_kafka_conf_destroy(conf); }
+};
+struct ClientDeleter {
+  void operator()(rd_kafka_t* client) const { rd_kafka_destroy(client); }
+};
+struct TopicDeleter {
+  void operator()(rd_kafka_topic_t* topic) const { rd_kafka_topic_destroy(topic); }
+};
+struct QueueDeleter {
+  void operator()(rd_kafka_queue_t* queue) const { rd_kafka_queue_destroy(queue); }
+};
+struct OffsetsDeleter {
+  void operator()(rd_kafka_topic_partition_list_t* list) const { rd_kafka_topic_partition_list_destroy(list); }
+};
 using ConfPtr = std::unique_ptr<rd_kafka_conf_t, ConfDeleter>;
 using ClientPtr = std::unique_ptr<rd_kafka_t, ClientDeleter>;
 using TopicPtr = std::unique_ptr<rd_kafka_topic_t, TopicDeleter>;

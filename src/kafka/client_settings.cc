@@ -12,8 +12,19 @@ namespace {
 
 // The connectors' guarantees rest on these, so they set them themselves.
 constexpr std::array kOwned = std::to_array<std::string_view>({
-    "acks", "auto.offset.reset", "bootstrap.servers", "debug", "enable.auto.commit", "enable.auto.offset.store", "enable.idempotence",
-    "enable.partition.eof", "group.id", "group.instance.id", "metadata.broker.list", "request.required.acks", "transactional.id",
+    "acks",
+    "auto.offset.reset",
+    "bootstrap.servers",
+    "debug",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.idempotence",
+    "enable.partition.eof",
+    "group.id",
+    "group.instance.id",
+    "metadata.broker.list",
+    "request.required.acks",
+    "transactional.id",
 });
 
 /// Loads a library, runs a command, or reads a file or a URL on this machine.
@@ -77,14 +88,16 @@ Result<ClientSettings> MakeClientSettings(std::string_view bootstrap_servers, st
   std::string_view rest = Trim(bootstrap_servers);
   if (rest.empty()) rest = Trim(default_servers);
   if (rest.empty()) {
-    return Error(ErrorCode::kBadOption, "bootstrap_servers is not set and KAFKA_BOOTSTRAP_SERVERS is empty", "Set bootstrap_servers=\"host:9092\" on the connector.");
+    return Error(ErrorCode::kBadOption, "bootstrap_servers is not set and KAFKA_BOOTSTRAP_SERVERS is empty",
+                 "Set bootstrap_servers=\"host:9092\" on the connector.");
   }
   ClientSettings settings;
   while (true) {
     const auto comma = rest.find(',');
     const std::string_view address = Trim(rest.substr(0, comma));
     if (!IsAddress(address)) {
-      return Error(ErrorCode::kBadOption, fmt::format("bootstrap_servers: \"{:.200}\" is not host:port", address), "Write it as \"host:9092,host:9092\".");
+      return Error(ErrorCode::kBadOption, fmt::format("bootstrap_servers: \"{:.200}\" is not host:port", address),
+                   "Write it as \"host:9092,host:9092\".");
     }
     if (!settings.bootstrap_servers.empty()) settings.bootstrap_servers += ',';
     settings.bootstrap_servers += address;
@@ -93,7 +106,10 @@ Result<ClientSettings> MakeClientSettings(std::string_view bootstrap_servers, st
   }
   for (const auto& [name, value] : properties) {
     if (!IsAllowedProperty(name)) {
-      return Error(ErrorCode::kBadOption, fmt::format("property.{:.100} is not allowed: it reads files, loads code or runs commands, or the connector sets it itself", name));
+      return Error(
+          ErrorCode::kBadOption,
+          fmt::format("property.{:.100} is not allowed: it reads files, loads code or runs commands, or the connector sets it itself",
+                      name));
     }
   }
   std::sort(properties.begin(), properties.end());

@@ -38,7 +38,8 @@ Result<TopicSplit> TopicSplit::FromPayload(std::string_view payload) {
   const auto topic = json.find("topic");
   const nlohmann::json *partition = number("partition"), *start = number("start_offset"), *stop = number("stop_offset");
   if (topic == json.end() || !topic->is_string() || topic->get_ref<const std::string&>().empty()) return BadPayload(payload, "no topic");
-  if (partition == nullptr || start == nullptr || stop == nullptr) return BadPayload(payload, "partition, start_offset and stop_offset must be integers");
+  if (partition == nullptr || start == nullptr || stop == nullptr)
+    return BadPayload(payload, "partition, start_offset and stop_offset must be integers");
   TopicSplit split;
   split.topic = topic->get<std::string>();
   const auto partition_number = partition->get<std::int64_t>();

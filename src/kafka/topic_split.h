@@ -12,8 +12,8 @@ inline constexpr std::int64_t kBeginning = -2;
 /// Stop offset of a split without an end.
 inline constexpr std::int64_t kNoStop = -1;
 
-/// One partition as one subtask reads it: offsets [start_offset, stop_offset). The text forms are the id and the payload of a plan::SourceSplit:
-/// `plan::SourceSplit{split.Id(), split.ToPayload()}`.
+/// One partition as one subtask reads it: offsets [start_offset, stop_offset). The text forms are the id and the payload of a
+/// plan::SourceSplit: `plan::SourceSplit{split.Id(), split.ToPayload()}`.
 struct TopicSplit {
   std::string topic;
   std::int32_t partition = 0;

@@ -18,14 +18,16 @@ constexpr std::size_t kMaxPayloadBytes = 64u << 10;
 constexpr std::size_t kMaxFiles = 1'000'000;
 
 Result<nlohmann::json> ParsePayload(std::string_view payload) {
-  nlohmann::json json = payload.size() > kMaxPayloadBytes ? nlohmann::json() : nlohmann::json::parse(payload, nullptr, /*allow_exceptions=*/false);
+  nlohmann::json json =
+      payload.size() > kMaxPayloadBytes ? nlohmann::json() : nlohmann::json::parse(payload, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return Error(ErrorCode::kInvalidPlan, fmt::format("a source split is not a JSON object: {:.200}", payload));
   return json;
 }
 
 Result<std::int64_t> Number(const nlohmann::json& json, const char* name, std::int64_t least) {
   const auto it = json.find(name);
-  if (it == json.end() || !it->is_number_integer() || it->get<std::int64_t>() < least) return Error(ErrorCode::kInvalidPlan, fmt::format("a source split has no fitting {}", name));
+  if (it == json.end() || !it->is_number_integer() || it->get<std::int64_t>() < least)
+    return Error(ErrorCode::kInvalidPlan, fmt::format("a source split has no fitting {}", name));
   return it->get<std::int64_t>();
 }
 
@@ -34,13 +36,15 @@ bool HasGlob(const std::string& path) { return path.find_first_of("*?[") != std:
 bool IsHidden(const std::filesystem::path& path) { return path.filename().native().starts_with('.'); }
 
 Status NothingThere(const std::string& path, std::string_view why) {
-  return Error(ErrorCode::kBadOption, fmt::format("path \"{:.500}\": {}", path, why), "Give a file, a folder or a glob that the cluster's machines can see.");
+  return Error(ErrorCode::kBadOption, fmt::format("path \"{:.500}\": {}", path, why),
+               "Give a file, a folder or a glob that the cluster's machines can see.");
 }
 
 Result<std::vector<std::string>> ListFolder(const std::string& path) {
   std::vector<std::string> files;
   std::error_code error;
-  for (auto entry = std::filesystem::directory_iterator(path, error); !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+  for (auto entry = std::filesystem::directory_iterator(path, error); !error && entry != std::filesystem::directory_iterator();
+       entry.increment(error)) {
     std::error_code ignored;
     if (!IsHidden(entry->path()) && entry->is_regular_file(ignored)) files.push_back(entry->path().string());
     if (files.size() > kMaxFiles) return NothingThere(path, fmt::format("has more than {} files", kMaxFiles));
@@ -76,7 +80,8 @@ Result<std::vector<std::string>> ListFiles(const std::string& path) {
 std::vector<SourceSplit> PlanGenerator(const ConnectorSpec& spec, std::uint32_t parallelism) {
   const std::int64_t count = OptionInt(spec, true, "count");
   std::vector<SourceSplit> splits;
-  for (std::uint32_t i = 0; i < parallelism; ++i) splits.push_back({fmt::format("rows-{}-of-{}", i, parallelism), GeneratorSplit{i, parallelism, count == 0 ? -1 : count}.ToPayload()});
+  for (std::uint32_t i = 0; i < parallelism; ++i)
+    splits.push_back({fmt::format("rows-{}-of-{}", i, parallelism), GeneratorSplit{i, parallelism, count == 0 ? -1 : count}.ToPayload()});
   return splits;
 }
 
@@ -94,7 +99,8 @@ Result<FileSplit> FileSplit::FromPayload(std::string_view payload) {
   FileSplit split;
   HR_ASSIGN_OR_RAISE(split.position, Number(json, "position", 0));
   const auto path = json.find("path");
-  if (path == json.end() || !path->is_string() || path->get_ref<const std::string&>().empty()) return Error(ErrorCode::kInvalidPlan, "a file split has no path");
+  if (path == json.end() || !path->is_string() || path->get_ref<const std::string&>().empty())
+    return Error(ErrorCode::kInvalidPlan, "a file split has no path");
   split.path = path->get<std::string>();
   return split;
 }
@@ -122,7 +128,8 @@ Result<CollectionSplit> CollectionSplit::FromPayload(std::string_view payload) {
 Result<std::vector<SourceSplit>> PlanLocalSplits(const ConnectorSpec& spec, std::uint32_t parallelism) {
   if (spec.kind == "collection") return std::vector<SourceSplit>{{"collection-0", CollectionSplit{}.ToPayload()}};
   if (spec.kind == "generator") return PlanGenerator(spec, std::max<std::uint32_t>(parallelism, 1));
-  if (spec.kind != "file") return Error(ErrorCode::kUnknownConnector, fmt::format("splits of \"{:.100}\" are not planned locally", spec.kind));
+  if (spec.kind != "file")
+    return Error(ErrorCode::kUnknownConnector, fmt::format("splits of \"{:.100}\" are not planned locally", spec.kind));
   HR_ASSIGN_OR_RAISE(std::vector<std::string> files, ListFiles(OptionString(spec, true, "path")));
   std::sort(files.begin(), files.end());
   std::vector<SourceSplit> splits;

@@ -99,9 +99,11 @@ std::string KafkaTest::Topic(int partitions, const std::map<std::string, std::st
   return name;
 }
 
-void KafkaTest::Produce(const std::string& topic, const std::vector<Message>& messages, const std::map<std::string, std::string>& properties) {
+void KafkaTest::Produce(const std::string& topic, const std::vector<Message>& messages,
+                        const std::map<std::string, std::string>& properties) {
   std::vector<std::pair<std::string, std::string>> list(properties.begin(), properties.end());
-  auto client = kafka::MakeClient(RD_KAFKA_PRODUCER, *kafka::MakeConf(*kafka::MakeClientSettings(broker_.address(), list), {}, {{"linger.ms", "5"}}));
+  auto client =
+      kafka::MakeClient(RD_KAFKA_PRODUCER, *kafka::MakeConf(*kafka::MakeClientSettings(broker_.address(), list), {}, {{"linger.ms", "5"}}));
   ASSERT_TRUE(client.ok()) << client.status();
   for (const Message& message : messages) {
     // The macros cast what they are given, which has to be a plain variable.
@@ -109,8 +111,10 @@ void KafkaTest::Produce(const std::string& topic, const std::vector<Message>& me
     const void* value = message.value ? message.value->data() : nullptr;
     const std::size_t key_size = message.key ? message.key->size() : 0, value_size = message.value ? message.value->size() : 0;
     while (true) {
-      const auto error = rd_kafka_producev(client->get(), RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_PARTITION(message.partition), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                                           RD_KAFKA_V_KEY(key, key_size), RD_KAFKA_V_VALUE(const_cast<void*>(value), value_size), RD_KAFKA_V_TIMESTAMP(message.timestamp_ms), RD_KAFKA_V_END);
+      const auto error = rd_kafka_producev(client->get(), RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_PARTITION(message.partition),
+                                           RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key, key_size),
+                                           RD_KAFKA_V_VALUE(const_cast<void*>(value), value_size),
+                                           RD_KAFKA_V_TIMESTAMP(message.timestamp_ms), RD_KAFKA_V_END);
       if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
         rd_kafka_poll(client->get(), 50);
         continue;
@@ -129,7 +133,8 @@ void KafkaTest::ProduceLines(const std::string& topic, std::int32_t partition, i
 }
 
 void KafkaTest::ProduceInTransaction(const std::string& topic, std::int32_t partition, int count, bool commit) {
-  auto client = kafka::MakeClient(RD_KAFKA_PRODUCER, *kafka::MakeConf(*kafka::MakeClientSettings(broker_.address(), {}), {}, {{"transactional.id", "tests-" + topic}}));
+  auto client = kafka::MakeClient(
+      RD_KAFKA_PRODUCER, *kafka::MakeConf(*kafka::MakeClientSettings(broker_.address(), {}), {}, {{"transactional.id", "tests-" + topic}}));
   ASSERT_TRUE(client.ok()) << client.status();
   const auto check = [](rd_kafka_error_t* error) {
     EXPECT_EQ(error, nullptr) << rd_kafka_error_string(error);
@@ -139,19 +144,24 @@ void KafkaTest::ProduceInTransaction(const std::string& topic, std::int32_t part
   check(rd_kafka_begin_transaction(client->get()));
   for (int i = 0; i < count; ++i) {
     std::string value = (commit ? "committed " : "aborted ") + std::to_string(i);
-    rd_kafka_producev(client->get(), RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_VALUE(value.data(), value.size()), RD_KAFKA_V_END);
+    rd_kafka_producev(client->get(), RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_PARTITION(partition),
+                      RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_VALUE(value.data(), value.size()), RD_KAFKA_V_END);
   }
   rd_kafka_flush(client->get(), 30'000);
   check(commit ? rd_kafka_commit_transaction(client->get(), 30'000) : rd_kafka_abort_transaction(client->get(), 30'000));
 }
 
 std::vector<Message> KafkaTest::ConsumeAll(const std::string& topic) {
-  auto client = kafka::MakeClient(RD_KAFKA_CONSUMER, *kafka::MakeConf(*kafka::MakeClientSettings(broker_.address(), {}), {}, {{"group.id", "tests-consume-all"}, {"enable.partition.eof", "true"}, {"enable.auto.commit", "false"}}));
+  auto client = kafka::MakeClient(
+      RD_KAFKA_CONSUMER,
+      *kafka::MakeConf(*kafka::MakeClientSettings(broker_.address(), {}), {},
+                       {{"group.id", "tests-consume-all"}, {"enable.partition.eof", "true"}, {"enable.auto.commit", "false"}}));
   HR_CHECK(client.ok());
   const auto partitions = Await<std::vector<std::int32_t>>([&](auto done) { probe_->ListPartitions(topic, done); });
   HR_CHECK(partitions.done());
   const kafka::OffsetsPtr assignment(rd_kafka_topic_partition_list_new(4));
-  for (const std::int32_t partition : partitions.value()) rd_kafka_topic_partition_list_add(assignment.get(), topic.c_str(), partition)->offset = RD_KAFKA_OFFSET_BEGINNING;
+  for (const std::int32_t partition : partitions.value())
+    rd_kafka_topic_partition_list_add(assignment.get(), topic.c_str(), partition)->offset = RD_KAFKA_OFFSET_BEGINNING;
   rd_kafka_assign(client->get(), assignment.get());
   std::vector<Message> messages;
   std::size_t ended = 0;
@@ -186,9 +196,12 @@ plan::ConnectorSpec KafkaTest::Source(const std::string& topic, std::map<std::st
   return SpecOf("kafka", std::move(options));
 }
 
-plan::ConnectorSpec KafkaTest::Sink(const std::string& topic, std::map<std::string, std::string> options) { return Source(topic, std::move(options)); }
+plan::ConnectorSpec KafkaTest::Sink(const std::string& topic, std::map<std::string, std::string> options) {
+  return Source(topic, std::move(options));
+}
 
-std::unique_ptr<SourceReader> KafkaTest::Open(const plan::ConnectorSpec& spec, TestContext* test, const std::vector<plan::SourceSplit>& splits) {
+std::unique_ptr<SourceReader> KafkaTest::Open(const plan::ConnectorSpec& spec, TestContext* test,
+                                              const std::vector<plan::SourceSplit>& splits) {
   auto reader = MakeSourceReader(spec);
   HR_CHECK(reader.ok(), reader.status().ToString());
   Status status = (*reader)->Open(test->context);

@@ -164,6 +164,18 @@ TEST_F(KafkaSinkOnBroker, BrokerAwayIsBackpressureWithAReason) {
   EXPECT_EQ(ConsumeAll(topic).size(), static_cast<std::size_t>(written));
 }
 
+TEST_F(KafkaSinkOnBroker, ReasonGoesAwayWithoutRowsToo) {
+  const std::string topic = Topic(1);
+  TestContext test;
+  auto writer = OpenSink(Sink(topic), &test);
+  Write(writer.get(), &test, Numbered(0, 1));
+  Flush(writer.get(), &test);
+  broker_.Stop();
+  ASSERT_TRUE(Eventually(&test, 20'000, [&] { return !test.Waiting().empty() && !test.Waiting().back().empty(); }));
+  broker_.Start();
+  EXPECT_TRUE(Eventually(&test, 20'000, [&] { return test.Waiting().back().empty(); }));
+}
+
 TEST_F(KafkaSinkOnBroker, RefusedRowsSurfaceInPoll) {
   const std::string topic = Topic(1, {{"max.message.bytes", "2000"}});
   TestContext test;

@@ -17,7 +17,8 @@ std::string TextOf(const std::string& key) {
 
 std::string FromHex(std::string_view hex) {
   std::string bytes;
-  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) bytes.push_back(static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16)));
+  for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
+    bytes.push_back(static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16)));
   return bytes;
 }
 
@@ -42,15 +43,19 @@ TEST(KeyText, ScalarsReadAsPeopleWriteThem) {
 }
 
 TEST(KeyText, EveryIntegerKeepsAllItsDigits) {
-  for (const std::int64_t value : {std::int64_t{0}, std::int64_t{-1}, std::int64_t{42}, (std::int64_t{1} << 53) + 1, -(std::int64_t{1} << 53) - 1, INT64_MAX, INT64_MIN, INT64_MIN + 1, INT64_MAX - 511}) {
+  for (const std::int64_t value : {std::int64_t{0}, std::int64_t{-1}, std::int64_t{42}, (std::int64_t{1} << 53) + 1,
+                                   -(std::int64_t{1} << 53) - 1, INT64_MAX, INT64_MIN, INT64_MIN + 1, INT64_MAX - 511}) {
     EXPECT_EQ(TextOf(Key(AppendKeyInt, value)), std::to_string(value));
   }
 }
 
 TEST(KeyText, NumbersBetweenFloatsAreExact) {
-  // Keys of docs/formats/value_vectors.json: Decimal("0.1"), Decimal("-0.1"), Decimal("1E-400"), Decimal("12345678901234567890.123456789"), -10**30 + 1, 2**71 - 1
-  EXPECT_EQ(TextOf(FromHex("20bfb9999999999999017fffffef38333236363732363834363838363734303533313737323337353130363831313532333433373500")), "0.1");
-  EXPECT_EQ(TextOf(FromHex("204046666666666665017fffffef353535313131353132333132353738323730323131383135383334303435343130313536323500")), "-0.1");
+  // Keys of docs/formats/value_vectors.json: Decimal("0.1"), Decimal("-0.1"), Decimal("1E-400"), Decimal("12345678901234567890.123456789"),
+  // -10**30 + 1, 2**71 - 1
+  EXPECT_EQ(TextOf(FromHex("20bfb9999999999999017fffffef38333236363732363834363838363734303533313737323337353130363831313532333433373500")),
+            "0.1");
+  EXPECT_EQ(TextOf(FromHex("204046666666666665017fffffef353535313131353132333132353738323730323131383135383334303435343130313536323500")),
+            "-0.1");
   EXPECT_EQ(TextOf(FromHex("208000000000000000017ffffe713100")), "0." + std::string(399, '0') + "1");
   EXPECT_EQ(TextOf(FromHex("20c3e56a95319d63e1018000000337323231323334353637383900")), "12345678901234567890.123456789");
   EXPECT_EQ(TextOf(FromHex("2039d6c1a6c65f7315018000000e313938383436323438333836353700")), "-999999999999999999999999999999");

@@ -17,8 +17,10 @@ std::string SampleOf(std::string_view bytes) {
     if (good == std::string_view::npos) good = rest.size();
     for (const char c : rest.substr(0, good)) {
       const auto byte = static_cast<unsigned char>(c);
-      if (byte < 0x20 || byte == 0x7F) text += fmt::format("\\x{:02x}", byte);
-      else text += c;
+      if (byte < 0x20 || byte == 0x7F)
+        text += fmt::format("\\x{:02x}", byte);
+      else
+        text += c;
     }
     at += good;
     if (at < head.size()) text += fmt::format("\\x{:02x}", static_cast<unsigned char>(head[at++]));
@@ -29,14 +31,16 @@ std::string SampleOf(std::string_view bytes) {
 
 BadRecordPolicy::BadRecordPolicy(bool skip, const ConnectorContext& context) : skip_(skip), context_(&context) {
   if (context.metrics != nullptr) {
-    skipped_ = context.metrics->GetCounter("headrace_bad_records_total", "Records that a source could not decode and skipped.", context.labels);
+    skipped_ =
+        context.metrics->GetCounter("headrace_bad_records_total", "Records that a source could not decode and skipped.", context.labels);
   }
 }
 
 Status BadRecordPolicy::Handle(const std::string& where, const std::string& why, std::string_view bytes) {
   const std::string sample = SampleOf(bytes);
   if (!skip_) {
-    return Error(ErrorCode::kBadRecord, fmt::format("source \"{}\" (uid {}), {}: {}: {}", context_->operator_name, context_->operator_uid, where, why, sample));
+    return Error(ErrorCode::kBadRecord,
+                 fmt::format("source \"{}\" (uid {}), {}: {}: {}", context_->operator_name, context_->operator_uid, where, why, sample));
   }
   if (skipped_ != nullptr) skipped_->Add();
   if (context_->on_bad_record) context_->on_bad_record(where, why, sample);

@@ -13,9 +13,9 @@ namespace headrace::data::connector {
 
 /// Where a split stands behind a batch.
 struct SplitProgress {
-  std::uint32_t split = 0;     ///< index into the reader's splits
-  std::int64_t position = 0;   ///< the next to read, in the connector's own unit
-  bool ended = false;          ///< nothing of the split follows
+  std::uint32_t split = 0;    ///< index into the reader's splits
+  std::int64_t position = 0;  ///< the next to read, in the connector's own unit
+  bool ended = false;         ///< nothing of the split follows
 };
 
 /// What a side thread hands to the task: a batch (may be empty) and the positions behind it.

@@ -21,8 +21,10 @@ RowFormat RowFormatOf(std::string_view name) {
   return RowFormat::kAuto;
 }
 
-RowTextWriter::RowTextWriter(columnar::ValueRowReader reader, ValueForm form, RowFormat format) : reader_(std::move(reader)), form_(form), format_(format) {
-  rows_are_text_ = (form == ValueForm::kUtf8 && format != RowFormat::kJson) || (form == ValueForm::kRawBytes && (format == RowFormat::kAuto || format == RowFormat::kBytes));
+RowTextWriter::RowTextWriter(columnar::ValueRowReader reader, ValueForm form, RowFormat format)
+    : reader_(std::move(reader)), form_(form), format_(format) {
+  rows_are_text_ = (form == ValueForm::kUtf8 && format != RowFormat::kJson) ||
+                   (form == ValueForm::kRawBytes && (format == RowFormat::kAuto || format == RowFormat::kBytes));
 }
 
 Result<RowTextWriter> RowTextWriter::Make(const columnar::DataBatch& batch, RowFormat format) {
@@ -39,7 +41,8 @@ Status RowTextWriter::Append(std::int64_t row, std::string* out) const {
   const auto tag = static_cast<ValueTag>(encoded.empty() ? 0 : encoded.front());
   if (tag == ValueTag::kString || (tag == ValueTag::kBytes && format_ == RowFormat::kBytes)) return reader_.AppendRowText(row, out);
   if (format_ == RowFormat::kBytes) {
-    return Error(ErrorCode::kBadRecord, fmt::format("value_format=bytes takes bytes and str, not {}", reader_.RowRepr(row)), "Map the rows to bytes, or use value_format=\"json\".");
+    return Error(ErrorCode::kBadRecord, fmt::format("value_format=bytes takes bytes and str, not {}", reader_.RowRepr(row)),
+                 "Map the rows to bytes, or use value_format=\"json\".");
   }
   out->append(columnar::ReprOf(encoded, std::numeric_limits<std::size_t>::max()));
   return Status::OK();

@@ -18,9 +18,9 @@ namespace headrace::data::connector {
 struct ConnectorContext {
   std::string job_id, job_name, operator_name, operator_uid;
   std::uint32_t subtask = 0, parallelism = 1;
-  Waker* waker = nullptr;                    ///< wakes the task that owns the instance
-  MetricsRegistry* metrics = nullptr;        ///< may be null in tests
-  MetricLabels labels;                       ///< job_id job_name operator tm
+  Waker* waker = nullptr;              ///< wakes the task that owns the instance
+  MetricsRegistry* metrics = nullptr;  ///< may be null in tests
+  MetricLabels labels;                 ///< job_id job_name operator tm
   /// Samples a record that was skipped (rate-limited by the receiver), any thread. May be empty.
   std::function<void(std::string where, std::string why, std::string sample)> on_bad_record;
   /// Shows or clears (empty text) why the instance waits, e.g. "broker kafka:9092 does not answer"; any thread. May be empty.

@@ -28,7 +28,13 @@ Status AppendElement(const simdjson::dom::element& element, int depth, std::stri
       const simdjson::dom::array array = element.get_array().value_unsafe();
       // size() saturates at 2^24 - 1; such arrays are counted.
       std::size_t count = array.size();
-      if (count >= 0xFFFFFF) { count = 0; for (auto item : array) { (void)item; ++count; } }
+      if (count >= 0xFFFFFF) {
+        count = 0;
+        for (auto item : array) {
+          (void)item;
+          ++count;
+        }
+      }
       writer.ListHeader(count);
       for (const simdjson::dom::element item : array) HR_RETURN_NOT_OK(AppendElement(item, depth + 1, out));
       break;
@@ -36,7 +42,13 @@ Status AppendElement(const simdjson::dom::element& element, int depth, std::stri
     case Type::OBJECT: {
       const simdjson::dom::object object = element.get_object().value_unsafe();
       std::size_t count = object.size();
-      if (count >= 0xFFFFFF) { count = 0; for (auto field : object) { (void)field; ++count; } }
+      if (count >= 0xFFFFFF) {
+        count = 0;
+        for (auto field : object) {
+          (void)field;
+          ++count;
+        }
+      }
       writer.DictHeader(count);
       for (const simdjson::dom::key_value_pair field : object) {
         writer.String(field.key);
@@ -44,12 +56,24 @@ Status AppendElement(const simdjson::dom::element& element, int depth, std::stri
       }
       break;
     }
-    case Type::INT64: writer.Int(element.get_int64().value_unsafe()); break;
-    case Type::UINT64: AppendBigInt(element.get_uint64().value_unsafe(), out); break;
-    case Type::DOUBLE: writer.Float(element.get_double().value_unsafe()); break;
-    case Type::STRING: writer.String(element.get_string().value_unsafe()); break;
-    case Type::BOOL: writer.Bool(element.get_bool().value_unsafe()); break;
-    case Type::NULL_VALUE: writer.None(); break;
+    case Type::INT64:
+      writer.Int(element.get_int64().value_unsafe());
+      break;
+    case Type::UINT64:
+      AppendBigInt(element.get_uint64().value_unsafe(), out);
+      break;
+    case Type::DOUBLE:
+      writer.Float(element.get_double().value_unsafe());
+      break;
+    case Type::STRING:
+      writer.String(element.get_string().value_unsafe());
+      break;
+    case Type::BOOL:
+      writer.Bool(element.get_bool().value_unsafe());
+      break;
+    case Type::NULL_VALUE:
+      writer.None();
+      break;
   }
   return Status::OK();
 }

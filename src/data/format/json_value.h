@@ -7,8 +7,8 @@
 
 namespace headrace::data::format {
 
-/// Reads JSON documents into value encoding (docs/formats/value.md §1): object → dict, array → list, string → str, integer within 64 bits → int,
-/// other numbers → float, true, false, null. Owns parse buffers that it reuses; one thread.
+/// Reads JSON documents into value encoding (docs/formats/value.md §1): object → dict, array → list, string → str, integer within 64 bits →
+/// int, other numbers → float, true, false, null. Owns parse buffers that it reuses; one thread.
 class JsonValueReader {
  public:
   JsonValueReader();

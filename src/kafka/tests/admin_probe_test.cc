@@ -25,7 +25,8 @@ TEST(AdminProbe, EveryCallbackIsCalledWhenItStops) {
   auto probe = MakeAdminProbe(*MakeClientSettings("127.0.0.1:1", {}), 200);
   ASSERT_TRUE(probe.ok());
   int answers = 0;
-  for (int i = 0; i < 5; ++i) (*probe)->PlanSplits("lines", {}, [&](Outcome<std::vector<TopicSplit>> answer) { answers += answer.not_done() ? 1 : 100; });
+  for (int i = 0; i < 5; ++i)
+    (*probe)->PlanSplits("lines", {}, [&](Outcome<std::vector<TopicSplit>> answer) { answers += answer.not_done() ? 1 : 100; });
   (*probe)->RequestStop();
   probe->reset();
   EXPECT_EQ(answers, 5);

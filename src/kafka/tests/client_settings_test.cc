@@ -13,7 +13,8 @@ TEST(ClientSettings, DefaultServersFillAnEmptyList) {
 }
 
 TEST(ClientSettings, EqualSettingsCompareEqualWhateverTheOrder) {
-  EXPECT_EQ(*MakeClientSettings("a:1", {{"linger.ms", "5"}, {"batch.size", "1"}}), *MakeClientSettings("a:1", {{"batch.size", "1"}, {"linger.ms", "5"}}));
+  EXPECT_EQ(*MakeClientSettings("a:1", {{"linger.ms", "5"}, {"batch.size", "1"}}),
+            *MakeClientSettings("a:1", {{"batch.size", "1"}, {"linger.ms", "5"}}));
 }
 
 TEST(ClientSettings, RefusesMalformedAddresses) {
@@ -26,8 +27,9 @@ TEST(ClientSettings, RefusesMalformedAddresses) {
 }
 
 TEST(ClientSettings, PropertiesThatReachOutsideNeverGetThrough) {
-  for (const char* name : {"plugin.library.paths", "sasl.kerberos.kinit.cmd", "ssl.engine.location", "ssl.ca.location", "ssl.key.location", "sasl.oauthbearer.token.endpoint.url",
-                           "acks", "enable.idempotence", "transactional.id", "group.id", "bootstrap.servers", "metadata.broker.list"}) {
+  for (const char* name : {"plugin.library.paths", "sasl.kerberos.kinit.cmd", "ssl.engine.location", "ssl.ca.location", "ssl.key.location",
+                           "sasl.oauthbearer.token.endpoint.url", "acks", "enable.idempotence", "transactional.id", "group.id",
+                           "bootstrap.servers", "metadata.broker.list"}) {
     EXPECT_FALSE(IsAllowedProperty(name)) << name;
     EXPECT_FALSE(MakeClientSettings("a:1", {{name, "x"}}).ok()) << name;
     // Settings that were not made by MakeClientSettings (a plan from elsewhere) meet the same gate again.

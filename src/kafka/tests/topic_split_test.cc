@@ -15,9 +15,12 @@ TEST(TopicSplit, PayloadGoesThereAndBack) {
 }
 
 TEST(TopicSplit, DamagedPayloadIsAnErrorNotACrash) {
-  for (const char* payload : {"", "{", "[]", "null", "{}", R"({"topic":"","partition":0,"start_offset":0,"stop_offset":-1})", R"({"topic":1,"partition":0,"start_offset":0,"stop_offset":-1})",
-                              R"({"topic":"a","partition":-1,"start_offset":0,"stop_offset":-1})", R"({"topic":"a","partition":0,"start_offset":-3,"stop_offset":-1})",
-                              R"({"topic":"a","partition":0,"start_offset":0,"stop_offset":-2})", R"({"topic":"a","partition":0.5,"start_offset":0,"stop_offset":-1})",
+  for (const char* payload : {"", "{", "[]", "null", "{}", R"({"topic":"","partition":0,"start_offset":0,"stop_offset":-1})",
+                              R"({"topic":1,"partition":0,"start_offset":0,"stop_offset":-1})",
+                              R"({"topic":"a","partition":-1,"start_offset":0,"stop_offset":-1})",
+                              R"({"topic":"a","partition":0,"start_offset":-3,"stop_offset":-1})",
+                              R"({"topic":"a","partition":0,"start_offset":0,"stop_offset":-2})",
+                              R"({"topic":"a","partition":0.5,"start_offset":0,"stop_offset":-1})",
                               R"({"topic":"a","partition":99999999999,"start_offset":0,"stop_offset":-1})"}) {
     const auto split = TopicSplit::FromPayload(payload);
     ASSERT_FALSE(split.ok()) << payload;

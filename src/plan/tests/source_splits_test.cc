@@ -51,7 +51,8 @@ TEST(SourceSplits, FilesFoldersAndGlobs) {
 }
 
 TEST(SourceSplits, DamagedPayloadsAreErrors) {
-  for (const char* payload : {"", "[]", "{}", R"({"position":-1,"path":"a"})", R"({"position":"0"})", R"({"next":0,"step":0,"end":-1})", R"({"next":0.5,"step":1,"end":-1})"}) {
+  for (const char* payload : {"", "[]", "{}", R"({"position":-1,"path":"a"})", R"({"position":"0"})", R"({"next":0,"step":0,"end":-1})",
+                              R"({"next":0.5,"step":1,"end":-1})"}) {
     EXPECT_FALSE(FileSplit::FromPayload(payload).ok()) << payload;
     EXPECT_FALSE(GeneratorSplit::FromPayload(payload).ok()) << payload;
   }

@@ -12,7 +12,9 @@ class CollectionSinkWriter final : public ImmediateSinkWriter {
   Status Open(const ConnectorContext& context) override {
     context_ = &context;
     if (context.on_collected) return Status::OK();
-    return Error(ErrorCode::kBadOption, fmt::format("sink \"{}\" (uid {}): rows can be collected only by the program that runs the job itself", context.operator_name, context.operator_uid),
+    return Error(ErrorCode::kBadOption,
+                 fmt::format("sink \"{}\" (uid {}): rows can be collected only by the program that runs the job itself",
+                             context.operator_name, context.operator_uid),
                  "Run the file directly, or write to Kafka or files on a cluster.");
   }
   Status Write(const columnar::DataBatch& batch) override {
@@ -26,6 +28,8 @@ class CollectionSinkWriter final : public ImmediateSinkWriter {
 
 }  // namespace
 
-Result<std::unique_ptr<SinkWriter>> MakeCollectionSinkWriter(const plan::ConnectorSpec&) { return std::unique_ptr<SinkWriter>(std::make_unique<CollectionSinkWriter>()); }
+Result<std::unique_ptr<SinkWriter>> MakeCollectionSinkWriter(const plan::ConnectorSpec&) {
+  return std::unique_ptr<SinkWriter>(std::make_unique<CollectionSinkWriter>());
+}
 
 }  // namespace headrace::data::connector

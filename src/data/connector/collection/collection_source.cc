@@ -21,7 +21,10 @@ constexpr std::int64_t kBatchBytes = 256 << 10;
 
 /// Moves over one whole value. Containers only add to what is left, so nothing recurses.
 Status SkipValue(columnar::ValueCursor* cursor) {
-  struct Level { std::uint64_t left; bool named; };
+  struct Level {
+    std::uint64_t left;
+    bool named;
+  };
   std::vector<Level> levels{{1, false}};
   while (!levels.empty()) {
     if (levels.back().left == 0) {
@@ -40,10 +43,17 @@ Status SkipValue(columnar::ValueCursor* cursor) {
       case ValueTag::kTuple:
       case ValueTag::kList:
       case ValueTag::kSet:
-      case ValueTag::kFrozenSet: levels.push_back({token.items, false}); break;
-      case ValueTag::kDict: levels.push_back({2 * token.items, false}); break;
-      case ValueTag::kDataclass: levels.push_back({token.items, true}); break;
-      default: break;
+      case ValueTag::kFrozenSet:
+        levels.push_back({token.items, false});
+        break;
+      case ValueTag::kDict:
+        levels.push_back({2 * token.items, false});
+        break;
+      case ValueTag::kDataclass:
+        levels.push_back({token.items, true});
+        break;
+      default:
+        break;
     }
   }
   return Status::OK();
@@ -51,7 +61,8 @@ Status SkipValue(columnar::ValueCursor* cursor) {
 
 class CollectionSourceReader final : public SourceReader {
  public:
-  CollectionSourceReader(std::string payload, std::vector<std::string_view> values, ValueForm form) : payload_(std::move(payload)), values_(std::move(values)), form_(form) {}
+  CollectionSourceReader(std::string payload, std::vector<std::string_view> values, ValueForm form)
+      : payload_(std::move(payload)), values_(std::move(values)), form_(form) {}
 
   /// Cuts the list into values; the views point into the reader's own copy of the payload.
   static Result<std::unique_ptr<SourceReader>> Make(const std::string& payload) {
@@ -68,9 +79,14 @@ class CollectionSourceReader final : public SourceReader {
     }
     if (status.ok() && !cursor.at_end()) status = cursor.Fail("bytes after the list");
     if (!status.ok()) return Error(ErrorCode::kInvalidPlan, "the payload of a collection source is damaged: " + status.message());
-    const auto all = [&](ValueTag tag) { return std::all_of(reader->values_.begin(), reader->values_.end(), [tag](std::string_view v) { return static_cast<ValueTag>(v.front()) == tag; }); };
-    if (all(ValueTag::kString)) reader->form_ = ValueForm::kUtf8;
-    else if (all(ValueTag::kInt)) reader->form_ = ValueForm::kInt64;
+    const auto all = [&](ValueTag tag) {
+      return std::all_of(reader->values_.begin(), reader->values_.end(),
+                         [tag](std::string_view v) { return static_cast<ValueTag>(v.front()) == tag; });
+    };
+    if (all(ValueTag::kString))
+      reader->form_ = ValueForm::kUtf8;
+    else if (all(ValueTag::kInt))
+      reader->form_ = ValueForm::kInt64;
     return std::unique_ptr<SourceReader>(std::move(reader));
   }
 
@@ -89,9 +105,11 @@ class CollectionSourceReader final : public SourceReader {
   void NoMoreSplits() override { no_more_splits_ = true; }
 
   Result<SourcePoll> Poll() override {
-    if (!assigned_ || position_ >= values_.size()) return SourcePoll{no_more_splits_ ? SourcePoll::Kind::kEnd : SourcePoll::Kind::kNothingYet, {}};
+    if (!assigned_ || position_ >= values_.size())
+      return SourcePoll{no_more_splits_ ? SourcePoll::Kind::kEnd : SourcePoll::Kind::kNothingYet, {}};
     columnar::ValueBatchBuilder builder(form_);
-    while (position_ < values_.size() && builder.num_rows() < kBatchRows && builder.size_bytes() < kBatchBytes) HR_RETURN_NOT_OK(Append(values_[position_++], &builder));
+    while (position_ < values_.size() && builder.num_rows() < kBatchRows && builder.size_bytes() < kBatchBytes)
+      HR_RETURN_NOT_OK(Append(values_[position_++], &builder));
     HR_ASSIGN_OR_RAISE(columnar::DataBatch batch, builder.Finish());
     return SourcePoll{SourcePoll::Kind::kBatch, std::move(batch)};
   }
@@ -122,6 +140,8 @@ class CollectionSourceReader final : public SourceReader {
 
 }  // namespace
 
-Result<std::unique_ptr<SourceReader>> MakeCollectionSourceReader(const plan::ConnectorSpec& spec) { return CollectionSourceReader::Make(spec.payload); }
+Result<std::unique_ptr<SourceReader>> MakeCollectionSourceReader(const plan::ConnectorSpec& spec) {
+  return CollectionSourceReader::Make(spec.payload);
+}
 
 }  // namespace headrace::data::connector

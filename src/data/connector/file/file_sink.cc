@@ -49,8 +49,10 @@ class FileSinkWriter final : public SinkWriter {
       text += '\n';
     }
     const std::lock_guard lock(mutex_);
-    if (queued_.empty()) queued_ = std::move(text);
-    else queued_ += text;
+    if (queued_.empty())
+      queued_ = std::move(text);
+    else
+      queued_ += text;
     changed_.notify_one();
     return Status::OK();
   }
@@ -68,7 +70,8 @@ class FileSinkWriter final : public SinkWriter {
 
   Status Poll() override {
     const std::lock_guard lock(mutex_);
-    return failure_.ok() ? failure_ : WithContext(failure_, fmt::format("sink \"{}\" (uid {})", context_->operator_name, context_->operator_uid));
+    return failure_.ok() ? failure_
+                         : WithContext(failure_, fmt::format("sink \"{}\" (uid {})", context_->operator_name, context_->operator_uid));
   }
 
   void RequestStop() override {
@@ -85,8 +88,10 @@ class FileSinkWriter final : public SinkWriter {
     std::unique_lock lock(mutex_);
     while (status.ok()) {
       const auto has_work = [this] { return stopping_ || !queued_.empty() || flush_done_ != flush_wanted_; };
-      if (files.open_bytes() > 0) changed_.wait_until(lock, opened_at + kRollAge, has_work);
-      else changed_.wait(lock, has_work);
+      if (files.open_bytes() > 0)
+        changed_.wait_until(lock, opened_at + kRollAge, has_work);
+      else
+        changed_.wait(lock, has_work);
       if (stopping_) return;
       const std::string text = std::exchange(queued_, {});
       const std::uint64_t flush = flush_wanted_;
@@ -97,7 +102,8 @@ class FileSinkWriter final : public SinkWriter {
         if (files.open_bytes() == 0) opened_at = std::chrono::steady_clock::now();
         status = files.Write(text);
       }
-      const bool roll = flush != flush_done_ || files.open_bytes() >= kRollBytes || (files.open_bytes() > 0 && std::chrono::steady_clock::now() >= opened_at + kRollAge);
+      const bool roll = flush != flush_done_ || files.open_bytes() >= kRollBytes ||
+                        (files.open_bytes() > 0 && std::chrono::steady_clock::now() >= opened_at + kRollAge);
       if (status.ok() && roll) status = files.Publish();
       lock.lock();
       if (status.ok() && flush != flush_done_) {
@@ -133,7 +139,8 @@ class FileSinkWriter final : public SinkWriter {
 
 Result<std::unique_ptr<SinkWriter>> MakeFileSinkWriter(const plan::ConnectorSpec& spec) {
   const bool json = plan::OptionString(spec, false, "format") == "json";
-  return std::unique_ptr<SinkWriter>(std::make_unique<FileSinkWriter>(plan::OptionString(spec, false, "path"), json ? RowFormat::kJson : RowFormat::kString));
+  return std::unique_ptr<SinkWriter>(
+      std::make_unique<FileSinkWriter>(plan::OptionString(spec, false, "path"), json ? RowFormat::kJson : RowFormat::kString));
 }
 
 }  // namespace headrace::data::connector

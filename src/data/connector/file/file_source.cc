@@ -35,7 +35,11 @@ struct IndexedSplit {
 class FileThread {
  public:
   FileThread(bool json, bool skip_bad, const ConnectorContext& context, ReadQueue* queue)
-      : json_format_(json), bad_records_(skip_bad, context), queue_(queue), builder_(json ? columnar::ValueForm::kEncoded : columnar::ValueForm::kUtf8), thread_([this] { Run(); }) {}
+      : json_format_(json),
+        bad_records_(skip_bad, context),
+        queue_(queue),
+        builder_(json ? columnar::ValueForm::kEncoded : columnar::ValueForm::kUtf8),
+        thread_([this] { Run(); }) {}
   ~FileThread() {
     RequestStop();
     thread_.join();
@@ -76,10 +80,13 @@ class FileThread {
       HR_ASSIGN_OR_RAISE(const LineReader::Found found, lines.Next(&line));
       if (found == LineReader::Found::kEnd) return Close({file.index, lines.position(), true});
       std::string why;
-      if (found == LineReader::Found::kTooLong) why = fmt::format("the line is longer than {} bytes", LineReader::kMaxLineBytes);
-      else HR_RETURN_NOT_OK(Append(line, &why));
+      if (found == LineReader::Found::kTooLong)
+        why = fmt::format("the line is longer than {} bytes", LineReader::kMaxLineBytes);
+      else
+        HR_RETURN_NOT_OK(Append(line, &why));
       if (!why.empty()) HR_RETURN_NOT_OK(bad_records_.Handle(fmt::format("file \"{}\", byte {}", file.split.path, line_start), why, line));
-      if (builder_.num_rows() >= kBatchRows || builder_.size_bytes() >= kBatchBytes) HR_RETURN_NOT_OK(Close({file.index, lines.position(), false}));
+      if (builder_.num_rows() >= kBatchRows || builder_.size_bytes() >= kBatchBytes)
+        HR_RETURN_NOT_OK(Close({file.index, lines.position(), false}));
     }
     return Status::OK();
   }
@@ -195,7 +202,8 @@ class FileSourceReader final : public SourceReader {
 }  // namespace
 
 Result<std::unique_ptr<SourceReader>> MakeFileSourceReader(const plan::ConnectorSpec& spec) {
-  return std::unique_ptr<SourceReader>(std::make_unique<FileSourceReader>(plan::OptionString(spec, true, "format") == "json", plan::OptionString(spec, true, "on_error") == "skip"));
+  return std::unique_ptr<SourceReader>(std::make_unique<FileSourceReader>(plan::OptionString(spec, true, "format") == "json",
+                                                                          plan::OptionString(spec, true, "on_error") == "skip"));
 }
 
 }  // namespace headrace::data::connector

@@ -15,7 +15,9 @@ namespace {
 
 constexpr std::size_t kChunkBytes = 256u << 10;
 
-Status CannotRead(const std::string& path, int error) { return Error(ErrorCode::kConnectorIo, fmt::format("file \"{:.500}\" cannot be read: {}", path, std::strerror(error))); }
+Status CannotRead(const std::string& path, int error) {
+  return Error(ErrorCode::kConnectorIo, fmt::format("file \"{:.500}\" cannot be read: {}", path, std::strerror(error)));
+}
 
 }  // namespace
 
@@ -31,7 +33,13 @@ Result<LineReader> LineReader::Open(const std::string& path, std::int64_t positi
 }
 
 LineReader::LineReader(LineReader&& other) noexcept
-    : file_(std::exchange(other.file_, -1)), path_(std::move(other.path_)), position_(other.position_), buffer_(std::move(other.buffer_)), start_(other.start_), scanned_(other.scanned_), at_end_(other.at_end_) {}
+    : file_(std::exchange(other.file_, -1)),
+      path_(std::move(other.path_)),
+      position_(other.position_),
+      buffer_(std::move(other.buffer_)),
+      start_(other.start_),
+      scanned_(other.scanned_),
+      at_end_(other.at_end_) {}
 
 LineReader::~LineReader() {
   if (file_ >= 0) ::close(file_);

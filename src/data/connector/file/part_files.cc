@@ -14,7 +14,8 @@
 
 namespace headrace::data::connector {
 
-PartFiles::PartFiles(std::string folder, std::uint32_t subtask, std::string owner) : folder_(std::move(folder)), subtask_(subtask), owner_(std::move(owner)) {}
+PartFiles::PartFiles(std::string folder, std::uint32_t subtask, std::string owner)
+    : folder_(std::move(folder)), subtask_(subtask), owner_(std::move(owner)) {}
 
 PartFiles::~PartFiles() {
   if (file_ >= 0) ::close(file_);
@@ -31,7 +32,8 @@ Status PartFiles::Prepare() {
   std::filesystem::create_directories(folder_, error);
   if (error) return Failed(folder_, error.value());
   const std::string hidden = HiddenPrefix() + ".inprogress", visible = fmt::format("part-{}-", subtask_);
-  for (auto entry = std::filesystem::directory_iterator(folder_, error); !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+  for (auto entry = std::filesystem::directory_iterator(folder_, error); !error && entry != std::filesystem::directory_iterator();
+       entry.increment(error)) {
     const std::string name = entry->path().filename().string();
     std::error_code ignored;
     if (name == hidden) std::filesystem::remove(entry->path(), ignored);

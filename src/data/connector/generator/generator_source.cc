@@ -173,7 +173,8 @@ Result<std::unique_ptr<SourceReader>> MakeGeneratorSourceReader(const plan::Conn
   GeneratorOptions options;
   options.words = plan::OptionString(spec, true, "kind") == "words";
   options.rows_per_second = number("rows_per_second");
-  options.word_rows = WordRows(static_cast<std::uint64_t>(number("seed")), static_cast<std::uint32_t>(number("vocabulary")), static_cast<std::uint32_t>(number("words_per_row")));
+  options.word_rows = WordRows(static_cast<std::uint64_t>(number("seed")), static_cast<std::uint32_t>(number("vocabulary")),
+                               static_cast<std::uint32_t>(number("words_per_row")));
   return std::unique_ptr<SourceReader>(std::make_unique<GeneratorSourceReader>(std::move(options)));
 }
 

@@ -19,7 +19,10 @@ std::uint64_t Mix(std::uint64_t x) {
 }  // namespace
 
 WordRows::WordRows(std::uint64_t seed, std::uint32_t vocabulary, std::uint32_t words_per_row)
-    : seed_(Mix(seed + 0x9E3779B97F4A7C15ULL)), vocabulary_(std::max(vocabulary, 1u)), words_per_row_(words_per_row), octaves_(static_cast<std::uint32_t>(std::bit_width(vocabulary_))) {}
+    : seed_(Mix(seed + 0x9E3779B97F4A7C15ULL)),
+      vocabulary_(std::max(vocabulary, 1u)),
+      words_per_row_(words_per_row),
+      octaves_(static_cast<std::uint32_t>(std::bit_width(vocabulary_))) {}
 
 void WordRows::AppendWord(std::uint32_t rank, std::string* out) {
   // Six bits a syllable, highest first: ranks without leading zeros give different words.

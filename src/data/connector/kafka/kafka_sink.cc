@@ -25,7 +25,8 @@ constexpr std::int64_t kMessageOverheadBytes = 128;
 
 class KafkaSinkWriter final : public SinkWriter {
  public:
-  KafkaSinkWriter(kafka::ClientSettings settings, std::string topic, RowFormat format) : settings_(std::move(settings)), topic_name_(std::move(topic)), format_(format) {}
+  KafkaSinkWriter(kafka::ClientSettings settings, std::string topic, RowFormat format)
+      : settings_(std::move(settings)), topic_name_(std::move(topic)), format_(format) {}
 
   ~KafkaSinkWriter() override {
     if (ledger_ == nullptr) return;
@@ -113,7 +114,8 @@ class KafkaSinkWriter final : public SinkWriter {
     }
     if (writer.rows_are_text()) {
       const auto& values = static_cast<const arrow::LargeBinaryArray&>(*batch.records()->column(batch.value_column()));
-      for (std::int64_t row = 0; row < rows; ++row) Point(values.GetView(row), &(*messages)[static_cast<std::size_t>(row)].payload, &(*messages)[static_cast<std::size_t>(row)].len);
+      for (std::int64_t row = 0; row < rows; ++row)
+        Point(values.GetView(row), &(*messages)[static_cast<std::size_t>(row)].payload, &(*messages)[static_cast<std::size_t>(row)].len);
       *bytes += values.total_values_length();
     } else {
       for (std::int64_t row = 0; row < rows; ++row) {
@@ -141,7 +143,8 @@ class KafkaSinkWriter final : public SinkWriter {
     *length = bytes.size();
   }
 
-  static void PointInto(std::string* text, std::vector<rd_kafka_message_t>* messages, void* rd_kafka_message_t::*start, std::size_t rd_kafka_message_t::*length) {
+  static void PointInto(std::string* text, std::vector<rd_kafka_message_t>* messages, void* rd_kafka_message_t::*start,
+                        std::size_t rd_kafka_message_t::*length) {
     std::size_t at = 0;
     for (rd_kafka_message_t& message : *messages) {
       const std::size_t end = message.*length;
@@ -183,7 +186,10 @@ class KafkaSinkWriter final : public SinkWriter {
       }
       if (refused.ok()) {
         refused = first[i].err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE
-                      ? Error(ErrorCode::kBadRecord, fmt::format("topic \"{}\": a row of {} bytes is more than property.message.max.bytes allows", topic_name_, first[i].len), "Raise property.message.max.bytes and the topic's max.message.bytes, or make rows smaller.")
+                      ? Error(ErrorCode::kBadRecord,
+                              fmt::format("topic \"{}\": a row of {} bytes is more than property.message.max.bytes allows", topic_name_,
+                                          first[i].len),
+                              "Raise property.message.max.bytes and the topic's max.message.bytes, or make rows smaller.")
                       : kafka::StatusOf(first[i].err, fmt::format("topic \"{}\"", topic_name_));
         refused = Named(refused);
       }
@@ -210,7 +216,8 @@ class KafkaSinkWriter final : public SinkWriter {
 Result<std::unique_ptr<SinkWriter>> MakeKafkaSinkWriter(const plan::ConnectorSpec& spec) {
   HR_ASSIGN_OR_RAISE(kafka::ClientSettings settings, KafkaSettingsOf(spec, false));
   const std::string format = plan::OptionString(spec, false, "value_format");
-  return std::unique_ptr<SinkWriter>(std::make_unique<KafkaSinkWriter>(std::move(settings), plan::OptionString(spec, false, "topic"), RowFormatOf(format)));
+  return std::unique_ptr<SinkWriter>(
+      std::make_unique<KafkaSinkWriter>(std::move(settings), plan::OptionString(spec, false, "topic"), RowFormatOf(format)));
 }
 
 }  // namespace headrace::data::connector

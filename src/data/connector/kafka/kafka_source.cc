@@ -33,7 +33,8 @@ class KafkaSourceReader final : public SourceReader {
     std::vector<kafka::TopicSplit> parsed;
     for (const plan::SourceSplit& split : splits) {
       HR_ASSIGN_OR_RAISE(kafka::TopicSplit topic_split, kafka::TopicSplit::FromPayload(split.payload));
-      if (topic_split.topic != options_.topic) return Error(ErrorCode::kInvalidPlan, fmt::format("split {:.300} is not of topic \"{}\"", split.id, options_.topic));
+      if (topic_split.topic != options_.topic)
+        return Error(ErrorCode::kInvalidPlan, fmt::format("split {:.300} is not of topic \"{}\"", split.id, options_.topic));
       const auto same = [&](const State& state) { return state.split.partition == topic_split.partition; };
       // An assignment that is repeated after a lost answer must not read a partition twice.
       if (std::any_of(splits_.begin(), splits_.end(), same)) continue;

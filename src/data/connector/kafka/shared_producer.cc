@@ -14,6 +14,7 @@ namespace headrace::data::connector {
 namespace {
 
 constexpr int kIdleWaitMs = 1000;
+constexpr int kProbeTimeoutMs = 500;
 constexpr std::chrono::milliseconds kPurgeWithin{2000};
 
 struct ProducerKey {
@@ -107,7 +108,10 @@ Result<std::shared_ptr<SharedProducer>> SharedProducer::Get(const std::string& j
   std::erase_if(pool.producers, [](const auto& entry) { return entry.second.expired(); });
   std::weak_ptr<SharedProducer>& slot = pool.producers[ProducerKey{job_id, settings}];
   if (std::shared_ptr<SharedProducer> existing = slot.lock(); existing != nullptr && !existing->broken_) return existing;
-  const kafka::Properties defaults = {{"linger.ms", "5"}, {"queue.buffering.max.messages", "1000000"}, {"queue.buffering.max.kbytes", "65536"}, {"partitioner", "murmur2_random"},
+  const kafka::Properties defaults = {{"linger.ms", "5"},
+                                      {"queue.buffering.max.messages", "1000000"},
+                                      {"queue.buffering.max.kbytes", "65536"},
+                                      {"partitioner", "murmur2_random"},
                                       // A row is tried until it is taken or the job ends: time alone never fails it.
                                       {"message.timeout.ms", "0"}};
   HR_ASSIGN_OR_RAISE(kafka::ConfPtr conf, kafka::MakeConf(settings, defaults, {{"enable.idempotence", "true"}, {"acks", "all"}}));
@@ -164,9 +168,14 @@ void SharedProducer::Run() {
       if (rd_kafka_outq_len(client_.get()) == 0 || now > give_up) return;
     }
     rd_kafka_event_t* event = rd_kafka_queue_poll(events_.get(), stopping_ ? 20 : kIdleWaitMs);
-    if (event == nullptr) continue;
-    if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR) HandleDeliveries(event);
-    else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR) HandleError(event);
+    if (event == nullptr) {
+      if (waiting_ && !stopping_) AskBrokers();
+      continue;
+    }
+    if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR)
+      HandleDeliveries(event);
+    else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR)
+      HandleError(event);
     rd_kafka_event_destroy(event);
   }
 }
@@ -181,7 +190,10 @@ void SharedProducer::HandleDeliveries(rd_kafka_event_t* event) {
     auto* owner = static_cast<OutgoingBatch*>(message->_private);
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
       const bool purged = message->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE || message->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
-      if (!purged) owner->ledger().Fail(kafka::StatusOf(message->err, fmt::format("topic \"{}\" partition {}", rd_kafka_topic_name(message->rkt), message->partition), rd_kafka_message_errstr(message)));
+      if (!purged)
+        owner->ledger().Fail(
+            kafka::StatusOf(message->err, fmt::format("topic \"{}\" partition {}", rd_kafka_topic_name(message->rkt), message->partition),
+                            rd_kafka_message_errstr(message)));
     } else {
       delivered = true;
     }
@@ -205,12 +217,21 @@ void SharedProducer::HandleError(rd_kafka_event_t* event) {
     std::array<char, 512> why{};
     rd_kafka_fatal_error(client_.get(), why.data(), why.size());
     broken_ = true;
-    FailAll(Error(ErrorCode::kConnectorIo, fmt::format("the producer for {} cannot go on: {}", bootstrap_servers_, why.data()), "The job restarts with a new producer by itself."));
+    FailAll(Error(ErrorCode::kConnectorIo, fmt::format("the producer for {} cannot go on: {}", bootstrap_servers_, why.data()),
+                  "The job restarts with a new producer by itself."));
   } else if (kafka::IsRefusal(error)) {
     FailAll(kafka::StatusOf(error, fmt::format("brokers {}", bootstrap_servers_), reason));
   } else if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || error == RD_KAFKA_RESP_ERR__RESOLVE) {
     SetWaiting(fmt::format("no broker of {} answers: {}", bootstrap_servers_, reason));
   }
+}
+
+void SharedProducer::AskBrokers() {
+  // Without rows on their way no delivery would tell that the brokers are back.
+  const rd_kafka_metadata_t* metadata = nullptr;
+  if (rd_kafka_metadata(client_.get(), 0, nullptr, &metadata, kProbeTimeoutMs) != RD_KAFKA_RESP_ERR_NO_ERROR) return;
+  rd_kafka_metadata_destroy(metadata);
+  SetWaiting("");
 }
 
 void SharedProducer::FailAll(const Status& status) {

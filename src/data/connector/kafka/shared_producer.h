@@ -42,9 +42,9 @@ class DeliveryLedger {
 
  private:
   mutable std::mutex mutex_;
-  Waker* waker_;                                   ///< null once detached
-  std::function<void(std::string)> on_waiting_;    ///< empty once detached
-  std::set<std::uint64_t> incomplete_;             ///< batches, so a handful
+  Waker* waker_;                                 ///< null once detached
+  std::function<void(std::string)> on_waiting_;  ///< empty once detached
+  std::set<std::uint64_t> incomplete_;           ///< batches, so a handful
   Status error_;
   bool shows_waiting_ = false;
   std::atomic<std::int64_t> outstanding_bytes_{0};
@@ -54,7 +54,8 @@ class DeliveryLedger {
 /// Rows of one Write() while librdkafka points into them. Counts its rows down; the last one frees it, wherever that happens.
 class OutgoingBatch {
  public:
-  OutgoingBatch(std::shared_ptr<DeliveryLedger> ledger, std::uint64_t sequence, columnar::DataBatch rows) : ledger_(std::move(ledger)), sequence_(sequence), rows_(std::move(rows)) {}
+  OutgoingBatch(std::shared_ptr<DeliveryLedger> ledger, std::uint64_t sequence, columnar::DataBatch rows)
+      : ledger_(std::move(ledger)), sequence_(sequence), rows_(std::move(rows)) {}
   /// Sets what is counted: `rows` messages, and one for the writer while it hands them over.
   void Begin(std::int64_t rows, std::int64_t bytes);
   /// `count` rows are answered (or were never taken). Deletes the batch with the last.
@@ -92,6 +93,7 @@ class SharedProducer {
   void Run();
   void HandleDeliveries(rd_kafka_event_t* event);
   void HandleError(rd_kafka_event_t* event);
+  void AskBrokers();
   void FailAll(const Status& status);
   void SetWaiting(const std::string& reason);
 

@@ -26,9 +26,12 @@ constexpr int kProbeTimeoutMs = 500;
 
 columnar::ValueForm FormOf(KafkaValueFormat format) {
   switch (format) {
-    case KafkaValueFormat::kString: return columnar::ValueForm::kUtf8;
-    case KafkaValueFormat::kBytes: return columnar::ValueForm::kRawBytes;
-    case KafkaValueFormat::kJson: break;
+    case KafkaValueFormat::kString:
+      return columnar::ValueForm::kUtf8;
+    case KafkaValueFormat::kBytes:
+      return columnar::ValueForm::kRawBytes;
+    case KafkaValueFormat::kJson:
+      break;
   }
   return columnar::ValueForm::kEncoded;
 }
@@ -43,8 +46,14 @@ Result<std::unique_ptr<TopicFetcher>> TopicFetcher::Start(TopicFetcherOptions op
 }
 
 TopicFetcher::TopicFetcher(TopicFetcherOptions options, const ConnectorContext& context, ReadQueue* queue)
-    : options_(std::move(options)), context_(context), queue_(queue), builder_(FormOf(options_.format)), bad_records_(options_.skip_bad_records, context) {
-  if (context.metrics != nullptr) lag_ = context.metrics->GetGauge("headrace_source_lag_records", "Records between the source's position and the end of its partitions.", context.labels);
+    : options_(std::move(options)),
+      context_(context),
+      queue_(queue),
+      builder_(FormOf(options_.format)),
+      bad_records_(options_.skip_bad_records, context) {
+  if (context.metrics != nullptr)
+    lag_ = context.metrics->GetGauge("headrace_source_lag_records", "Records between the source's position and the end of its partitions.",
+                                     context.labels);
 }
 
 TopicFetcher::~TopicFetcher() {
@@ -54,13 +63,21 @@ TopicFetcher::~TopicFetcher() {
 
 Status TopicFetcher::Connect() {
   // Prefetch is bounded per subtask: what librdkafka holds comes on top of the ReadQueue.
-  const kafka::Properties defaults = {{"queued.max.messages.kbytes", "8192"}, {"queued.min.messages", "50000"}, {"fetch.max.bytes", "8388608"}, {"fetch.error.backoff.ms", "100"}, {"topic.metadata.refresh.interval.ms", "60000"}};
-  const kafka::Properties fixed = {{"enable.auto.commit", "false"}, {"enable.auto.offset.store", "false"}, {"auto.commit.enable", "false"}, {"enable.partition.eof", "true"},
+  const kafka::Properties defaults = {{"queued.max.messages.kbytes", "8192"},
+                                      {"queued.min.messages", "50000"},
+                                      {"fetch.max.bytes", "8388608"},
+                                      {"fetch.error.backoff.ms", "100"},
+                                      {"topic.metadata.refresh.interval.ms", "60000"}};
+  const kafka::Properties fixed = {{"enable.auto.commit", "false"},
+                                   {"enable.auto.offset.store", "false"},
+                                   {"auto.commit.enable", "false"},
+                                   {"enable.partition.eof", "true"},
                                    // Where a position is gone is decided here, with a word in the log, not silently by the client.
                                    {"auto.offset.reset", "error"}};
   HR_ASSIGN_OR_RAISE(kafka::ConfPtr conf, kafka::MakeConf(options_.settings, defaults, fixed));
   if (!options_.group_id.empty()) {
-    if (rd_kafka_conf_set(conf.get(), "group.id", options_.group_id.c_str(), nullptr, 0) != RD_KAFKA_CONF_OK) return Error(ErrorCode::kBadOption, "group_id is refused by the Kafka client");
+    if (rd_kafka_conf_set(conf.get(), "group.id", options_.group_id.c_str(), nullptr, 0) != RD_KAFKA_CONF_OK)
+      return Error(ErrorCode::kBadOption, "group_id is refused by the Kafka client");
     rd_kafka_conf_set_offset_commit_cb(conf.get(), &TopicFetcher::OnCommit);
   }
   rd_kafka_conf_set_opaque(conf.get(), this);
@@ -135,7 +152,8 @@ Status TopicFetcher::Step(std::vector<rd_kafka_message_t*>* messages) {
     if ((*messages)[0] != nullptr) count = 1;
   }
   const bool may_wait = builder_.num_rows() > 0 && drained_ && !queue_->task_waits();
-  const ssize_t more = rd_kafka_consume_batch_queue(fetched_.get(), may_wait ? WaitMs(now) : 0, messages->data() + count, messages->size() - count);
+  const ssize_t more =
+      rd_kafka_consume_batch_queue(fetched_.get(), may_wait ? WaitMs(now) : 0, messages->data() + count, messages->size() - count);
   if (more > 0) count += static_cast<std::size_t>(more);
   drained_ = count < messages->size();
   if (count == 0 && builder_.num_rows() == 0) return Status::OK();
@@ -176,7 +194,9 @@ Status TopicFetcher::CloseBatch() {
 }
 
 TopicFetcher::Partition* TopicFetcher::Find(std::int32_t number) {
-  if (number < 0 || static_cast<std::size_t>(number) >= slot_of_partition_.size() || slot_of_partition_[static_cast<std::size_t>(number)] < 0) return nullptr;
+  if (number < 0 || static_cast<std::size_t>(number) >= slot_of_partition_.size() ||
+      slot_of_partition_[static_cast<std::size_t>(number)] < 0)
+    return nullptr;
   return &partitions_[static_cast<std::size_t>(slot_of_partition_[static_cast<std::size_t>(number)])];
 }
 
@@ -194,6 +214,7 @@ Status TopicFetcher::StartAdded() {
       consumed_partition_[partition.index] = partition.split.partition;
     }
   }
+  const bool first = partitions_.empty();
   for (Partition& partition : added) {
     const auto number = static_cast<std::size_t>(partition.split.partition);
     if (slot_of_partition_.size() <= number) slot_of_partition_.resize(number + 1, -1);
@@ -210,6 +231,8 @@ Status TopicFetcher::StartAdded() {
     }
     mine.active = true;
   }
+  // A partition that was made after the client looked is read only once the client has looked again.
+  if (!first) HR_RETURN_NOT_OK(ProbeBroker(std::chrono::steady_clock::now()));
   return builder_.num_rows() == 0 && BatchIsDue({}) ? CloseBatch() : Status::OK();
 }
 
@@ -277,8 +300,11 @@ Status TopicFetcher::HandleError(const rd_kafka_message_t& message, Partition* p
   }
   if (message.err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || message.err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
     if (partition == nullptr || partition->ended) return Status::OK();
-    LogWarn("kafka", fmt::format("{}: offset {} is no longer there (retention, or the topic was made anew); reading goes on at the beginning of the log", what, partition->position),
-            {{"job_id", context_.job_id}});
+    LogWarn(
+        "kafka",
+        fmt::format("{}: offset {} is no longer there (retention, or the topic was made anew); reading goes on at the beginning of the log",
+                    what, partition->position),
+        {{"job_id", context_.job_id}});
     // Its fetching has ended with this error, so seeking would not help: it is started anew.
     rd_kafka_consume_stop(topic_.get(), message.partition);
     if (rd_kafka_consume_start_queue(topic_.get(), message.partition, RD_KAFKA_OFFSET_BEGINNING, fetched_.get()) == 0) return Status::OK();
@@ -305,9 +331,13 @@ void TopicFetcher::OnError(rd_kafka_t* client, int error, const char* reason, vo
 void TopicFetcher::OnCommit(rd_kafka_t* client, rd_kafka_resp_err_t error, rd_kafka_topic_partition_list_t* offsets, void* opaque) {
   auto* self = static_cast<TopicFetcher*>(opaque);
   self->commit_pending_ = false;
-  if (error == RD_KAFKA_RESP_ERR_NO_ERROR || error == RD_KAFKA_RESP_ERR__NO_OFFSET || kafka::IsPassing(error) || self->commit_warned_) return;
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR || error == RD_KAFKA_RESP_ERR__NO_OFFSET || kafka::IsPassing(error) || self->commit_warned_)
+    return;
   self->commit_warned_ = true;
-  LogWarn("kafka", fmt::format("progress of group \"{}\" cannot be shown: {}; reading is not affected", self->options_.group_id, rd_kafka_err2str(error)), {{"job_id", self->context_.job_id}});
+  LogWarn("kafka",
+          fmt::format("progress of group \"{}\" cannot be shown: {}; reading is not affected", self->options_.group_id,
+                      rd_kafka_err2str(error)),
+          {{"job_id", self->context_.job_id}});
 }
 
 Status TopicFetcher::KeepHouse(SteadyTime now) {
@@ -337,7 +367,9 @@ Status TopicFetcher::ProbeBroker(SteadyTime now) {
   unknown_topic_ = false;
   const rd_kafka_metadata_topic_t& topic = metadata->topics[0];
   if (kafka::IsRefusal(topic.err)) return kafka::StatusOf(topic.err, fmt::format("topic \"{}\"", options_.topic));
-  const bool good = topic.err == RD_KAFKA_RESP_ERR_NO_ERROR && std::all_of(topic.partitions, topic.partitions + topic.partition_cnt, [](const auto& p) { return p.err == RD_KAFKA_RESP_ERR_NO_ERROR; });
+  const bool good =
+      topic.err == RD_KAFKA_RESP_ERR_NO_ERROR && std::all_of(topic.partitions, topic.partitions + topic.partition_cnt,
+                                                             [](const auto& p) { return p.err == RD_KAFKA_RESP_ERR_NO_ERROR; });
   if (good && waiting_) ClearWaiting();
   return Status::OK();
 }
@@ -346,7 +378,9 @@ Status TopicFetcher::TopicIsUnknown(SteadyTime now) {
   if (!std::exchange(unknown_topic_, true)) unknown_since_ = now;
   SetWaiting(fmt::format("topic \"{}\" is not known to the brokers at present", options_.topic));
   if (now - unknown_since_ < kGoneAfter) return Status::OK();
-  return Error(ErrorCode::kUnknownTopic, fmt::format("topic \"{}\" is gone: the brokers have not known it for {} s", options_.topic, std::chrono::duration_cast<std::chrono::seconds>(kGoneAfter).count()),
+  return Error(ErrorCode::kUnknownTopic,
+               fmt::format("topic \"{}\" is gone: the brokers have not known it for {} s", options_.topic,
+                           std::chrono::duration_cast<std::chrono::seconds>(kGoneAfter).count()),
                "Create it again and restart the job, or cancel the job.");
 }
 
@@ -367,7 +401,9 @@ void TopicFetcher::PublishLag() {
   std::int64_t lag = 0;
   for (const Partition& partition : partitions_) {
     std::int64_t low = 0, high = 0;
-    if (!partition.active || rd_kafka_get_watermark_offsets(client_.get(), options_.topic.c_str(), partition.split.partition, &low, &high) != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
+    if (!partition.active || rd_kafka_get_watermark_offsets(client_.get(), options_.topic.c_str(), partition.split.partition, &low,
+                                                            &high) != RD_KAFKA_RESP_ERR_NO_ERROR)
+      continue;
     if (high > 0) lag += std::max<std::int64_t>(0, high - std::max(partition.position, low));
   }
   lag_->Set(static_cast<double>(lag));
@@ -381,7 +417,8 @@ void TopicFetcher::Commit() {
     consumed_moved_ = false;
     offsets.reset(rd_kafka_topic_partition_list_new(static_cast<int>(consumed_.size())));
     for (std::size_t i = 0; i < consumed_.size(); ++i) {
-      if (consumed_[i] >= 0) rd_kafka_topic_partition_list_add(offsets.get(), options_.topic.c_str(), consumed_partition_[i])->offset = consumed_[i];
+      if (consumed_[i] >= 0)
+        rd_kafka_topic_partition_list_add(offsets.get(), options_.topic.c_str(), consumed_partition_[i])->offset = consumed_[i];
     }
   }
   commit_pending_ = rd_kafka_commit(client_.get(), offsets.get(), /*async=*/1) == RD_KAFKA_RESP_ERR_NO_ERROR;

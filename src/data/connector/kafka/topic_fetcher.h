@@ -107,7 +107,7 @@ class TopicFetcher {
 
   mutable std::mutex mutex_;
   std::vector<Partition> added_;
-  std::vector<std::int64_t> consumed_;        ///< by split index; -1 = nothing yet
+  std::vector<std::int64_t> consumed_;  ///< by split index; -1 = nothing yet
   std::vector<std::int32_t> consumed_partition_;
   bool consumed_moved_ = false;
   std::atomic<bool> has_added_{false};

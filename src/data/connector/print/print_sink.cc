@@ -24,7 +24,8 @@ Status WriteStdout(std::string_view text) {
   while (!text.empty()) {
     const ssize_t written = ::write(STDOUT_FILENO, text.data(), text.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return Error(ErrorCode::kConnectorIo, fmt::format("print: the standard output cannot be written: {}", std::strerror(errno)));
+    if (written < 0)
+      return Error(ErrorCode::kConnectorIo, fmt::format("print: the standard output cannot be written: {}", std::strerror(errno)));
     text.remove_prefix(static_cast<std::size_t>(written));
   }
   return Status::OK();
@@ -67,6 +68,8 @@ Result<std::unique_ptr<SinkWriter>> MakePrintSinkWriter(const plan::ConnectorSpe
   return std::unique_ptr<SinkWriter>(std::make_unique<PrintSinkWriter>(plan::OptionString(spec, false, "prefix")));
 }
 
-Result<std::unique_ptr<SinkWriter>> MakeBlackholeSinkWriter(const plan::ConnectorSpec&) { return std::unique_ptr<SinkWriter>(std::make_unique<BlackholeSinkWriter>()); }
+Result<std::unique_ptr<SinkWriter>> MakeBlackholeSinkWriter(const plan::ConnectorSpec&) {
+  return std::unique_ptr<SinkWriter>(std::make_unique<BlackholeSinkWriter>());
+}
 
 }  // namespace headrace::data::connector

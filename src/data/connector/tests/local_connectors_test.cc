@@ -33,7 +33,8 @@ Result<std::vector<std::string>> Generate(const plan::ConnectorSpec& spec, std::
 TEST(Generator, RowsAreTheSameAtAnyParallelism) {
   TestContext test;
   for (const char* kind : {"sequence", "words"}) {
-    const auto spec = SpecOf("generator", {{"kind", kind}, {"count", "10001"}, {"vocabulary", "1000"}, {"words_per_row", "3"}, {"seed", "7"}});
+    const auto spec =
+        SpecOf("generator", {{"kind", kind}, {"count", "10001"}, {"vocabulary", "1000"}, {"words_per_row", "3"}, {"seed", "7"}});
     auto alone = *Generate(spec, 1, &test), three = *Generate(spec, 3, &test);
     ASSERT_EQ(alone.size(), 10001u);
     if (std::string(kind) == "sequence") {
@@ -140,13 +141,23 @@ TEST(CollectionSource, KeepsOrderAndNestedValues) {
               w.None();
             })),
             (std::vector<std::string>{"a", "[1,{\"k\":[]}]", "null"}));
-  EXPECT_EQ(Collected(Encoded([](auto& w) { w.ListHeader(2); w.Int(1); w.Int(-2); })), (std::vector<std::string>{"1", "-2"}));
+  EXPECT_EQ(Collected(Encoded([](auto& w) {
+              w.ListHeader(2);
+              w.Int(1);
+              w.Int(-2);
+            })),
+            (std::vector<std::string>{"1", "-2"}));
   EXPECT_EQ(Collected(Encoded([](auto& w) { w.ListHeader(0); })), (std::vector<std::string>{}));
 }
 
 TEST(CollectionSource, DamagedPayloadIsRefused) {
-  const std::string good = Encoded([](auto& w) { w.ListHeader(2); w.String("abc"); w.Int(1); });
-  for (std::size_t cut = 0; cut < good.size(); ++cut) EXPECT_FALSE(MakeSourceReader(SpecOf("collection", {}, good.substr(0, cut))).ok()) << cut;
+  const std::string good = Encoded([](auto& w) {
+    w.ListHeader(2);
+    w.String("abc");
+    w.Int(1);
+  });
+  for (std::size_t cut = 0; cut < good.size(); ++cut)
+    EXPECT_FALSE(MakeSourceReader(SpecOf("collection", {}, good.substr(0, cut))).ok()) << cut;
   EXPECT_FALSE(MakeSourceReader(SpecOf("collection", {}, good + "x")).ok());
   EXPECT_FALSE(MakeSourceReader(SpecOf("collection", {}, Encoded([](auto& w) { w.Int(1); }))).ok());
   std::string deep;

@@ -79,7 +79,8 @@ inline std::vector<std::string> RowsOf(const columnar::DataBatch& batch) {
 }
 
 /// Polls until the reader ends or `enough` rows are there; waits for wakes in between, `timeout_ms` in all.
-inline Result<std::vector<std::string>> ReadRows(SourceReader* reader, TestContext* test, std::size_t enough = SIZE_MAX, int timeout_ms = 20'000) {
+inline Result<std::vector<std::string>> ReadRows(SourceReader* reader, TestContext* test, std::size_t enough = SIZE_MAX,
+                                                 int timeout_ms = 20'000) {
   std::vector<std::string> rows;
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
   while (rows.size() < enough) {

@@ -17,7 +17,8 @@ std::string RoundTrip(std::string_view json) {
 }
 
 TEST(JsonValue, KeepsEveryKindOfValue) {
-  for (const char* json : {"null", "true", "false", "0", "-9223372036854775808", "9223372036854775807", "1.5", "\"\"", "\"a\\\"b\"", "[]", "[1,[2,\"x\"],null]", "{}", R"({"a":1,"b":{"c":[true]}})"}) {
+  for (const char* json : {"null", "true", "false", "0", "-9223372036854775808", "9223372036854775807", "1.5", "\"\"", "\"a\\\"b\"", "[]",
+                           "[1,[2,\"x\"],null]", "{}", R"({"a":1,"b":{"c":[true]}})"}) {
     EXPECT_EQ(RoundTrip(json), json);
   }
   EXPECT_EQ(RoundTrip(" {\"a\" : 1.0e2 } "), "{\"a\":100.0}");
@@ -25,7 +26,9 @@ TEST(JsonValue, KeepsEveryKindOfValue) {
 }
 
 TEST(JsonValue, MalformedDocumentsAreErrors) {
-  for (const char* json : {"", " ", "{", "[1,]", "{\"a\"}", "nul", "1 2", "\"\xff\"", "'a'", "NaN", "1e999", "123456789012345678901234567890"}) EXPECT_EQ(RoundTrip(json), "error") << json;
+  for (const char* json :
+       {"", " ", "{", "[1,]", "{\"a\"}", "nul", "1 2", "\"\xff\"", "'a'", "NaN", "1e999", "123456789012345678901234567890"})
+    EXPECT_EQ(RoundTrip(json), "error") << json;
   EXPECT_EQ(RoundTrip(std::string(2000, '[') + std::string(2000, ']')), "error");
   EXPECT_EQ(RoundTrip(std::string(101, '[') + std::string(101, ']')), "error");
   EXPECT_NE(RoundTrip(std::string(99, '[') + std::string(99, ']')), "error");
