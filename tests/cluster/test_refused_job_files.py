@@ -12,6 +12,7 @@ import pytest
 from harness.cluster import Cluster
 from harness.job_files import altered, job_file
 from harness.rest import Answer
+from harness.waiting import eventually
 
 
 @pytest.fixture
@@ -23,16 +24,20 @@ def small(make_cluster: Any) -> Iterator[Cluster]:
     assert {p.name: p.pid for p in [cluster.manager, *cluster.task_managers.values()]} == pids
     for process in [cluster.manager, *cluster.task_managers.values()]:
         process.check_alive()
-    now = cluster.metrics()
-    assert now["running_jobs"] == 0 and now["available_slots"] == now["total_slots"], now
-    assert not cluster.workers()
+
+    def idle() -> bool:
+        now = cluster.metrics()
+        return bool(now["running_jobs"] == 0 and now["available_slots"] == now["total_slots"] == 4 and not cluster.workers())
+
+    eventually(idle, "nothing is deployed", 10)
 
 
 def expect_refusal(answer: Answer, *words: str, status: tuple[int, ...] = (400,)) -> None:
     assert answer.status in status, f"{answer.status} {answer.body[:500]!r}"
-    detail = answer.problem()["detail"]
+    problem = answer.problem()
+    said = f"{problem['detail']} {problem['hint']}"
     for word in words:
-        assert word.lower() in detail.lower(), f"'{word}' is not in: {detail}"
+        assert word.lower() in said.lower(), f"'{word}' is not in: {said}"
 
 
 def test_files_that_are_no_job_files(small: Cluster, folder: Path) -> None:

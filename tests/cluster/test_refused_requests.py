@@ -57,9 +57,11 @@ def test_malformed_multipart(alone: Cluster) -> None:
     expect(post(alone, body, "multipart/form-data"), 400, 415)
     expect(post(alone, body, f"multipart/form-data; boundary={boundary}x"), 400)
     expect(post(alone, body, "multipart/form-data; boundary=" + "b" * 200), 400)
-    expect(post(alone, multipart({"other": "x"})[0], content_type), 400)
-    other, other_type = multipart({"other": "x"})
-    assert "job_file" in expect(post(alone, other, other_type), 400)["detail"]
+    expect(post(alone, multipart({"job_name": "x"})[0], content_type), 400)
+    missing, missing_type = multipart({"job_name": "x"})
+    assert "job_file" in expect(post(alone, missing, missing_type), 400)["detail"]
+    unknown, unknown_type = multipart({"other": "x", "job_file": b"x"})
+    assert "other" in expect(post(alone, unknown, unknown_type), 400)["detail"]
     many, many_type = multipart({f"field{n}": "x" for n in range(2000)} | {"job_file": b"x"})
     expect(post(alone, many, many_type), 400, 413)
 
