@@ -111,8 +111,11 @@ YAML
 # Kafka's own wrapper turns KAFKA_* into server.properties and formats the storage.
 set -euo pipefail
 export CLUSTER_ID=${CLUSTER_ID:-aGVhZHJhY2UtY29tcG9zZQ}
-java -Xmx128m -Dlog4j2.configurationFile=/etc/kafka/docker/log4j2.yaml -cp '/opt/kafka/libs/*' kafka.docker.KafkaDockerWrapper setup \
-  --default-configs-dir /etc/kafka/docker --mounted-configs-dir /mnt/shared/config --final-configs-dir /opt/kafka/config
+setup() {
+  java -Xmx128m -Dlog4j2.configurationFile=/etc/kafka/docker/tools-log4j2.yaml -cp '/opt/kafka/libs/*' kafka.docker.KafkaDockerWrapper setup \
+    --default-configs-dir /etc/kafka/docker --mounted-configs-dir /mnt/shared/config --final-configs-dir /opt/kafka/config 2>&1
+}
+if ! said=$(setup) && ! grep -q 'already formatted' <<<"$said"; then echo "$said" >&2; exit 1; fi
 exec java ${KAFKA_HEAP_OPTS:--Xmx1G} -XX:+UseG1GC -Dlog4j2.configurationFile=/etc/kafka/docker/log4j2.yaml -cp '/opt/kafka/libs/*' kafka.Kafka /opt/kafka/config/server.properties
 SH
   chmod 755 "$work/context/run"
@@ -123,7 +126,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends openjdk-17-jre-
 COPY libs /opt/kafka/libs
 COPY run log4j2.yaml /etc/kafka/docker/
 COPY defaults.properties /etc/kafka/docker/server.properties
-RUN cp /etc/kafka/docker/log4j2.yaml /etc/kafka/docker/tools-log4j2.yaml \
+RUN sed 's/level: INFO/level: WARN/' /etc/kafka/docker/log4j2.yaml >/etc/kafka/docker/tools-log4j2.yaml \
  && mkdir -p /opt/kafka/config /mnt/shared/config /var/lib/kafka/data && cp /etc/kafka/docker/*.yaml /opt/kafka/config/ \
  && chown -R appuser /opt/kafka/config /mnt/shared /var/lib/kafka
 USER appuser

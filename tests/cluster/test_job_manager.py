@@ -45,7 +45,7 @@ def test_job_manager_waits_for_a_postgres_that_comes_later(make_cluster: Callabl
         cluster.manager.start()
         eventually(lambda: cluster.rest.send("GET", "/health/ready").status == 503, "it serves, and is not ready", 30)
         own_postgres.start()
-        eventually(lambda: cluster.rest.send("GET", "/health/ready").status == 200, "ready by itself", 30)
+        eventually(lambda: cluster.rest.send("GET", "/health/ready").status == 200, "ready by itself", 60)
     finally:
         cluster.kill()
 
