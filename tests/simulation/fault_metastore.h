@@ -27,7 +27,7 @@ struct StoreFaults {
   // Planted bugs.
   bool repeats_deployment_numbers = false;  ///< a new JobManager is given the last number once more
   std::map<JobId, DeploymentNumber> given_numbers;
-  bool trusts_unknown_results = false;      ///< an unknown result write passes for done
+  bool trusts_unknown_results = false;  ///< an unknown result write passes for done
 };
 
 /// The memory store behind a lossy connection. One per JobManager; the tables and the record of results outlive it.
@@ -35,10 +35,15 @@ class FaultMetastore final : public meta::Metastore {
  public:
   FaultMetastore(ManualClock* clock, Executor* answers, Random* random, std::shared_ptr<meta::MemoryTables> tables, StoreFaults* faults,
                  std::map<JobId, meta::JobResult>* results)
-      : inner_executor_(clock), inner_(meta::MakeMemoryMetastore(&inner_executor_, std::move(tables))), answers_(answers), random_(random),
-        faults_(faults), results_(results) {}
+      : inner_executor_(clock),
+        inner_(meta::MakeMemoryMetastore(&inner_executor_, std::move(tables))),
+        answers_(answers),
+        random_(random),
+        faults_(faults),
+        results_(results) {}
 
-  void TakeLeadership(Incarnation holder, std::optional<LeaderEpoch> expected, std::string address, meta::Answer<meta::LeaderGrant> answer) override {
+  void TakeLeadership(Incarnation holder, std::optional<LeaderEpoch> expected, std::string address,
+                      meta::Answer<meta::LeaderGrant> answer) override {
     Run<meta::LeaderGrant>(true, std::move(answer), [&](auto a) { inner_->TakeLeadership(holder, expected, address, a); });
   }
   void RenewLeadership(meta::LeaderGrant grant, meta::Answer<Nothing> answer) override {
@@ -59,7 +64,8 @@ class FaultMetastore final : public meta::Metastore {
   void ListFinished(std::size_t newest, meta::Answer<std::vector<FinishedJob>> answer) override {
     Run<std::vector<FinishedJob>>(false, std::move(answer), [&](auto a) { inner_->ListFinished(newest, a); });
   }
-  void InsertSplits(meta::LeaderGrant grant, JobId job, std::vector<meta::SplitRecord> splits, meta::Answer<std::vector<meta::SplitRecord>> answer) override {
+  void InsertSplits(meta::LeaderGrant grant, JobId job, std::vector<meta::SplitRecord> splits,
+                    meta::Answer<std::vector<meta::SplitRecord>> answer) override {
     Run<std::vector<meta::SplitRecord>>(true, std::move(answer), [&](auto a) { inner_->InsertSplits(grant, job, splits, a); });
   }
   void ListSplits(JobId job, meta::Answer<std::vector<meta::SplitRecord>> answer) override {

@@ -8,8 +8,14 @@ namespace headrace::simulation {
 using namespace std::chrono_literals;
 using wire::TaskState;
 
-ModelTaskManager::ModelTaskManager(ManualClock* clock, Random* random, wire::JobManagerGateway* job_manager, Observer* observer, Options options)
-    : random_(random), job_manager_(job_manager), observer_(observer), options_(std::move(options)), executor_(clock), mailbox_(&executor_) {}
+ModelTaskManager::ModelTaskManager(ManualClock* clock, Random* random, wire::JobManagerGateway* job_manager, Observer* observer,
+                                   Options options)
+    : random_(random),
+      job_manager_(job_manager),
+      observer_(observer),
+      options_(std::move(options)),
+      executor_(clock),
+      mailbox_(&executor_) {}
 
 Duration ModelTaskManager::Within(Duration longest) {
   return Duration(static_cast<std::int64_t>(random_->NextDouble() * static_cast<double>(longest.count())));
@@ -75,7 +81,8 @@ bool ModelTaskManager::Refuses(const wire::LeaderToken& leader, const Incarnatio
   return false;
 }
 
-void ModelTaskManager::Deploy(wire::LeaderToken leader, const Incarnation& target, const plan::JobDeployment& deployment, wire::Reply<Nothing> reply) {
+void ModelTaskManager::Deploy(wire::LeaderToken leader, const Incarnation& target, const plan::JobDeployment& deployment,
+                              wire::Reply<Nothing> reply) {
   if (Refuses(leader, target, reply)) return;
   const auto cancelled = cancelled_up_to_.find(deployment.job);
   const bool was_cancelled = cancelled != cancelled_up_to_.end() && deployment.deployment <= cancelled->second;
@@ -90,7 +97,8 @@ void ModelTaskManager::Deploy(wire::LeaderToken leader, const Incarnation& targe
       return reply(Outcome<Nothing>::NotDone(Error(ErrorCode::kStaleAttempt, "a newer deployment runs")));
     }
     if (attempt.deployment < deployment.deployment) {
-      return observer_->OnViolation("deployment " + std::to_string(deployment.deployment) + " was sent while " + attempt.ToString() + " lives");
+      return observer_->OnViolation("deployment " + std::to_string(deployment.deployment) + " was sent while " + attempt.ToString() +
+                                    " lives");
     }
   }
   if (!taken) {
@@ -107,7 +115,8 @@ bool ModelTaskManager::HasTasks(const JobId& job, DeploymentNumber up_to) const 
   return std::any_of(tasks_.begin(), tasks_.end(), [&](const auto& e) { return e.first.job == job && e.first.deployment <= up_to; });
 }
 
-void ModelTaskManager::Cancel(wire::LeaderToken leader, const Incarnation& target, const JobId& job, DeploymentNumber up_to, wire::Reply<Nothing> reply) {
+void ModelTaskManager::Cancel(wire::LeaderToken leader, const Incarnation& target, const JobId& job, DeploymentNumber up_to,
+                              wire::Reply<Nothing> reply) {
   if (Refuses(leader, target, reply)) return;
   DeploymentNumber& cancelled = cancelled_up_to_[job];
   cancelled = std::max(cancelled, up_to);
@@ -121,7 +130,8 @@ void ModelTaskManager::Cancel(wire::LeaderToken leader, const Incarnation& targe
   });
 }
 
-void ModelTaskManager::AddSplits(wire::LeaderToken leader, const Incarnation& target, const AttemptId& attempt, wire::Reply<Nothing> reply) {
+void ModelTaskManager::AddSplits(wire::LeaderToken leader, const Incarnation& target, const AttemptId& attempt,
+                                 wire::Reply<Nothing> reply) {
   if (Refuses(leader, target, reply)) return;
   if (tasks_.count(attempt) == 0) return reply(Outcome<Nothing>::NotDone(Error(ErrorCode::kStaleAttempt, "no such task")));
   ++added_splits_;

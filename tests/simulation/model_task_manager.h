@@ -31,8 +31,8 @@ class ModelTaskManager {
     Incarnation incarnation;
     std::string host;
     std::uint32_t slots = 4;
-    Duration finish_after{};        ///< of bounded jobs
-    bool forgets_cancelled = false; ///< planted bug: takes deployments that were cancelled before they arrived
+    Duration finish_after{};         ///< of bounded jobs
+    bool forgets_cancelled = false;  ///< planted bug: takes deployments that were cancelled before they arrived
   };
   ModelTaskManager(ManualClock* clock, Random* random, wire::JobManagerGateway* job_manager, Observer* observer, Options options);
 

@@ -16,9 +16,9 @@ namespace headrace::simulation {
 
 /// What the network does to messages. Times are simulated.
 struct NetworkFaults {
-  double loss = 0;        ///< of a request or a reply, each
-  double duplicate = 0;   ///< of a request
-  double slow = 0;        ///< share of messages that take up to `slow_delay`: they are overtaken
+  double loss = 0;       ///< of a request or a reply, each
+  double duplicate = 0;  ///< of a request
+  double slow = 0;       ///< share of messages that take up to `slow_delay`: they are overtaken
   Duration delay = std::chrono::milliseconds(5);
   Duration slow_delay = std::chrono::milliseconds(1500);
 };

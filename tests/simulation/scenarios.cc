@@ -223,8 +223,9 @@ void StoreIsEmptied(Simulation& world) {
   world.KillJobManager();
   world.EmptyStore();
   world.StartJobManager();
-  world.RunUntil([&] { return world.StatusOf("tm1") == "ACTIVE" && world.StatusOf("tm2") == "ACTIVE" && world.StatusOf("tm3") == "ACTIVE"; }, 20s,
-                 "TaskManagers accept the leader of the new store");
+  world.RunUntil(
+      [&] { return world.StatusOf("tm1") == "ACTIVE" && world.StatusOf("tm2") == "ACTIVE" && world.StatusOf("tm3") == "ACTIVE"; }, 20s,
+      "TaskManagers accept the leader of the new store");
   world.RunUntil([&] { return !world.HasLiveTasks(forgotten); }, 20s, "tasks that nobody knows are cancelled");
   auto fresh = SubmitAndAwait(world, {12});
   world.Expect(fresh->job.has_value(), "a new job is taken: " + fresh->error);
@@ -307,7 +308,8 @@ void Everything(Simulation& world) {
       case 4:
         if (i > 8 && first->job && !std::exchange(cancelled, true)) world.Cancel(first);
         break;
-      default: break;
+      default:
+        break;
     }
     world.RunFor(world.RandomUpTo(4s));
   }

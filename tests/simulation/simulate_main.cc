@@ -1,12 +1,12 @@
 // simulate [--scenario NAME] [--seeds N] [--first S] [--mutation NAME] [--verbose]
 // Runs each scenario with N seeds. Exit 1 at the first violation, with the seed. With a planted bug (--mutation) the exit
 // code says whether it was found: 0 = found.
+#include <unistd.h>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
-#include <unistd.h>
 
 #include "base/logging.h"
 #include "tests/simulation/scenarios.h"
@@ -40,14 +40,27 @@ int Run(int argc, char** argv) {
   bool verbose = false;
   for (int i = 1; i < argc; ++i) {
     const std::string flag = argv[i];
-    if (flag == "--verbose") { verbose = true; continue; }
-    if (i + 1 == argc) { std::fprintf(stderr, "%s needs a value\n", argv[i]); return 2; }
+    if (flag == "--verbose") {
+      verbose = true;
+      continue;
+    }
+    if (i + 1 == argc) {
+      std::fprintf(stderr, "%s needs a value\n", argv[i]);
+      return 2;
+    }
     const char* value = argv[++i];
-    if (flag == "--scenario") only = value;
-    else if (flag == "--seeds") seeds = std::strtoull(value, nullptr, 10);
-    else if (flag == "--first") first = std::strtoull(value, nullptr, 10);
-    else if (flag == "--mutation") mutation = value;
-    else { std::fprintf(stderr, "unknown flag %s\n", flag.c_str()); return 2; }
+    if (flag == "--scenario")
+      only = value;
+    else if (flag == "--seeds")
+      seeds = std::strtoull(value, nullptr, 10);
+    else if (flag == "--first")
+      first = std::strtoull(value, nullptr, 10);
+    else if (flag == "--mutation")
+      mutation = value;
+    else {
+      std::fprintf(stderr, "unknown flag %s\n", flag.c_str());
+      return 2;
+    }
   }
   Mutations mutations;
   if (!mutation.empty() && !SetMutation(mutation, &mutations)) {
@@ -65,8 +78,8 @@ int Run(int argc, char** argv) {
     if (!only.empty() && only != scenario.name) continue;
     for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
       ++runs;
-      std::snprintf(current_run, sizeof current_run, "check failed in: simulate --scenario %s --first %llu --seeds 1 --verbose%s%s\n", scenario.name,
-                    static_cast<unsigned long long>(seed), mutation.empty() ? "" : " --mutation ", mutation.c_str());
+      std::snprintf(current_run, sizeof current_run, "check failed in: simulate --scenario %s --first %llu --seeds 1 --verbose%s%s\n",
+                    scenario.name, static_cast<unsigned long long>(seed), mutation.empty() ? "" : " --mutation ", mutation.c_str());
       try {
         Simulation world(seed, mutations);
         scenario.run(world);
@@ -79,9 +92,13 @@ int Run(int argc, char** argv) {
         return 0;
       }
     }
-    std::printf("%-32s %llu seeds from %llu: good\n", scenario.name, static_cast<unsigned long long>(seeds), static_cast<unsigned long long>(first));
+    std::printf("%-32s %llu seeds from %llu: good\n", scenario.name, static_cast<unsigned long long>(seeds),
+                static_cast<unsigned long long>(first));
   }
-  if (runs == 0) { std::fprintf(stderr, "no such scenario\n"); return 2; }
+  if (runs == 0) {
+    std::fprintf(stderr, "no such scenario\n");
+    return 2;
+  }
   if (mutation.empty()) return 0;
   std::printf("the planted bug %s was NOT found\n", mutation.c_str());
   return 1;

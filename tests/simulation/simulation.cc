@@ -73,7 +73,8 @@ class Simulation::Planner final : public control::job::SplitPlanner {
     }
     const bool reachable = world_->broker_reachable_;
     executor_->PostAfter(world_->RandomUpTo(20ms), [reachable, splits, answer = std::move(answer)] {
-      answer(reachable ? Outcome<Splits>::Done(splits) : Outcome<Splits>::NotDone(Error(ErrorCode::kBrokerUnreachable, "the broker is away")));
+      answer(reachable ? Outcome<Splits>::Done(splits)
+                       : Outcome<Splits>::NotDone(Error(ErrorCode::kBrokerUnreachable, "the broker is away")));
     });
   }
   Simulation* const world_;
@@ -94,7 +95,8 @@ class Simulation::Connector final : public wire::TaskManagerConnector {
     Gateway(Simulation* world, std::string node) : world_(world), node_(std::move(node)) {}
     void Deploy(wire::LeaderToken leader, Incarnation target, plan::JobDeployment deployment, wire::Reply<Nothing> reply) override {
       const bool fresh = world_->sent_.insert({deployment.job, deployment.deployment, target}).second;
-      world_->Expect(fresh, fmt::format("deployment {} of {} was sent twice to {}", deployment.deployment, deployment.job.str(), target.str()));
+      world_->Expect(fresh,
+                     fmt::format("deployment {} of {} was sent twice to {}", deployment.deployment, deployment.job.str(), target.str()));
       auto shared = std::make_shared<const plan::JobDeployment>(std::move(deployment));
       Call([=](ModelTaskManager& tm, auto answer) { tm.Deploy(leader, target, *shared, answer); }, std::move(reply));
     }
@@ -104,7 +106,8 @@ class Simulation::Connector final : public wire::TaskManagerConnector {
       }
       Call([=](ModelTaskManager& tm, auto answer) { tm.Cancel(leader, target, job, up_to, answer); }, std::move(reply));
     }
-    void AddSplits(wire::LeaderToken leader, Incarnation target, AttemptId attempt, plan::SourceAssignment splits, wire::Reply<Nothing> reply) override {
+    void AddSplits(wire::LeaderToken leader, Incarnation target, AttemptId attempt, plan::SourceAssignment splits,
+                   wire::Reply<Nothing> reply) override {
       Call([=](ModelTaskManager& tm, auto answer) { tm.AddSplits(leader, target, attempt, answer); }, std::move(reply));
     }
     void Probe(wire::LeaderToken leader, Incarnation target, wire::Reply<Nothing> reply) override {
@@ -116,9 +119,12 @@ class Simulation::Connector final : public wire::TaskManagerConnector {
 
    private:
     void Call(std::function<void(ModelTaskManager&, wire::Reply<Nothing>)> serve, wire::Reply<Nothing> reply) {
-      world_->network_.Call<Nothing>(kJobManager, node_, [world = world_, node = node_, serve = std::move(serve)](wire::Reply<Nothing> answer) {
-        if (ModelTaskManager* tm = world->TaskManagerAt(node)) serve(*tm, std::move(answer));
-      }, std::move(reply));
+      world_->network_.Call<Nothing>(
+          kJobManager, node_,
+          [world = world_, node = node_, serve = std::move(serve)](wire::Reply<Nothing> answer) {
+            if (ModelTaskManager* tm = world->TaskManagerAt(node)) serve(*tm, std::move(answer));
+          },
+          std::move(reply));
     }
     Simulation* const world_;
     const std::string node_;
@@ -153,18 +159,23 @@ class Simulation::JobManagerStub final : public wire::JobManagerGateway {
   explicit JobManagerStub(Simulation* world) : world_(world) {}
   void Register(wire::RegisterRequest request, wire::Reply<wire::RegisterReply> reply) override {
     const std::string from = request.host;
-    world_->network_.Call<wire::RegisterReply>(from, kJobManager, [w = world_, request](auto answer) { w->job_manager_->dispatcher->gateway()->Register(request, answer); },
-                                               std::move(reply));
+    world_->network_.Call<wire::RegisterReply>(
+        from, kJobManager, [w = world_, request](auto answer) { w->job_manager_->dispatcher->gateway()->Register(request, answer); },
+        std::move(reply));
   }
   void Heartbeat(wire::HeartbeatRequest request, wire::Reply<wire::HeartbeatReply> reply) override {
     const std::string from = request.id.str();
-    world_->network_.Call<wire::HeartbeatReply>(from, kJobManager, [w = world_, request](auto answer) { w->job_manager_->dispatcher->gateway()->Heartbeat(request, answer); },
-                                                std::move(reply));
+    world_->network_.Call<wire::HeartbeatReply>(
+        from, kJobManager, [w = world_, request](auto answer) { w->job_manager_->dispatcher->gateway()->Heartbeat(request, answer); },
+        std::move(reply));
   }
   void ReportTask(TaskManagerId from, Incarnation incarnation, wire::TaskReport report, wire::Reply<Nothing> reply) override {
-    world_->network_.Call<Nothing>(from.str(), kJobManager, [w = world_, from, incarnation, report](auto answer) {
-      w->job_manager_->dispatcher->gateway()->ReportTask(from, incarnation, report, answer);
-    }, std::move(reply));
+    world_->network_.Call<Nothing>(
+        from.str(), kJobManager,
+        [w = world_, from, incarnation, report](auto answer) {
+          w->job_manager_->dispatcher->gateway()->ReportTask(from, incarnation, report, answer);
+        },
+        std::move(reply));
   }
   void FetchBlob(BlobId id, wire::Reply<std::string> reply) override {}
 
@@ -173,7 +184,10 @@ class Simulation::JobManagerStub final : public wire::JobManagerGateway {
 };
 
 Simulation::Simulation(std::uint64_t seed, Mutations mutations)
-    : mutations_(mutations), random_(seed * 2654435761u + 12345), net_executor_(&clock_), network_(&net_executor_, &random_),
+    : mutations_(mutations),
+      random_(seed * 2654435761u + 12345),
+      net_executor_(&clock_),
+      network_(&net_executor_, &random_),
       job_manager_stub_(std::make_unique<JobManagerStub>(this)) {
   store_faults_.repeats_deployment_numbers = mutations.deployment_numbers_repeat;
   store_faults_.trusts_unknown_results = mutations.unknown_result_passes_for_done;
@@ -327,7 +341,8 @@ void Simulation::OnTaskTaken(const ModelTaskManager& process, const plan::TaskDe
   const AttemptId& attempt = task.attempt;
   Expect(results_.count(attempt.job) == 0, "task " + attempt.ToString() + " was taken although its job has ended");
   const auto [first, fresh] = taken_.emplace(attempt, process.options().incarnation);
-  Expect(fresh, "task " + attempt.ToString() + " was taken twice: by " + first->second.str() + " and " + process.options().incarnation.str());
+  Expect(fresh,
+         "task " + attempt.ToString() + " was taken twice: by " + first->second.str() + " and " + process.options().incarnation.str());
   Expect(task.slot < process.options().slots, "a slot that does not exist");
   for (const auto& [other, slot] : process.LiveTasks()) {
     Expect(slot != task.slot || other.job == attempt.job, "slot of " + other.ToString() + " given to " + attempt.ToString());
@@ -382,7 +397,8 @@ bool Simulation::RunsProperly(const JobId& job) {
   }
   std::size_t expected = 0;
   for (const control::job::VertexView& vertex : view.vertices) expected += vertex.parallelism;
-  return live.size() == expected && std::all_of(live.begin(), live.end(), [&](const AttemptId& a) { return a.deployment == view.deployment; });
+  return live.size() == expected &&
+         std::all_of(live.begin(), live.end(), [&](const AttemptId& a) { return a.deployment == view.deployment; });
 }
 
 void Simulation::ExpectConverged(Duration limit) {
@@ -402,7 +418,8 @@ void Simulation::ExpectConverged(Duration limit) {
     if (control::job::IsTerminal(view.state)) {
       Expect(results_.at(job).state == control::job::NameOf(view.state), "the shown end differs from the stored one");
     }
-    if (submitted->cancelled == JobState::kCanceled) Expect(view.state == JobState::kCanceled, "a cancelled job is " + std::string(control::job::NameOf(view.state)));
+    if (submitted->cancelled == JobState::kCanceled)
+      Expect(view.state == JobState::kCanceled, "a cancelled job is " + std::string(control::job::NameOf(view.state)));
   }
 }
 

@@ -27,7 +27,7 @@ struct Mutations {
   bool unknown_cancel_passes_for_done = false;  ///< no verification before the next deployment
   bool unknown_result_passes_for_done = false;  ///< the end of a job is guessed
   bool deployment_numbers_repeat = false;
-  bool silence_alone_is_loss = false;           ///< probes are not believed
+  bool silence_alone_is_loss = false;  ///< probes are not believed
 };
 
 /// A broken invariant: ends the run.

@@ -13,7 +13,8 @@ namespace headrace::control::cluster {
 using metastore::LeaderGrant;
 using metastore::Metastore;
 
-Leadership::Leadership(Executor* executor, Metastore* store, Incarnation holder, std::string address, Options options, LeadershipListener* listener)
+Leadership::Leadership(Executor* executor, Metastore* store, Incarnation holder, std::string address, Options options,
+                       LeadershipListener* listener)
     : store_(store), holder_(std::move(holder)), address_(std::move(address)), options_(options), listener_(listener), mailbox_(executor) {}
 
 void Leadership::Start() { Take(); }
@@ -108,8 +109,9 @@ void Leadership::Verify() {
 }
 
 void Leadership::Raise() {
-  LogWarn("control.leadership", fmt::format("Processes remember leader epoch {}, the store gave {}: it was restored or emptied. A higher epoch is taken.",
-                                            highest_heard_, grant_.epoch));
+  LogWarn("control.leadership",
+          fmt::format("Processes remember leader epoch {}, the store gave {}: it was restored or emptied. A higher epoch is taken.",
+                      highest_heard_, grant_.epoch));
   const MonotonicTime sent = mailbox_.executor()->clock().Now();
   store_->TakeLeadership(holder_, grant_.epoch, address_, mailbox_.Bind([this, sent](Outcome<LeaderGrant> outcome) {
     if (state_ != State::kLeading) return;

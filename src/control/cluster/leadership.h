@@ -14,9 +14,9 @@ namespace headrace::control::cluster {
 class LeadershipListener {
  public:
   virtual ~LeadershipListener() = default;
-  virtual void OnLeading() = 0;   ///< once, with the grant in hand
-  virtual void OnThawed() = 0;    ///< the lease is fresh again after a freeze
-  virtual void OnDeposed() = 0;   ///< once; nothing may be decided afterwards
+  virtual void OnLeading() = 0;  ///< once, with the grant in hand
+  virtual void OnThawed() = 0;   ///< the lease is fresh again after a freeze
+  virtual void OnDeposed() = 0;  ///< once; nothing may be decided afterwards
 };
 
 /// Takes the lead at start and keeps the lease fresh. A lease that was not renewed `freeze_after` after the SEND of the last
@@ -30,7 +30,8 @@ class Leadership {
     Duration freeze_after = std::chrono::milliseconds(4000);
     Duration retry_after = std::chrono::milliseconds(1000);
   };
-  Leadership(Executor* executor, metastore::Metastore* store, Incarnation holder, std::string address, Options options, LeadershipListener* listener);
+  Leadership(Executor* executor, metastore::Metastore* store, Incarnation holder, std::string address, Options options,
+             LeadershipListener* listener);
 
   void Start();
   /// Holds a grant and knows of no newer leader; the lease may be stale.

@@ -24,11 +24,12 @@ class Mailbox {
   /// A closure that posts `handler` with its arguments.
   template <typename Handler>
   auto Bind(Handler handler) {
-    return [executor = executor_, open = std::weak_ptr<char>(open_), handler = std::make_shared<Handler>(std::move(handler))](auto... args) {
-      executor->Post([open, handler, ... args = std::move(args)]() mutable {
-        if (!open.expired()) (*handler)(std::move(args)...);
-      });
-    };
+    return
+        [executor = executor_, open = std::weak_ptr<char>(open_), handler = std::make_shared<Handler>(std::move(handler))](auto... args) {
+          executor->Post([open, handler, ... args = std::move(args)]() mutable {
+            if (!open.expired()) (*handler)(std::move(args)...);
+          });
+        };
   }
 
   /// Runs `handler` after `delay`, unless the mailbox was closed by then.

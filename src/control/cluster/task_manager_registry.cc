@@ -21,9 +21,12 @@ bool IsGone(const Outcome<Nothing>& outcome) { return outcome.not_done() && Code
 
 const char* NameOf(ProcessStatus status) {
   switch (status) {
-    case ProcessStatus::kActive: return "ACTIVE";
-    case ProcessStatus::kSuspect: return "SUSPECT";
-    case ProcessStatus::kLost: return "LOST";
+    case ProcessStatus::kActive:
+      return "ACTIVE";
+    case ProcessStatus::kSuspect:
+      return "SUSPECT";
+    case ProcessStatus::kLost:
+      return "LOST";
   }
   return "LOST";
 }
@@ -35,7 +38,8 @@ TaskManagerRegistry::TaskManagerRegistry(Executor* executor, Leadership* leaders
 void TaskManagerRegistry::Start() { Tick(); }
 
 void TaskManagerRegistry::Register(wire::RegisterRequest request, wire::Reply<wire::RegisterReply> reply) {
-  if (!leadership_->leading()) return reply(Outcome<wire::RegisterReply>::NotDone(Error(ErrorCode::kNotReady, "This JobManager does not lead.")));
+  if (!leadership_->leading())
+    return reply(Outcome<wire::RegisterReply>::NotDone(Error(ErrorCode::kNotReady, "This JobManager does not lead.")));
   leadership_->NoteOtherLeader(request.highest_leader);
   if (request.id.empty() || request.incarnation.empty() || request.slots == 0) {
     return reply(Outcome<wire::RegisterReply>::NotDone(
@@ -52,22 +56,24 @@ void TaskManagerRegistry::ProbeBeforeReplacing(wire::RegisterRequest request, wi
   const ProcessKey old_key = old.key;
   old.gateway->Probe(leadership_->token(), old_key.incarnation,
                      mailbox_.Bind([this, old_key, request = std::move(request), reply = std::move(reply)](Outcome<Nothing> outcome) {
-    if (!outcome.done()) leadership_->NoteRefusal(outcome.reason());
-    TaskManagerEntry* current = Alive(old_key);
-    if (current != nullptr && IsGone(outcome)) {
-      MarkLost(current, "another process took its id and it refuses connections");
-      current = nullptr;
-    }
-    const auto now = entries_.find(request.id);
-    const bool taken = now != entries_.end() && now->second.status != ProcessStatus::kLost && now->second.key.incarnation != request.incarnation;
-    if (!leadership_->leading()) return reply(Outcome<wire::RegisterReply>::NotDone(Error(ErrorCode::kNotReady, "This JobManager does not lead.")));
-    if (!taken) return Accept(request, reply);
-    reply(Outcome<wire::RegisterReply>::NotDone(
-        Error(ErrorCode::kConflict,
-              fmt::format("TaskManager id \"{}\" belongs to a process at {}:{} that is not known to be dead.", request.id.str(),
-                          now->second.info.host, now->second.info.rpc_port),
-              "Give each TaskManager its own TASK_MANAGER_ID; a restarted one gets in once the old process is known dead.")));
-  }));
+                       if (!outcome.done()) leadership_->NoteRefusal(outcome.reason());
+                       TaskManagerEntry* current = Alive(old_key);
+                       if (current != nullptr && IsGone(outcome)) {
+                         MarkLost(current, "another process took its id and it refuses connections");
+                         current = nullptr;
+                       }
+                       const auto now = entries_.find(request.id);
+                       const bool taken = now != entries_.end() && now->second.status != ProcessStatus::kLost &&
+                                          now->second.key.incarnation != request.incarnation;
+                       if (!leadership_->leading())
+                         return reply(Outcome<wire::RegisterReply>::NotDone(Error(ErrorCode::kNotReady, "This JobManager does not lead.")));
+                       if (!taken) return Accept(request, reply);
+                       reply(Outcome<wire::RegisterReply>::NotDone(Error(
+                           ErrorCode::kConflict,
+                           fmt::format("TaskManager id \"{}\" belongs to a process at {}:{} that is not known to be dead.",
+                                       request.id.str(), now->second.info.host, now->second.info.rpc_port),
+                           "Give each TaskManager its own TASK_MANAGER_ID; a restarted one gets in once the old process is known dead.")));
+                     }));
 }
 
 void TaskManagerRegistry::Accept(wire::RegisterRequest request, const wire::Reply<wire::RegisterReply>& reply) {
@@ -77,7 +83,8 @@ void TaskManagerRegistry::Accept(wire::RegisterRequest request, const wire::Repl
   if (!again) {
     entry = TaskManagerEntry{};
     entry.key = key;
-    LogInfo("control.cluster", fmt::format("TaskManager {} registered with {} slots at {}:{}.", key.id.str(), request.slots, request.host, request.rpc_port),
+    LogInfo("control.cluster",
+            fmt::format("TaskManager {} registered with {} slots at {}:{}.", key.id.str(), request.slots, request.host, request.rpc_port),
             {{"tm_id", key.id.str()}});
   }
   if (!again || entry.info.host != request.host || entry.info.rpc_port != request.rpc_port) {
@@ -90,13 +97,15 @@ void TaskManagerRegistry::Accept(wire::RegisterRequest request, const wire::Repl
   entry.last_heartbeat = mailbox_.executor()->clock().Now();
   entry.last_heartbeat_wall_ms = mailbox_.executor()->clock().WallTimeMs();
   for (const auto& [job, up_to] : listener_->OnProcessRegistered(key, running)) Clean(key, job, up_to);
-  reply(Outcome<wire::RegisterReply>::Done({leadership_->token(), std::chrono::duration_cast<std::chrono::milliseconds>(options_.heartbeat_interval).count(),
+  reply(Outcome<wire::RegisterReply>::Done({leadership_->token(),
+                                            std::chrono::duration_cast<std::chrono::milliseconds>(options_.heartbeat_interval).count(),
                                             std::chrono::duration_cast<std::chrono::milliseconds>(options_.heartbeat_timeout).count()}));
   listener_->OnCapacityChanged();
 }
 
 void TaskManagerRegistry::Heartbeat(wire::HeartbeatRequest request, wire::Reply<wire::HeartbeatReply> reply) {
-  if (!leadership_->leading()) return reply(Outcome<wire::HeartbeatReply>::NotDone(Error(ErrorCode::kNotReady, "This JobManager does not lead.")));
+  if (!leadership_->leading())
+    return reply(Outcome<wire::HeartbeatReply>::NotDone(Error(ErrorCode::kNotReady, "This JobManager does not lead.")));
   leadership_->NoteOtherLeader(request.highest_leader);
   const ProcessKey key{request.id, request.incarnation};
   TaskManagerEntry* entry = Alive(key);
@@ -117,7 +126,8 @@ void TaskManagerRegistry::Heartbeat(wire::HeartbeatRequest request, wire::Reply<
 void TaskManagerRegistry::ReportTask(const ProcessKey& from, const wire::TaskReport& report, wire::Reply<Nothing> reply) {
   if (!leadership_->leading()) return reply(Outcome<Nothing>::NotDone(Error(ErrorCode::kNotReady, "This JobManager does not lead.")));
   if (Alive(from) == nullptr) {
-    return reply(Outcome<Nothing>::NotDone(Error(ErrorCode::kNotReady, fmt::format("TaskManager {} is not registered; register first.", from.id.str()))));
+    return reply(Outcome<Nothing>::NotDone(
+        Error(ErrorCode::kNotReady, fmt::format("TaskManager {} is not registered; register first.", from.id.str()))));
   }
   listener_->OnTaskReport(from, report);
   reply(Outcome<Nothing>::Done({}));
@@ -143,19 +153,20 @@ void TaskManagerRegistry::SendClean(const ProcessKey& process, const JobId& job)
   TaskManagerEntry* entry = Alive(process);
   if (entry == nullptr || entry->cleaning.count(job) == 0 || !leadership_->leading()) return;
   const DeploymentNumber up_to = entry->cleaning.at(job);
-  entry->gateway->Cancel(leadership_->token(), process.incarnation, job, up_to, mailbox_.Bind([this, process, job, up_to](Outcome<Nothing> outcome) {
-    TaskManagerEntry* alive = Alive(process);
-    if (alive == nullptr) return;
-    const auto left = alive->cleaning.find(job);
-    if (left == alive->cleaning.end()) return;
-    if (outcome.done() && left->second <= up_to) {
-      alive->cleaning.erase(left);
-      if (alive->cleaning.empty()) listener_->OnCapacityChanged();
-      return;
-    }
-    if (!outcome.done()) NoteFailedCall(process, outcome.reason());
-    mailbox_.After(kCleanRetry, [this, process, job] { SendClean(process, job); });
-  }));
+  entry->gateway->Cancel(leadership_->token(), process.incarnation, job, up_to,
+                         mailbox_.Bind([this, process, job, up_to](Outcome<Nothing> outcome) {
+                           TaskManagerEntry* alive = Alive(process);
+                           if (alive == nullptr) return;
+                           const auto left = alive->cleaning.find(job);
+                           if (left == alive->cleaning.end()) return;
+                           if (outcome.done() && left->second <= up_to) {
+                             alive->cleaning.erase(left);
+                             if (alive->cleaning.empty()) listener_->OnCapacityChanged();
+                             return;
+                           }
+                           if (!outcome.done()) NoteFailedCall(process, outcome.reason());
+                           mailbox_.After(kCleanRetry, [this, process, job] { SendClean(process, job); });
+                         }));
 }
 
 const TaskManagerEntry* TaskManagerRegistry::FindAlive(const ProcessKey& process) const {

@@ -33,7 +33,7 @@ struct TaskManagerEntry {
   ProcessStatus status = ProcessStatus::kActive;
   MonotonicTime last_heartbeat{};
   std::int64_t last_heartbeat_wall_ms = 0;
-  std::uint64_t sequence = 0;              ///< of the newest heartbeat
+  std::uint64_t sequence = 0;  ///< of the newest heartbeat
   std::uint64_t resident_bytes = 0;
   std::uint32_t worker_processes = 0;
   std::shared_ptr<wire::TaskManagerGateway> gateway;
@@ -65,7 +65,8 @@ class TaskManagerRegistry {
     Duration heartbeat_timeout = std::chrono::milliseconds(5000);
     Duration forget_lost_after = std::chrono::minutes(10);
   };
-  TaskManagerRegistry(Executor* executor, Leadership* leadership, wire::TaskManagerConnector* connector, Options options, RegistryListener* listener);
+  TaskManagerRegistry(Executor* executor, Leadership* leadership, wire::TaskManagerConnector* connector, Options options,
+                      RegistryListener* listener);
 
   void Start();
   void Register(wire::RegisterRequest request, wire::Reply<wire::RegisterReply> reply);

@@ -19,7 +19,8 @@ void Deployer::Deploy(std::map<ProcessKey, plan::JobDeployment> deployments, Don
     const cluster::TaskManagerEntry* entry = registry_->FindAlive(process);
     if (entry == nullptr) {
       mailbox_.Bind([this, key = process] {
-        OnAnswer(key, Outcome<Nothing>::NotDone(Error(ErrorCode::kTaskManagerLost, "TaskManager " + key.id.str() + " was lost before the tasks were sent.")));
+        OnAnswer(key, Outcome<Nothing>::NotDone(
+                          Error(ErrorCode::kTaskManagerLost, "TaskManager " + key.id.str() + " was lost before the tasks were sent.")));
       })();
       continue;
     }

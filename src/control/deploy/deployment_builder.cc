@@ -25,7 +25,9 @@ TaskTable MakeTasks(const DeploymentInput& input) {
 
 void ConnectChannels(const DeploymentInput& input, TaskTable* tasks) {
   const plan::ExecutionPlan& plan = *input.plan;
-  const auto address = [&](std::uint32_t subtask) -> const plan::ExchangeAddress& { return input.addresses.at(input.slots[subtask].process); };
+  const auto address = [&](std::uint32_t subtask) -> const plan::ExchangeAddress& {
+    return input.addresses.at(input.slots[subtask].process);
+  };
   for (const plan::ExecutionVertex& vertex : plan.vertices) {
     for (const std::uint32_t id : vertex.input_edges) {
       for (const plan::ChannelRef& channel : plan::ExpandEdge(plan, plan.edges[id])) {

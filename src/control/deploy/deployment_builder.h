@@ -25,8 +25,8 @@ struct DeploymentInput {
   DeploymentNumber deployment = 0;
   std::shared_ptr<const plan::ExecutionPlan> plan;
   std::vector<plan::ArchiveRef> archives;
-  std::vector<schedule::SlotRef> slots;                              ///< the n-th runs subtask n of every vertex
-  std::map<cluster::ProcessKey, plan::ExchangeAddress> addresses;    ///< of every process in `slots`
+  std::vector<schedule::SlotRef> slots;                            ///< the n-th runs subtask n of every vertex
+  std::map<cluster::ProcessKey, plan::ExchangeAddress> addresses;  ///< of every process in `slots`
   std::map<OperatorUid, SourceSplits> sources;
 };
 

@@ -13,7 +13,8 @@ constexpr Duration kRetry = std::chrono::milliseconds(300);
 
 using cluster::ProcessKey;
 
-TaskStopper::TaskStopper(Executor* executor, cluster::Leadership* leadership, cluster::TaskManagerRegistry* registry, JobId job, TouchedProcesses* touched)
+TaskStopper::TaskStopper(Executor* executor, cluster::Leadership* leadership, cluster::TaskManagerRegistry* registry, JobId job,
+                         TouchedProcesses* touched)
     : leadership_(leadership), registry_(registry), job_(std::move(job)), touched_(touched), mailbox_(executor) {}
 
 void TaskStopper::Start(std::function<void()> stopped) {
@@ -30,16 +31,17 @@ void TaskStopper::Send(const ProcessKey& process) {
   const cluster::TaskManagerEntry* entry = registry_->FindAlive(process);
   if (entry == nullptr) return;  // its loss is on the way to the owner
   const DeploymentNumber up_to = touched->second;
-  entry->gateway->Cancel(leadership_->token(), process.incarnation, job_, up_to, mailbox_.Bind([this, process, up_to](Outcome<Nothing> outcome) {
-    const auto left = touched_->find(process);
-    if (left == touched_->end()) return;
-    if (outcome.done() && left->second <= up_to) {
-      touched_->erase(left);
-      return Check();
-    }
-    if (!outcome.done()) registry_->NoteFailedCall(process, outcome.reason());
-    mailbox_.After(kRetry, [this, process] { Send(process); });
-  }));
+  entry->gateway->Cancel(leadership_->token(), process.incarnation, job_, up_to,
+                         mailbox_.Bind([this, process, up_to](Outcome<Nothing> outcome) {
+                           const auto left = touched_->find(process);
+                           if (left == touched_->end()) return;
+                           if (outcome.done() && left->second <= up_to) {
+                             touched_->erase(left);
+                             return Check();
+                           }
+                           if (!outcome.done()) registry_->NoteFailedCall(process, outcome.reason());
+                           mailbox_.After(kRetry, [this, process] { Send(process); });
+                         }));
 }
 
 void TaskStopper::Check() {

@@ -18,14 +18,18 @@ using TouchedProcesses = std::map<cluster::ProcessKey, DeploymentNumber>;
 class TaskStopper {
  public:
   /// `touched` is the job's own list: a process leaves it when it is known to hold nothing. The owner takes lost ones out.
-  TaskStopper(Executor* executor, cluster::Leadership* leadership, cluster::TaskManagerRegistry* registry, JobId job, TouchedProcesses* touched);
+  TaskStopper(Executor* executor, cluster::Leadership* leadership, cluster::TaskManagerRegistry* registry, JobId job,
+              TouchedProcesses* touched);
 
   /// `stopped` is called once, in a later turn or at once when nothing is touched.
   void Start(std::function<void()> stopped);
   /// The owner took a lost process out of the list.
   void OnProcessLost() { Check(); }
   /// Nothing is said or sent from here on.
-  void Close() { mailbox_.Close(); stopped_ = nullptr; }
+  void Close() {
+    mailbox_.Close();
+    stopped_ = nullptr;
+  }
   /// "stopping tasks on tm1, tm2"
   std::string Describe() const;
 

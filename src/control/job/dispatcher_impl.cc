@@ -50,7 +50,8 @@ DispatcherImpl::DispatcherImpl(const ControlPlaneParts& parts, ControlPlaneOptio
       leadership_(parts.executor, parts.store, Incarnation(parts.random->NextHex(32)), options_.address, options_.leadership, this),
       registry_(parts.executor, &leadership_, parts.connector, options_.registry, this),
       slots_(&registry_),
-      services_{parts.executor, parts.store, &leadership_, &registry_, &slots_, parts.planner, &blobs_, parts.random, parts.metrics, options_.job},
+      services_{parts.executor, parts.store, &leadership_, &registry_,    &slots_,
+                parts.planner,  &blobs_,     parts.random, parts.metrics, options_.job},
       endpoint_(std::make_shared<JobManagerEndpoint>(parts.executor, &registry_, &blobs_)),
       mailbox_(parts.executor) {
   slots_.set_on_freed([this] { OfferCapacity(); });
@@ -175,7 +176,8 @@ void DispatcherImpl::ForgetOldJobs() {
   }
 }
 
-std::map<JobId, DeploymentNumber> DispatcherImpl::OnProcessRegistered(const cluster::ProcessKey& process, const std::vector<AttemptId>& running) {
+std::map<JobId, DeploymentNumber> DispatcherImpl::OnProcessRegistered(const cluster::ProcessKey& process,
+                                                                      const std::vector<AttemptId>& running) {
   std::map<JobId, DeploymentNumber> stale;
   for (const auto& [id, job] : jobs_) {
     if (const DeploymentNumber up_to = job->StaleOn(process, running); up_to != 0) stale[id] = up_to;
@@ -244,8 +246,8 @@ void DispatcherImpl::DoSubmit(SubmitRequest request, std::function<void(Result<S
 }
 
 void DispatcherImpl::Submit(SubmitRequest request, std::function<void(Result<SubmitAnswer>)> answer) {
-  mailbox_.Bind([this](SubmitRequest r, std::function<void(Result<SubmitAnswer>)> a) { DoSubmit(std::move(r), std::move(a)); })(std::move(request),
-                                                                                                                          std::move(answer));
+  mailbox_.Bind([this](SubmitRequest r, std::function<void(Result<SubmitAnswer>)> a) { DoSubmit(std::move(r), std::move(a)); })(
+      std::move(request), std::move(answer));
 }
 
 void DispatcherImpl::Validate(SubmitRequest request, std::function<void(Result<std::string>)> answer) {

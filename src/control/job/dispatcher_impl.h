@@ -24,15 +24,15 @@ namespace headrace::control::job {
 /// What the control plane stands on; everything outlives it.
 struct ControlPlaneParts {
   Executor* executor = nullptr;
-  metastore::Metastore* store = nullptr;               ///< answers on `executor`
+  metastore::Metastore* store = nullptr;  ///< answers on `executor`
   wire::TaskManagerConnector* connector = nullptr;
   SplitPlanner* planner = nullptr;
-  Random* random = nullptr;                            ///< used on `executor` only
-  MetricsRegistry* metrics = nullptr;                  ///< may be null
+  Random* random = nullptr;            ///< used on `executor` only
+  MetricsRegistry* metrics = nullptr;  ///< may be null
 };
 struct ControlPlaneOptions {
-  std::string address;                                 ///< host:port of the REST interface, for followers
-  JobFileReader read_job_file;                         ///< empty = wire::ReadJobFile
+  std::string address;          ///< host:port of the REST interface, for followers
+  JobFileReader read_job_file;  ///< empty = wire::ReadJobFile
   cluster::Leadership::Options leadership;
   cluster::TaskManagerRegistry::Options registry;
   SubmitTiming submit;
@@ -42,7 +42,10 @@ struct ControlPlaneOptions {
 /// The whole control plane of one JobManager: takes the lead, recovers the stored jobs, knows the TaskManagers, runs one
 /// JobMaster per job. Owns all of them. The Dispatcher calls and gateway() may be used from any thread; everything else
 /// happens in turns of the executor. Stop: end the executor (RequestStop, Join), then destroy; no tasks are touched.
-class DispatcherImpl final : public Dispatcher, private cluster::LeadershipListener, private cluster::RegistryListener, private Submission::Owner {
+class DispatcherImpl final : public Dispatcher,
+                             private cluster::LeadershipListener,
+                             private cluster::RegistryListener,
+                             private Submission::Owner {
  public:
   DispatcherImpl(const ControlPlaneParts& parts, ControlPlaneOptions options);
   ~DispatcherImpl() override;
@@ -102,8 +105,8 @@ class DispatcherImpl final : public Dispatcher, private cluster::LeadershipListe
   JobServices services_;
   std::optional<ControlMetrics> metrics_;
   std::map<JobId, std::unique_ptr<JobMaster>> jobs_;
-  std::vector<JobId> job_order_;                         ///< of submission
-  std::map<JobId, JobView> ended_before_;                ///< ended under an earlier JobManager
+  std::vector<JobId> job_order_;           ///< of submission
+  std::map<JobId, JobView> ended_before_;  ///< ended under an earlier JobManager
   std::vector<std::unique_ptr<Submission>> submissions_;
   bool recovered_ = false, capacity_offered_ = false;
   const std::shared_ptr<JobManagerEndpoint> endpoint_;

@@ -32,10 +32,16 @@ const ExceptionEntry* ExceptionHistory::newest() const { return !rest_.empty() ?
 
 std::string FailureJson(const ExceptionEntry& entry) {
   const wire::TaskFailure& failure = entry.failure;
-  const nlohmann::json json = {{"code", failure.code}, {"message", failure.message}, {"traceback", failure.traceback},
-                               {"user_location", failure.user_location}, {"operator_name", failure.operator_name},
-                               {"operator_uid", failure.operator_uid}, {"task_name", entry.task_name},
-                               {"task_manager", entry.task_manager}, {"deployment", entry.deployment}, {"wall_time_ms", entry.wall_time_ms}};
+  const nlohmann::json json = {{"code", failure.code},
+                               {"message", failure.message},
+                               {"traceback", failure.traceback},
+                               {"user_location", failure.user_location},
+                               {"operator_name", failure.operator_name},
+                               {"operator_uid", failure.operator_uid},
+                               {"task_name", entry.task_name},
+                               {"task_manager", entry.task_manager},
+                               {"deployment", entry.deployment},
+                               {"wall_time_ms", entry.wall_time_ms}};
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);  // a message may hold any bytes
 }
 
@@ -51,7 +57,8 @@ ExceptionEntry FailureFromJson(const std::string& text) {
     const auto field = json.find(name);
     return field != json.end() && field->is_number_integer() ? field->get<std::int64_t>() : std::int64_t{0};
   };
-  entry.failure = {static_cast<int>(number("code")), str("message"), str("traceback"), str("user_location"), str("operator_name"), str("operator_uid")};
+  entry.failure = {
+      static_cast<int>(number("code")), str("message"), str("traceback"), str("user_location"), str("operator_name"), str("operator_uid")};
   entry.task_name = str("task_name");
   entry.task_manager = str("task_manager");
   entry.deployment = static_cast<DeploymentNumber>(number("deployment"));

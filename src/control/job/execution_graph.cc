@@ -42,7 +42,8 @@ bool ExecutionGraph::Apply(const ProcessKey& process, const wire::TaskReport& re
   return true;
 }
 
-std::vector<AttemptId> ExecutionGraph::NoteHeartbeat(const ProcessKey& process, const wire::HeartbeatRequest& heartbeat, std::uint32_t patience) {
+std::vector<AttemptId> ExecutionGraph::NoteHeartbeat(const ProcessKey& process, const wire::HeartbeatRequest& heartbeat,
+                                                     std::uint32_t patience) {
   std::set<AttemptId> named;
   for (const wire::TaskReport& report : heartbeat.tasks) named.insert(report.attempt);
   for (const wire::TaskMetrics& metrics : heartbeat.metrics) {

@@ -29,7 +29,8 @@ struct TaskEntry {
 /// The tasks of a job's current deployment. A value without behaviour in time; owned by the job, control executor only.
 class ExecutionGraph {
  public:
-  void Reset(const JobId& job, DeploymentNumber deployment, std::shared_ptr<const plan::ExecutionPlan> plan, const std::vector<schedule::SlotRef>& slots);
+  void Reset(const JobId& job, DeploymentNumber deployment, std::shared_ptr<const plan::ExecutionPlan> plan,
+             const std::vector<schedule::SlotRef>& slots);
 
   /// Takes a report of `process`. False when it says nothing new: another deployment, another process, or a state that is
   /// not ahead of the known one (reports repeat and overtake each other).
@@ -43,7 +44,7 @@ class ExecutionGraph {
   bool NeedsProcess(const cluster::ProcessKey& process) const;
 
   bool empty() const { return tasks_.empty(); }
-  bool all_started() const;   ///< each task runs or has finished
+  bool all_started() const;  ///< each task runs or has finished
   bool all_finished() const;
   const TaskEntry* Find(const AttemptId& attempt) const;
   /// Why the first waiting source or sink waits, with its name; empty when none does.

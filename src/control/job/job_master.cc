@@ -125,7 +125,8 @@ void JobMaster::OnHeartbeat(const cluster::ProcessKey& process, const wire::Hear
   for (const AttemptId& attempt : facts_.execution.NoteHeartbeat(process, heartbeat, kHeartbeatPatience)) {
     wire::TaskReport report{attempt, wire::TaskState::kFailed, {}};
     report.failure.code = static_cast<int>(ErrorCode::kTaskManagerLost);
-    report.failure.message = fmt::format("TaskManager {} does not run {} any more and never said why.", process.id.str(), facts_.execution.TaskName(attempt));
+    report.failure.message =
+        fmt::format("TaskManager {} does not run {} any more and never said why.", process.id.str(), facts_.execution.TaskName(attempt));
     OnTaskReport(process, report);
   }
 }
@@ -159,8 +160,10 @@ JobMaster::FailureKind JobMaster::KindOf(const wire::TaskFailure& failure) {
     case ErrorCode::kExchangeBroken:
     case ErrorCode::kStaleAttempt:
     case ErrorCode::kNotReady:
-    case ErrorCode::kDeposed: return FailureKind::kInfrastructure;
-    default: return FailureKind::kOwn;
+    case ErrorCode::kDeposed:
+      return FailureKind::kInfrastructure;
+    default:
+      return FailureKind::kOwn;
   }
 }
 
@@ -174,7 +177,8 @@ void JobMaster::RecordException(ExceptionEntry entry) {
   for (std::string* text : {&entry.failure.message, &entry.failure.traceback}) {
     if (text->size() > kLongestText) text->resize(kLongestText);
   }
-  LogWarn("control.job", fmt::format("{}{}{}", entry.task_name, entry.task_name.empty() ? "" : ": ", entry.failure.message), {{"job_id", id().str()}});
+  LogWarn("control.job", fmt::format("{}{}{}", entry.task_name, entry.task_name.empty() ? "" : ": ", entry.failure.message),
+          {{"job_id", id().str()}});
   facts_.exceptions.Add(std::move(entry));
 }
 

@@ -38,11 +38,11 @@ struct JobFacts {
   std::map<OperatorUid, deploy::SourceSplits> sources;  ///< as stored; never shrinks
   DeploymentNumber deployment = 0;                      ///< the current one; 0 before the first
   ExecutionGraph execution;
-  deploy::TouchedProcesses touched;                     ///< may hold tasks: to be cancelled before anything new
-  deploy::TouchedProcesses abandoned;                   ///< were lost with tasks: to be cancelled should they come back
+  deploy::TouchedProcesses touched;    ///< may hold tasks: to be cancelled before anything new
+  deploy::TouchedProcesses abandoned;  ///< were lost with tasks: to be cancelled should they come back
   ExceptionHistory exceptions;
   std::uint32_t restarts = 0;
-  std::string reason;                                   ///< why the job waits, for people
+  std::string reason;  ///< why the job waits, for people
   std::int64_t end_wall_ms = 0;
 };
 

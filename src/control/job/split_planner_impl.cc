@@ -54,8 +54,9 @@ SplitPlannerImpl::~SplitPlannerImpl() {
 
 Result<std::shared_ptr<kafka::AdminProbe>> SplitPlannerImpl::ProbeOf(const plan::ConnectorSpec& spec, bool is_source) {
   DropUnused();
-  HR_ASSIGN_OR_RAISE(const kafka::ClientSettings settings,
-                     kafka::MakeClientSettings(plan::OptionString(spec, is_source, "bootstrap_servers"), plan::KafkaProperties(spec), default_servers_));
+  HR_ASSIGN_OR_RAISE(
+      const kafka::ClientSettings settings,
+      kafka::MakeClientSettings(plan::OptionString(spec, is_source, "bootstrap_servers"), plan::KafkaProperties(spec), default_servers_));
   Client& client = clients_[settings];
   client.last_used = mailbox_.executor()->clock().Now();
   if (client.probe == nullptr) {
@@ -85,8 +86,9 @@ void SplitPlannerImpl::PlanSplits(const plan::OperatorSpec& source, SplitsAnswer
   if (!probe.ok()) {
     return mailbox_.executor()->Post([answer = std::move(answer), reason = probe.status()] { answer(Outcome<Splits>::NotDone(reason)); });
   }
-  (*probe)->PlanSplits(plan::OptionString(spec, true, "topic"), RangeOf(spec),
-                       mailbox_.Bind([answer = std::move(answer)](Outcome<std::vector<kafka::TopicSplit>> found) { answer(AsSplits(found)); }));
+  (*probe)->PlanSplits(
+      plan::OptionString(spec, true, "topic"), RangeOf(spec),
+      mailbox_.Bind([answer = std::move(answer)](Outcome<std::vector<kafka::TopicSplit>> found) { answer(AsSplits(found)); }));
 }
 
 void SplitPlannerImpl::FindNewSplits(const plan::OperatorSpec& source, const Splits& known, SplitsAnswer answer) {
@@ -101,17 +103,18 @@ void SplitPlannerImpl::FindNewSplits(const plan::OperatorSpec& source, const Spl
   std::set<std::string> known_ids;
   for (const plan::SourceSplit& split : known) known_ids.insert(split.id);
   const std::string topic = plan::OptionString(spec, true, "topic");
-  (*probe)->ListPartitions(topic, mailbox_.Bind([known_ids = std::move(known_ids), topic, answer = std::move(answer)](Outcome<std::vector<std::int32_t>> found) {
-    if (found.unknown()) return answer(Outcome<Splits>::Unknown(found.reason()));
-    if (!found.done()) return answer(Outcome<Splits>::NotDone(found.reason()));
-    Splits fresh;
-    for (const std::int32_t partition : found.value()) {
-      // Whatever was written to a partition before it was found belongs to the job: from the beginning.
-      const kafka::TopicSplit split{topic, partition, kafka::kBeginning, kafka::kNoStop};
-      if (known_ids.count(split.Id()) == 0) fresh.push_back({split.Id(), split.ToPayload()});
-    }
-    answer(Outcome<Splits>::Done(std::move(fresh)));
-  }));
+  (*probe)->ListPartitions(
+      topic, mailbox_.Bind([known_ids = std::move(known_ids), topic, answer = std::move(answer)](Outcome<std::vector<std::int32_t>> found) {
+        if (found.unknown()) return answer(Outcome<Splits>::Unknown(found.reason()));
+        if (!found.done()) return answer(Outcome<Splits>::NotDone(found.reason()));
+        Splits fresh;
+        for (const std::int32_t partition : found.value()) {
+          // Whatever was written to a partition before it was found belongs to the job: from the beginning.
+          const kafka::TopicSplit split{topic, partition, kafka::kBeginning, kafka::kNoStop};
+          if (known_ids.count(split.Id()) == 0) fresh.push_back({split.Id(), split.ToPayload()});
+        }
+        answer(Outcome<Splits>::Done(std::move(fresh)));
+      }));
 }
 
 std::int64_t SplitPlannerImpl::DiscoveryIntervalMs(const plan::OperatorSpec& source) const {
@@ -129,10 +132,11 @@ void SplitPlannerImpl::CheckSink(const plan::OperatorSpec& sink, std::function<v
   if (!probe.ok()) {
     return mailbox_.executor()->Post([answer = std::move(answer), reason = probe.status()] { answer(Outcome<Nothing>::NotDone(reason)); });
   }
-  (*probe)->ListPartitions(plan::OptionString(spec, false, "topic"), mailbox_.Bind([answer = std::move(answer)](Outcome<std::vector<std::int32_t>> found) {
-    if (found.done()) return answer(Outcome<Nothing>::Done({}));
-    answer(found.unknown() ? Outcome<Nothing>::Unknown(found.reason()) : Outcome<Nothing>::NotDone(found.reason()));
-  }));
+  (*probe)->ListPartitions(
+      plan::OptionString(spec, false, "topic"), mailbox_.Bind([answer = std::move(answer)](Outcome<std::vector<std::int32_t>> found) {
+        if (found.done()) return answer(Outcome<Nothing>::Done({}));
+        answer(found.unknown() ? Outcome<Nothing>::Unknown(found.reason()) : Outcome<Nothing>::NotDone(found.reason()));
+      }));
 }
 
 }  // namespace headrace::control::job

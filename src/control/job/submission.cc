@@ -29,7 +29,8 @@ Submission::Submission(Owner* owner, JobServices* services, SubmitTiming timing,
 
 void Submission::Run(Answer answer) {
   answers_.push_back(std::move(answer));
-  if (!services_->leadership->may_act()) return End(Error(ErrorCode::kNotReady, "This JobManager does not lead, or the metadata store does not answer."));
+  if (!services_->leadership->may_act())
+    return End(Error(ErrorCode::kNotReady, "This JobManager does not lead, or the metadata store does not answer."));
   if (record_.idempotency_key.empty()) return Check();
   LookUpKey();
 }
@@ -155,7 +156,8 @@ void Submission::End(const Result<SubmitAnswer>& answer) {
   const bool first = !std::exchange(answered_, true);
   awaiting_slots_ = false;
   if (first) {
-    if (plan_answer_) plan_answer_(answer.ok() ? Result<std::string>(plan::ExplainJson(*description_.plan)) : Result<std::string>(answer.status()));
+    if (plan_answer_)
+      plan_answer_(answer.ok() ? Result<std::string>(plan::ExplainJson(*description_.plan)) : Result<std::string>(answer.status()));
     for (const Answer& waiting : std::exchange(answers_, {})) waiting(answer);
     const bool row_may_stand = stop_storing_ && !started_ && services_->leadership->leading();
     if (row_may_stand) return;  // it is written until the store says what is there

@@ -32,8 +32,8 @@ Status CheckPythonVersion(const plan::ExecutionPlan& plan, const cluster::TaskMa
     versions.insert(entry.info.python_version);
   }
   if (versions.empty()) return Status::OK();
-  return Error(ErrorCode::kPythonVersion,
-               fmt::format("The job file was written with Python {}, and the TaskManagers run Python {}.", plan.python_version, fmt::join(versions, ", ")));
+  return Error(ErrorCode::kPythonVersion, fmt::format("The job file was written with Python {}, and the TaskManagers run Python {}.",
+                                                      plan.python_version, fmt::join(versions, ", ")));
 }
 
 std::vector<std::string> SubmitWarnings(const plan::ExecutionPlan& plan) {
@@ -48,8 +48,9 @@ std::vector<std::string> SubmitWarnings(const plan::ExecutionPlan& plan) {
     }
   }
   if (plan.settings.checkpoint_interval_ms > 0) {
-    warnings.push_back(fmt::format("Checkpoints every {} ms are recorded but not active yet; after a failure the job reads again from where it started.",
-                                   plan.settings.checkpoint_interval_ms));
+    warnings.push_back(
+        fmt::format("Checkpoints every {} ms are recorded but not active yet; after a failure the job reads again from where it started.",
+                    plan.settings.checkpoint_interval_ms));
   }
   return warnings;
 }
@@ -101,7 +102,8 @@ void OutsideChecks::CheckOne(const plan::OperatorSpec& op) {
 void OutsideChecks::Note(const plan::OperatorSpec& op, const Status& reason, bool unknown) {
   waiting_.erase(op.uid);
   if (unknown || WhoActsOn(reason) == WhoActs::kTransient) {
-    findings_.warnings.push_back(fmt::format("{}: {} The job is accepted and goes on by itself once it answers.", op.Describe(), reason.message()));
+    findings_.warnings.push_back(
+        fmt::format("{}: {} The job is accepted and goes on by itself once it answers.", op.Describe(), reason.message()));
   } else if (findings_.error.ok()) {
     findings_.error = WithContext(reason, op.Describe());
   }

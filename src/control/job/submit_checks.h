@@ -35,9 +35,9 @@ std::vector<std::string> SubmitWarnings(const plan::ExecutionPlan& plan);
 class OutsideChecks {
  public:
   struct Findings {
-    Status error;                                                  ///< the job is wrong
-    std::vector<std::string> warnings;                             ///< who did not answer
-    std::map<OperatorUid, std::vector<plan::SourceSplit>> planned; ///< splits of the sources that did
+    Status error;                                                   ///< the job is wrong
+    std::vector<std::string> warnings;                              ///< who did not answer
+    std::map<OperatorUid, std::vector<plan::SourceSplit>> planned;  ///< splits of the sources that did
   };
   using Done = std::function<void(Findings)>;
   OutsideChecks(Executor* executor, SplitPlanner* planner);

@@ -24,9 +24,7 @@ RestartStrategy::RestartStrategy(const plan::RestartSettings& settings, Random* 
   settings_.initial_delay_ms = std::min(settings_.initial_delay_ms, settings_.max_delay_ms);
 }
 
-bool RestartStrategy::exhausted() const {
-  return !restarts() || (settings_.max_attempts != 0 && failures_ >= settings_.max_attempts);
-}
+bool RestartStrategy::exhausted() const { return !restarts() || (settings_.max_attempts != 0 && failures_ >= settings_.max_attempts); }
 
 std::optional<Duration> RestartStrategy::OnTaskFailure() {
   if (exhausted()) return std::nullopt;

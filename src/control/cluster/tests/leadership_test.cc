@@ -21,7 +21,8 @@ class SwitchedStore final : public Metastore {
   bool renewals_are_answered = true;
   bool lose_next_take_answer = false;
 
-  void TakeLeadership(Incarnation holder, std::optional<LeaderEpoch> expected, std::string address, metastore::Answer<LeaderGrant> answer) override {
+  void TakeLeadership(Incarnation holder, std::optional<LeaderEpoch> expected, std::string address,
+                      metastore::Answer<LeaderGrant> answer) override {
     if (!lose_next_take_answer) return inner_->TakeLeadership(holder, expected, address, std::move(answer));
     lose_next_take_answer = false;
     inner_->TakeLeadership(holder, expected, address, [](Outcome<LeaderGrant>) {});
@@ -36,7 +37,8 @@ class SwitchedStore final : public Metastore {
   void FindByIdempotencyKey(std::string, metastore::Answer<std::optional<JobId>>) override {}
   void ListUnfinished(metastore::Answer<std::vector<metastore::JobRecord>>) override {}
   void ListFinished(std::size_t, metastore::Answer<std::vector<FinishedJob>>) override {}
-  void InsertSplits(LeaderGrant, JobId, std::vector<metastore::SplitRecord>, metastore::Answer<std::vector<metastore::SplitRecord>>) override {}
+  void InsertSplits(LeaderGrant, JobId, std::vector<metastore::SplitRecord>,
+                    metastore::Answer<std::vector<metastore::SplitRecord>>) override {}
   void ListSplits(JobId, metastore::Answer<std::vector<metastore::SplitRecord>>) override {}
   void NextDeployment(LeaderGrant, JobId, metastore::Answer<DeploymentNumber>) override {}
   void InsertResult(LeaderGrant, metastore::JobResult, metastore::Answer<metastore::JobResult>) override {}

@@ -22,7 +22,9 @@ struct ScriptedProcess {
 class ScriptedGateway final : public wire::TaskManagerGateway {
  public:
   explicit ScriptedGateway(ScriptedProcess* process) : process_(process) {}
-  void Deploy(wire::LeaderToken, Incarnation, plan::JobDeployment, wire::Reply<Nothing> reply) override { reply(Outcome<Nothing>::Done({})); }
+  void Deploy(wire::LeaderToken, Incarnation, plan::JobDeployment, wire::Reply<Nothing> reply) override {
+    reply(Outcome<Nothing>::Done({}));
+  }
   void Cancel(wire::LeaderToken, Incarnation, JobId job, DeploymentNumber up_to, wire::Reply<Nothing> reply) override {
     process_->cancels.emplace_back(job, up_to);
     reply(process_->cancel_answer);

@@ -35,8 +35,8 @@ class RegistryTest : public ::testing::Test, public RegistryListener, public Lea
   void OnCapacityChanged() override {}
 
   /// The answer, or nothing while it is outstanding.
-  std::shared_ptr<std::optional<Outcome<wire::RegisterReply>>> Register(const std::string& id, const std::string& incarnation, const std::string& host,
-                                                                        std::vector<AttemptId> running = {}) {
+  std::shared_ptr<std::optional<Outcome<wire::RegisterReply>>> Register(const std::string& id, const std::string& incarnation,
+                                                                        const std::string& host, std::vector<AttemptId> running = {}) {
     wire::RegisterRequest request;
     request.id = TaskManagerId(id);
     request.incarnation = Incarnation(incarnation);

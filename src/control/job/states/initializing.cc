@@ -84,13 +84,15 @@ class Initializing final : public JobStateHandler {
 
   void Store() {
     JobServices& services = job().services();
-    services.store->InsertSplits(services.leadership->grant(), job().id(), found_, mailbox().Bind([this](Outcome<std::vector<SplitRecord>> outcome) {
-      if (outcome.not_done() && CodeOf(outcome.reason()) == ErrorCode::kConflict) return job().ChangeTo(MakeFailing(&job()));  // it has ended
-      if (!outcome.done()) return RetryStore(outcome.reason(), [this] { Store(); });
-      job().facts().sources.clear();
-      Take(outcome.value());
-      Finish();
-    }));
+    services.store->InsertSplits(services.leadership->grant(), job().id(), found_,
+                                 mailbox().Bind([this](Outcome<std::vector<SplitRecord>> outcome) {
+                                   if (outcome.not_done() && CodeOf(outcome.reason()) == ErrorCode::kConflict)
+                                     return job().ChangeTo(MakeFailing(&job()));  // it has ended
+                                   if (!outcome.done()) return RetryStore(outcome.reason(), [this] { Store(); });
+                                   job().facts().sources.clear();
+                                   Take(outcome.value());
+                                   Finish();
+                                 }));
   }
 
   void Finish() {

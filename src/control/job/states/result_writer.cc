@@ -24,7 +24,8 @@ void ResultWriter::Send() {
   JobServices& services = job_->services();
   services.store->InsertResult(services.leadership->grant(), result_, mailbox_.Bind([this](Outcome<metastore::JobResult> outcome) {
     if (outcome.done()) return job_->ChangeTo(MakeTerminal(job_, outcome.value()));
-    if (outcome.not_done() && CodeOf(outcome.reason()) == ErrorCode::kBadRequest) result_.failure_json.clear();  // a text that no store takes
+    if (outcome.not_done() && CodeOf(outcome.reason()) == ErrorCode::kBadRequest)
+      result_.failure_json.clear();  // a text that no store takes
     mailbox_.After(job_->services().timing.store_retry, [this] { Send(); });
     job_->services().leadership->NoteRefusal(outcome.reason());  // may suspend the job
   }));

@@ -14,8 +14,9 @@ namespace headrace::control::job {
 using cluster::ProcessKey;
 
 ExceptionEntry LossEntry(const JobMaster& job, const ProcessKey& process) {
-  return job.EntryOf(Error(ErrorCode::kTaskManagerLost, fmt::format("TaskManager {} was lost while it ran tasks of this job.", process.id.str())),
-                     process.id.str());
+  return job.EntryOf(
+      Error(ErrorCode::kTaskManagerLost, fmt::format("TaskManager {} was lost while it ran tasks of this job.", process.id.str())),
+      process.id.str());
 }
 
 Rollout::Rollout(JobMaster* job, std::function<void()> running, Failed failed)
@@ -41,7 +42,8 @@ void Rollout::Try() {
   if (!services.leadership->may_act()) return job_->SetReason("waiting until the metadata store answers again");
   const std::uint32_t needed = job_->slots_needed();
   if (!services.slots->Holds(job_->id(), needed)) {
-    const Result<std::vector<schedule::SlotRef>> slots = services.slots->Acquire(job_->id(), needed, job_->facts().description.plan->python_version);
+    const Result<std::vector<schedule::SlotRef>> slots =
+        services.slots->Acquire(job_->id(), needed, job_->facts().description.plan->python_version);
     if (!slots.ok()) return job_->SetReason(slots.status().message());
   }
   job_->SetReason("");

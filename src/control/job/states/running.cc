@@ -68,24 +68,26 @@ class Running final : public JobStateHandler {
     asking_.insert(source.uid);
     job().services().planner->FindNewSplits(source, job().facts().sources[source.uid].splits,
                                             mailbox().Bind([this, &vertex, &source](Outcome<std::vector<plan::SourceSplit>> outcome) {
-      if (!outcome.done() || outcome.value().empty()) {
-        asking_.erase(source.uid);  // what is away now is asked again at the next interval
-        return;
-      }
-      std::vector<SplitRecord> records;
-      for (const plan::SourceSplit& split : outcome.value()) records.push_back({source.uid, split.id, split.payload});
-      Store(vertex, source, std::move(records));
-    }));
+                                              if (!outcome.done() || outcome.value().empty()) {
+                                                asking_.erase(source.uid);  // what is away now is asked again at the next interval
+                                                return;
+                                              }
+                                              std::vector<SplitRecord> records;
+                                              for (const plan::SourceSplit& split : outcome.value())
+                                                records.push_back({source.uid, split.id, split.payload});
+                                              Store(vertex, source, std::move(records));
+                                            }));
   }
 
   void Store(const plan::ExecutionVertex& vertex, const plan::OperatorSpec& source, std::vector<SplitRecord> records) {
     JobServices& services = job().services();
     services.store->InsertSplits(services.leadership->grant(), job().id(), std::move(records),
                                  mailbox().Bind([this, &vertex, &source](Outcome<std::vector<SplitRecord>> outcome) {
-      asking_.erase(source.uid);
-      if (!outcome.done()) return job().services().leadership->NoteRefusal(outcome.reason());  // found again at the next interval
-      AddStored(vertex, source, outcome.value());
-    }));
+                                   asking_.erase(source.uid);
+                                   if (!outcome.done())
+                                     return job().services().leadership->NoteRefusal(outcome.reason());  // found again at the next interval
+                                   AddStored(vertex, source, outcome.value());
+                                 }));
   }
 
   /// Hands out what the store holds and the job does not know yet, round robin behind the known ones.
@@ -96,7 +98,8 @@ class Running final : public JobStateHandler {
       if (std::any_of(known.begin(), known.end(), [&](const plan::SourceSplit& split) { return split.id == record.split_id; })) continue;
       const auto subtask = static_cast<std::uint32_t>(known.size() % vertex.parallelism);
       known.push_back({record.split_id, record.payload});
-      LogInfo("control.job", "New split " + record.split_id + " goes to subtask " + std::to_string(subtask) + ".", {{"job_id", job().id().str()}});
+      LogInfo("control.job", "New split " + record.split_id + " goes to subtask " + std::to_string(subtask) + ".",
+              {{"job_id", job().id().str()}});
       Send(AttemptId{job().id(), job().facts().deployment, vertex.index, subtask}, {source.uid, {known.back()}, /*more_may_come=*/true});
     }
   }
@@ -109,10 +112,11 @@ class Running final : public JobStateHandler {
     if (entry == nullptr) return;
     entry->gateway->AddSplits(job().services().leadership->token(), task->process.incarnation, attempt, splits,
                               mailbox().Bind([this, attempt, splits, process = task->process](Outcome<Nothing> outcome) {
-      if (outcome.done()) return;
-      mailbox().After(job().services().timing.split_send_retry, [this, attempt, splits] { Send(attempt, splits); });
-      job().services().registry->NoteFailedCall(process, outcome.reason());
-    }));
+                                if (outcome.done()) return;
+                                mailbox().After(job().services().timing.split_send_retry,
+                                                [this, attempt, splits] { Send(attempt, splits); });
+                                job().services().registry->NoteFailedCall(process, outcome.reason());
+                              }));
   }
 
   ResultWriter writer_;

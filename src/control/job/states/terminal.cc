@@ -45,6 +45,8 @@ class Terminal final : public JobStateHandler {
 
 }  // namespace
 
-std::unique_ptr<JobStateHandler> MakeTerminal(JobMaster* job, const metastore::JobResult& result) { return std::make_unique<Terminal>(job, result); }
+std::unique_ptr<JobStateHandler> MakeTerminal(JobMaster* job, const metastore::JobResult& result) {
+  return std::make_unique<Terminal>(job, result);
+}
 
 }  // namespace headrace::control::job

@@ -25,7 +25,8 @@ TEST(ControlThreads, CallersFromManyThreads) {
   SystemRandom random;
   ControlPlaneOptions options;
   options.read_job_file = [](std::string_view) -> Result<plan::JobGraph> { return SourceAndSink(2); };
-  auto dispatcher = std::make_unique<DispatcherImpl>(ControlPlaneParts{&control, store.get(), &cluster, &planner, &random, nullptr}, options);
+  auto dispatcher =
+      std::make_unique<DispatcherImpl>(ControlPlaneParts{&control, store.get(), &cluster, &planner, &random, nullptr}, options);
   cluster.Attach(dispatcher->gateway());
   dispatcher->Start();
   for (const char* id : {"tm1", "tm2", "tm3"}) cluster.Start(id, 4);

@@ -46,7 +46,8 @@ class FakeCluster final : public wire::TaskManagerConnector {
       cluster_->executor_->Post([cluster = cluster_, id = id_, target, deployment = std::move(deployment), reply = std::move(reply)] {
         for (const plan::TaskDeployment& task : deployment.tasks) {
           cluster->tasks_[id][task.attempt] = wire::TaskState::kRunning;
-          cluster->job_manager_->ReportTask(TaskManagerId(id), target, {task.attempt, wire::TaskState::kRunning, {}}, [](Outcome<Nothing>) {});
+          cluster->job_manager_->ReportTask(TaskManagerId(id), target, {task.attempt, wire::TaskState::kRunning, {}},
+                                            [](Outcome<Nothing>) {});
         }
         reply(Outcome<Nothing>::Done({}));
       });
@@ -132,7 +133,8 @@ inline plan::JobGraph SourceAndSink(std::uint32_t parallelism, bool kafka = fals
   sink.name = "out";
   sink.inputs = {{source.uid, plan::Partitioning::kRebalance}};
   sink.kind = plan::SinkSpec{{"blackhole", {}, "", false}};
-  if (kafka) sink.kind = plan::SinkSpec{{"kafka", {{"topic", "counts"}, {"bootstrap_servers", "k:9092"}, {"delivery", "exactly_once"}}, "", false}};
+  if (kafka)
+    sink.kind = plan::SinkSpec{{"kafka", {{"topic", "counts"}, {"bootstrap_servers", "k:9092"}, {"delivery", "exactly_once"}}, "", false}};
   graph.operators = {source, sink};
   return graph;
 }

@@ -23,7 +23,8 @@ class SubmitTest : public ::testing::Test {
     dispatcher_.reset();
     executor_.Clear();
     store_ = metastore::MakeMemoryMetastore(&executor_, tables_);
-    dispatcher_ = std::make_unique<DispatcherImpl>(ControlPlaneParts{&executor_, store_.get(), &cluster_, &planner_, &random_, &metrics_}, ControlPlaneOptions{});
+    dispatcher_ = std::make_unique<DispatcherImpl>(ControlPlaneParts{&executor_, store_.get(), &cluster_, &planner_, &random_, &metrics_},
+                                                   ControlPlaneOptions{});
     cluster_.Attach(dispatcher_->gateway());
     dispatcher_->Start();
     executor_.RunReady();
@@ -38,7 +39,8 @@ class SubmitTest : public ::testing::Test {
     file.header.python_version = graph.python_version;
     return wire::WriteJobFile(file);
   }
-  std::shared_ptr<std::optional<Result<SubmitAnswer>>> Submit(std::string file, std::string key = "", std::optional<std::uint32_t> parallelism = {}) {
+  std::shared_ptr<std::optional<Result<SubmitAnswer>>> Submit(std::string file, std::string key = "",
+                                                              std::optional<std::uint32_t> parallelism = {}) {
     auto answer = std::make_shared<std::optional<Result<SubmitAnswer>>>();
     SubmitRequest request;
     request.job_file = std::move(file);
@@ -50,7 +52,9 @@ class SubmitTest : public ::testing::Test {
   }
   JobView View(const JobId& id) {
     JobView view;
-    dispatcher_->GetJob(id, [&](Result<JobView> answer) { if (answer.ok()) view = *answer; });
+    dispatcher_->GetJob(id, [&](Result<JobView> answer) {
+      if (answer.ok()) view = *answer;
+    });
     executor_.RunReady();
     return view;
   }
@@ -146,9 +150,11 @@ TEST_F(SubmitTest, OtherPythonIsRefused) {
 
 TEST_F(SubmitTest, MissingTopicIsRefusedAndAnAbsentBrokerIsAWarning) {
   StartThree();
-  planner_.source_answer = Outcome<std::vector<plan::SourceSplit>>::NotDone(Error(ErrorCode::kUnknownTopic, "topic \"lines\" does not exist"));
+  planner_.source_answer =
+      Outcome<std::vector<plan::SourceSplit>>::NotDone(Error(ErrorCode::kUnknownTopic, "topic \"lines\" does not exist"));
   ExpectRefused(Submit(FileOf(SourceAndSink(1))), ErrorCode::kUnknownTopic, "lines");
-  planner_.source_answer = Outcome<std::vector<plan::SourceSplit>>::NotDone(Error(ErrorCode::kBrokerUnreachable, "broker k:9092 does not answer."));
+  planner_.source_answer =
+      Outcome<std::vector<plan::SourceSplit>>::NotDone(Error(ErrorCode::kBrokerUnreachable, "broker k:9092 does not answer."));
   const auto answer = Submit(FileOf(SourceAndSink(1)));
   executor_.RunFor(6s);
   ASSERT_TRUE(answer->has_value());

@@ -50,7 +50,8 @@ TEST(Placement, AllOrNothing) {
 }
 
 TEST(Placement, DoesNotDependOnTheOrderOfCandidates) {
-  EXPECT_EQ(Place({Free("a", 4, {0, 1, 2, 3}), Free("b", 4, {0, 1, 2, 3})}, 3), Place({Free("b", 4, {0, 1, 2, 3}), Free("a", 4, {0, 1, 2, 3})}, 3));
+  EXPECT_EQ(Place({Free("a", 4, {0, 1, 2, 3}), Free("b", 4, {0, 1, 2, 3})}, 3),
+            Place({Free("b", 4, {0, 1, 2, 3}), Free("a", 4, {0, 1, 2, 3})}, 3));
 }
 
 }  // namespace
