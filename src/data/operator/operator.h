@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -29,6 +30,7 @@ struct OperatorContext {
   Waker* waker = nullptr;
   MetricsRegistry* metrics = nullptr;
   MetricLabels labels;
+  std::atomic<std::int64_t>* state_bytes = nullptr;  ///< of the task: stateful operators add what they hold, and take it away again
 };
 
 /// One step of a chain, on whole batches. Owned by its chain, used on the task's thread only. An operator with work on the

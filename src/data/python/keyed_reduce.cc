@@ -34,10 +34,8 @@ Status KeyedReduce::Open(const op::OperatorContext& context) {
   if (context.metrics != nullptr) {
     user_nanoseconds_ =
         context.metrics->GetCounter("headrace_python_function_nanoseconds_total", "Time spent inside Python functions", context.labels);
-    auto labels = context.labels;
-    labels.emplace_back("subtask", std::to_string(context.subtask));
-    state_bytes_ = context.metrics->GetGauge("headrace_state_bytes", "Memory held by keyed state", std::move(labels));
   }
+  state_bytes_ = context.state_bytes;
   HR_ASSIGN_OR_RAISE(stage_, pool_->LoadStage(spec_, slot_, context.waker));
   return Status::OK();
 }
@@ -128,7 +126,11 @@ Status KeyedReduce::Take(StageResult result, op::Collector* out) {
   HR_RETURN_NOT_OK(table_->Write(trip.entries, states));
   for (const state::EntryId entry : trip.entries) outstanding_[entry] = false;
   if (user_nanoseconds_) user_nanoseconds_->Add(result.user_nanoseconds);
-  if (state_bytes_) state_bytes_->Set(static_cast<double>(table_->allocated_bytes()));
+  if (state_bytes_ != nullptr) {
+    const std::int64_t bytes = table_->allocated_bytes();
+    state_bytes_->fetch_add(bytes - counted_bytes_, std::memory_order_relaxed);
+    counted_bytes_ = bytes;
+  }
   const auto& values = result.batch;
   HR_ASSIGN_OR_RAISE(const auto form, columnar::FormOf(*values.records()->schema()->field(values.value_column())));
   HR_ASSIGN_OR_RAISE(auto keyed, columnar::MakeValueBatch(form, values.records()->column(values.value_column()),

@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -50,7 +51,8 @@ class KeyedReduce final : public op::Operator {
   std::unique_ptr<Stage> stage_;
   std::unique_ptr<state::StateTable> table_;
   std::shared_ptr<Counter> user_nanoseconds_;
-  std::shared_ptr<Gauge> state_bytes_;
+  std::atomic<std::int64_t>* state_bytes_ = nullptr;
+  std::int64_t counted_bytes_ = 0;
   std::deque<columnar::DataBatch> waiting_;
   std::int64_t waiting_rows_ = 0;
   columnar::DataBatch head_;       // the next trip's rows, grouped; empty when none is prepared

@@ -21,7 +21,7 @@ Status EmitInSlices(const columnar::DataBatch& batch, op::Collector* out) {
 Status PythonStage::Open(const op::OperatorContext& context) {
   mailbox_ = std::make_shared<TripMailbox>(context.waker);
   if (context.metrics != nullptr) {
-    user_seconds_ =
+    user_nanoseconds_ =
         context.metrics->GetCounter("headrace_python_function_nanoseconds_total", "Time spent inside Python functions", context.labels);
   }
   HR_ASSIGN_OR_RAISE(stage_, pool_->LoadStage(spec_, slot_, context.waker));
@@ -40,7 +40,7 @@ Status PythonStage::Poll(op::Collector* out) {
   while (auto answer = mailbox_->Take()) {
     HR_RETURN_NOT_OK(answer->status());
     --outstanding_;
-    if (user_seconds_) user_seconds_->Add((*answer)->user_nanoseconds);
+    if (user_nanoseconds_) user_nanoseconds_->Add((*answer)->user_nanoseconds);
     HR_RETURN_NOT_OK(EmitInSlices((*answer)->batch, out));
   }
   return stage_->status();

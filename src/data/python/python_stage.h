@@ -28,7 +28,7 @@ class PythonStage final : public op::Operator {
   std::uint32_t slot_;
   std::shared_ptr<TripMailbox> mailbox_;
   std::unique_ptr<Stage> stage_;
-  std::shared_ptr<Counter> user_seconds_;
+  std::shared_ptr<Counter> user_nanoseconds_;
   int outstanding_ = 0;
 };
 

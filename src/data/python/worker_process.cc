@@ -21,6 +21,7 @@ namespace headrace::data::python {
 namespace {
 
 constexpr int kWorkerSocket = 3;
+constexpr int kReport = 4;                // closed by exec
 constexpr int kFirstSafeDescriptor = 16;  // above the ones that the child arranges
 
 /// Everything the child needs, made before the fork: the child may not allocate.
@@ -29,22 +30,24 @@ struct ChildPlan {
   char* const* argv;
   char* const* envp;
   const char* working_directory;
-  int null, out, err, socket;
+  int null, out, err, socket, report;
   pid_t parent;
   rlim_t max_address_space;
   uid_t uid;
   gid_t gid;
 };
 
-/// Where the child stopped, written into the parent's memory (vfork shares it).
+/// Where the child stopped; it writes one of these to its report pipe, which exec closes otherwise.
 struct ChildFailure {
-  const char* volatile step = nullptr;
-  volatile int error = 0;
+  char step[32];
+  int error;
 };
 
-[[noreturn]] void Fail(ChildFailure* failure, const char* step) {
-  failure->error = errno;
-  failure->step = step;
+[[noreturn]] void Fail(const char* step) {
+  ChildFailure failure = {};
+  failure.error = errno;
+  for (std::size_t i = 0; i + 1 < sizeof(failure.step) && step[i] != '\0'; ++i) failure.step[i] = step[i];
+  (void)!::write(kReport, &failure, sizeof(failure));
   ::_exit(127);
 }
 
@@ -60,41 +63,42 @@ void ResetSignals() {
 }
 
 // Runs between vfork and exec: system calls only.
-[[noreturn]] void RunChild(const ChildPlan& plan, ChildFailure* failure) {
+[[noreturn]] void RunChild(const ChildPlan& plan) {
   ::setpgid(0, 0);
+  if (::dup3(plan.report, kReport, O_CLOEXEC) < 0) ::_exit(125);
   if (::dup2(plan.null, 0) < 0 || ::dup2(plan.out, 1) < 0 || ::dup2(plan.err, 2) < 0 || ::dup2(plan.socket, kWorkerSocket) < 0)
-    Fail(failure, "descriptors");
+    Fail("descriptors");
 #ifdef SYS_close_range
-  if (::syscall(SYS_close_range, kWorkerSocket + 1, ~0u, 0) != 0)
+  if (::syscall(SYS_close_range, kReport + 1, ~0u, 0) != 0)
 #endif
   {
-    for (int fd = kWorkerSocket + 1; fd < 65536; ++fd) ::close(fd);
+    for (int fd = kReport + 1; fd < 65536; ++fd) ::close(fd);
   }
   const struct rlimit no_core = {0, 0};
   ::setrlimit(RLIMIT_CORE, &no_core);
   if (plan.max_address_space != 0) {
     const struct rlimit memory = {plan.max_address_space, plan.max_address_space};
-    if (::setrlimit(RLIMIT_AS, &memory) != 0) Fail(failure, "memory limit");
+    if (::setrlimit(RLIMIT_AS, &memory) != 0) Fail("memory limit");
   }
-  if (plan.gid != 0 && (::syscall(SYS_setgroups, 0, nullptr) != 0 || ::syscall(SYS_setgid, plan.gid) != 0)) Fail(failure, "group");
-  if (plan.uid != 0 && ::syscall(SYS_setuid, plan.uid) != 0) Fail(failure, "user");
+  if (plan.gid != 0 && (::syscall(SYS_setgroups, 0, nullptr) != 0 || ::syscall(SYS_setgid, plan.gid) != 0)) Fail("group");
+  if (plan.uid != 0 && ::syscall(SYS_setuid, plan.uid) != 0) Fail("user");
   // After a change of user the kernel forgets the death signal, so it is asked for last.
-  if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) Fail(failure, "death signal");
+  if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) Fail("death signal");
   if (::getppid() != plan.parent) ::_exit(126);
-  if (plan.working_directory != nullptr && ::chdir(plan.working_directory) != 0) Fail(failure, "working directory");
+  if (plan.working_directory != nullptr && ::chdir(plan.working_directory) != 0) Fail("working directory");
   ResetSignals();
   ::execvpe(plan.path, plan.argv, plan.envp);
-  Fail(failure, "exec");
+  Fail("exec");
 }
 
 // noinline: the frame that calls vfork must not be shared with code the child runs after it.
-__attribute__((noinline)) pid_t Fork(const ChildPlan& plan, ChildFailure* failure) {
+__attribute__((noinline)) pid_t Fork(const ChildPlan& plan) {
   // All signals stay blocked until the child has reset its handlers: it shares our memory.
   sigset_t all, before;
   sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
   const pid_t pid = ::vfork();
-  if (pid == 0) RunChild(plan, failure);
+  if (pid == 0) RunChild(plan);
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return pid;
 }
@@ -116,11 +120,11 @@ std::vector<char*> Pointers(const std::vector<std::string>& texts) {
 }  // namespace
 
 Result<SpawnedProcess> SpawnProcess(const SpawnOptions& options) {
-  int sockets[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
+  int sockets[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1}, report[2] = {-1, -1};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0 || ::pipe2(out, O_CLOEXEC) != 0 ||
-      ::pipe2(err, O_CLOEXEC) != 0) {
+      ::pipe2(err, O_CLOEXEC) != 0 || ::pipe2(report, O_CLOEXEC) != 0) {
     const int error = errno;
-    for (int fd : {sockets[0], sockets[1], out[0], out[1], err[0], err[1]}) {
+    for (int fd : {sockets[0], sockets[1], out[0], out[1], err[0], err[1], report[0], report[1]}) {
       if (fd >= 0) ::close(fd);
     }
     return Error(ErrorCode::kPythonStart, fmt::format("cannot start a Python worker: {}", std::strerror(error)));
@@ -129,13 +133,16 @@ Result<SpawnedProcess> SpawnProcess(const SpawnOptions& options) {
   process.socket = Descriptor(sockets[0]);
   process.out = Descriptor(out[0]);
   process.err = Descriptor(err[0]);
+  const Descriptor reported(report[0]);
   // Our end never blocks; the worker's does.
   for (int fd : {sockets[0], out[0], err[0]}) ::fcntl(fd, F_SETFL, O_NONBLOCK);
   auto child_socket = High(sockets[1], "socket"), child_out = High(out[1], "pipe"), child_err = High(err[1], "pipe");
+  auto child_report = High(report[1], "pipe");
   auto null = High(::open("/dev/null", O_RDONLY | O_CLOEXEC), "/dev/null");
   HR_RETURN_NOT_OK(child_socket.status());
   HR_RETURN_NOT_OK(child_out.status());
   HR_RETURN_NOT_OK(child_err.status());
+  HR_RETURN_NOT_OK(child_report.status());
   HR_RETURN_NOT_OK(null.status());
 
   std::vector<std::string> arguments = options.arguments;
@@ -150,18 +157,21 @@ Result<SpawnedProcess> SpawnProcess(const SpawnOptions& options) {
                        child_out->get(),
                        child_err->get(),
                        child_socket->get(),
+                       child_report->get(),
                        ::getpid(),
                        static_cast<rlim_t>(options.max_address_space_bytes),
                        options.uid,
                        options.gid};
-  ChildFailure failure;
-  process.pid = Fork(plan, &failure);
-  const int error = process.pid < 0 ? errno : failure.error;
-  if (process.pid < 0 || failure.step != nullptr) {
-    if (process.pid > 0) ::waitpid(process.pid, nullptr, 0);
-    const char* step = process.pid < 0 ? "fork" : failure.step;
+  process.pid = Fork(plan);
+  const int fork_error = errno;
+  child_report->Reset();
+  if (process.pid < 0)
+    return Error(ErrorCode::kPythonStart, fmt::format("cannot start a Python worker: fork: {}", std::strerror(fork_error)));
+  ChildFailure failure = {};
+  if (::read(reported.get(), &failure, sizeof(failure)) == sizeof(failure)) {
+    ::waitpid(process.pid, nullptr, 0);
     return Error(ErrorCode::kPythonStart,
-                 fmt::format("cannot start the Python worker {}: {}: {}", options.executable, step, std::strerror(error)));
+                 fmt::format("cannot start the Python worker {}: {}: {}", options.executable, failure.step, std::strerror(failure.error)));
   }
   process.pidfd = Descriptor(static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0)));
   if (!process.pidfd) {

@@ -80,6 +80,7 @@ Result<TaskParts> BuildParts(const TaskSpec& spec, const TaskEnvironment& enviro
                    waker,
                    environment.metrics,
                    {{"job_id", spec.attempt.job.str()}, {"job_name", spec.plan->job_name}, {"tm", environment.task_manager}}};
+  parts.context.state_bytes = &vitals->state_bytes;
   for (std::size_t at = 0; at < vertex.operators.size();) {
     const plan::OperatorSpec& op = vertex.operators[at];
     if (op.python() != nullptr) {

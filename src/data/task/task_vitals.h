@@ -11,6 +11,7 @@ namespace headrace::data::task {
 /// What others may know of a running task: written by its task and its connectors, read by the TaskManager. Thread-safe.
 struct TaskVitals {
   std::atomic<std::uint64_t> records_in{0}, records_out{0}, bytes_in{0}, bytes_out{0}, bad_records{0};
+  std::atomic<std::int64_t> state_bytes{0};
   /// Where the time of the task went since it started.
   std::atomic<std::int64_t> busy_ns{0}, backpressured_ns{0}, idle_ns{0};
 

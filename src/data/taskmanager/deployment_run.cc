@@ -299,7 +299,7 @@ std::vector<wire::TaskReport> DeploymentRun::Reports() const {
 std::vector<wire::TaskMetrics> DeploymentRun::Metrics() {
   std::vector<wire::TaskMetrics> all;
   struct Sum {
-    double busy = 0, backpressured = 0, idle = 0;
+    double busy = 0, backpressured = 0, idle = 0, state_bytes = 0;
     int tasks = 0;
   };
   std::map<VertexIndex, Sum> sums;
@@ -326,6 +326,7 @@ std::vector<wire::TaskMetrics> DeploymentRun::Metrics() {
     sum.busy += metrics.busy_ratio;
     sum.backpressured += metrics.backpressured_ratio;
     sum.idle += 1 - metrics.busy_ratio - metrics.backpressured_ratio;
+    sum.state_bytes += entry->done ? 0 : static_cast<double>(vitals.state_bytes.load());
     ++sum.tasks;
     if (!entry->done) metrics.waiting_reason = vitals.waiting_reason();
     metrics.bad_record_samples = entry->vitals->TakeSamples();
@@ -339,11 +340,13 @@ std::vector<wire::TaskMetrics> DeploymentRun::Metrics() {
                                    {"job_name", deployment_.plan->job_name},
                                    {"operator", deployment_.plan->vertices[vertex].name},
                                    {"tm", options_->id.str()}};
+      gauges.state_bytes = parts_->metrics->GetGauge("headrace_state_bytes", "Memory held by keyed state", labels);
       gauges.busy = parts_->metrics->GetGauge("headrace_busy_ratio", "Share of time spent working", labels);
       gauges.backpressured =
           parts_->metrics->GetGauge("headrace_backpressured_ratio", "Share of time spent waiting for slower consumers", labels);
       gauges.idle = parts_->metrics->GetGauge("headrace_idle_ratio", "Share of time spent waiting for input", labels);
     }
+    gauges.state_bytes->Set(sum.state_bytes);
     gauges.busy->Set(sum.busy / sum.tasks);
     gauges.backpressured->Set(sum.backpressured / sum.tasks);
     gauges.idle->Set(sum.idle / sum.tasks);

@@ -66,7 +66,7 @@ class DeploymentRun {
     std::int64_t seen_busy = 0, seen_backpressured = 0, seen_idle = 0;
   };
   struct Gauges {
-    std::shared_ptr<Gauge> busy, backpressured, idle;
+    std::shared_ptr<Gauge> busy, backpressured, idle, state_bytes;
   };
   void OnPool(Result<std::shared_ptr<python::WorkerPool>> pool);
   python::WorkerPoolOptions PoolOptions(std::vector<std::string> sys_path) const;

@@ -73,7 +73,6 @@ void TaskManagerHost::Join() {
   idle.get_future().wait();
   for (auto& loop : loops_) loop->RequestStop();
   for (auto& loop : loops_) loop->Join();
-  task_manager_.reset();
   exchange_->RequestStop();
   exchange_->Join();
   blocking_->RequestStop();

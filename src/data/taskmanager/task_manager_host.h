@@ -34,7 +34,7 @@ class TaskManagerHost {
                                                        std::vector<std::shared_ptr<wire::JobManagerGateway>> job_managers,
                                                        MetricsRegistry* metrics);
   ~TaskManagerHost();  ///< RequestStop() and Join()
-  /// What a server on port 6124 hands its calls to. Lives until Join() returns.
+  /// What a server on port 6124 hands its calls to. Lives as long as the host; after Join() calls are dropped.
   wire::TaskManagerGateway& gateway() { return *task_manager_; }
   std::uint16_t exchange_port() const { return exchange_->port(); }
   void Start(std::uint16_t rpc_port, std::uint16_t metrics_port);
