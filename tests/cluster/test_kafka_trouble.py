@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -83,3 +84,23 @@ def test_broker_killed_in_the_middle_and_back(make_cluster: Callable[..., Cluste
     wanted = {f"{letter} {n}".encode() for letter in "AB" for n in range(1000)}
     eventually(lambda: {v for _, v in own_broker.read(sink)} >= wanted, "the later records came through, too", 120, every_s=0.5)
     assert cluster.status(job)["status"] in ("RUNNING", "RESTARTING")
+
+
+def test_cancel_and_shutdown_do_not_wait_for_a_broker_that_is_away(make_cluster: Callable[..., Cluster], own_broker: Broker, folder: Path) -> None:
+    source, sink = own_broker.topic("in", 2), own_broker.topic("out", 2)
+    cluster = make_cluster(task_managers=1, kafka=own_broker.address)
+    path = job_file(folder, "upper", source=source, sink=sink)
+    jobs = [cluster.submit(path), cluster.submit(path)]
+    for job in jobs:
+        cluster.await_status(job, "RUNNING")
+    own_broker.produce(source, [f"a {n}" for n in range(1000)])
+    eventually(lambda: own_broker.count(sink) >= 2000, "records came through", 60)
+    own_broker.stop()
+    start = time.monotonic()
+    answer = cluster.cancel(jobs[0])
+    assert answer.status == 200 and answer.json()["status"] == "CANCELED"
+    assert time.monotonic() - start <= 5
+    eventually(lambda: cluster.metrics()["available_slots"] == 2, "its slots are free", 10)
+    start = time.monotonic()
+    cluster.task_managers["tm1"].stop(10)
+    print(f"the TaskManager ended in {time.monotonic() - start:.1f} s with a job running")

@@ -72,6 +72,9 @@ Status TopicFetcher::Connect() {
   const kafka::Properties fixed = {{"enable.auto.commit", "false"},
                                    {"enable.auto.offset.store", "false"},
                                    {"auto.commit.enable", "false"},
+                                   // No group is joined; to librdkafka this is how long a commit waits for a coordinator that is away,
+                                   // and with it the end of the client.
+                                   {"session.timeout.ms", "2000"},
                                    {"enable.partition.eof", "true"},
                                    // Where a position is gone is decided here, with a word in the log, not silently by the client.
                                    {"auto.offset.reset", "error"}};
