@@ -58,6 +58,8 @@ pid_of() { # DIR -> pid of its living broker, or nothing
   # A pid may belong to somebody else after a reboot: the command line must name this folder.
   if { tr '\0' '\n' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qxF "$1/broker.properties"; then echo "$pid"; fi
 }
+# An ended process that its parent has not collected yet (a zombie) counts as gone: in a container nobody may ever collect it.
+alive() { kill -0 "$1" 2>/dev/null && ! grep -q '^State:[[:space:]]*[ZX]' "/proc/$1/status" 2>/dev/null; }
 answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 # Not the kernel's choice: its range is also that of outgoing connections, and a client that keeps trying a port of that
 # range while the broker is down can take the port itself (a TCP connection to itself).
@@ -133,7 +135,7 @@ start() { # DIR PORT
   echo "$pid" >"$dir/broker.pid"
   local tries=$((ready_within_s * 10))
   until grep -q 'Kafka Server started\|KafkaRaftServer.*started' "$dir/broker.log" && answers "$port"; do
-    kill -0 "$pid" 2>/dev/null || { tail -8 "$dir/broker.log" >&2; fail "the broker ended (log: $dir/broker.log)"; }
+    alive "$pid" || { tail -8 "$dir/broker.log" >&2; fail "the broker ended (log: $dir/broker.log)"; }
     tries=$((tries - 1))
     [ "$tries" -gt 0 ] || { kill "$pid"; fail "the broker does not answer after $ready_within_s s (log: $dir/broker.log)"; }
     sleep 0.1
@@ -147,7 +149,7 @@ stop() { # DIR SIGNAL
   pid=$(pid_of "$dir")
   if [ -n "$pid" ]; then
     kill "-$2" "$pid"
-    while kill -0 "$pid" 2>/dev/null; do
+    while alive "$pid"; do
       tries=$((tries - 1))
       [ "$tries" -gt 0 ] || { echo "kafka_local: broker $pid did not end in 30 s, killing it" >&2; kill -KILL "$pid" 2>/dev/null || true; tries=50; }
       sleep 0.1

@@ -137,8 +137,8 @@ void TopicFetcher::Run() {
   }
   if (!options_.group_id.empty()) {
     Commit();
-    // Best effort: the commit is for display, so a broker that does not answer at once is not waited for.
-    for (int i = 0; i < 10 && commit_pending_; ++i) rd_kafka_poll(client_.get(), 30);
+    // Best effort: the commit is for display. A first commit has to find its coordinator; a broker that is away is not waited for.
+    for (int i = 0; i < 60 && commit_pending_ && !waiting_; ++i) rd_kafka_poll(client_.get(), 30);
   }
   for (Partition& partition : partitions_) {
     if (partition.active) rd_kafka_consume_stop(topic_.get(), partition.split.partition);
