@@ -59,7 +59,12 @@ pid_of() { # DIR -> pid of its living broker, or nothing
   if { tr '\0' '\n' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qxF "$1/broker.properties"; then echo "$pid"; fi
 }
 # An ended process that its parent has not collected yet (a zombie) counts as gone: in a container nobody may ever collect it.
-alive() { kill -0 "$1" 2>/dev/null && ! grep -q '^State:[[:space:]]*[ZX]' "/proc/$1/status" 2>/dev/null; }
+# Its threads may outlive its first one for a moment, and with them its ports.
+alive() {
+  kill -0 "$1" 2>/dev/null || return 1
+  grep -q '^State:[[:space:]]*[ZX]' "/proc/$1/status" 2>/dev/null || return 0
+  [ "$(ls "/proc/$1/task" 2>/dev/null | wc -l)" -gt 1 ]
+}
 answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 # Not the kernel's choice: its range is also that of outgoing connections, and a client that keeps trying a port of that
 # range while the broker is down can take the port itself (a TCP connection to itself).
