@@ -27,7 +27,7 @@ const std::vector<ConnectorTable>& SourceTables() {
       {"kafka",
        {{"topic", Type::kString, true, "", "", "Topic to read."},
         {"bootstrap_servers", Type::kString, false, "", "", "host:port, comma-separated; by default the cluster's KAFKA_BOOTSTRAP_SERVERS."},
-        {"group_id", Type::kString, false, "", "", "Consumer group whose committed offsets show progress; by default made from the job."},
+        {"group_id", Type::kString, false, "", "", "Consumer group whose committed offsets show progress; without it nothing is committed."},
         {"start", Type::kChoice, false, "earliest", "earliest|latest|committed|timestamp", "Where to start when the job has no state."},
         {"start_timestamp_ms", Type::kInt, false, "0", "", "With start=timestamp: the first record at or after it, ms since 1970 UTC."},
         {"stop_at", Type::kChoice, false, "", "|latest", "latest: stop at the ends that the partitions had at the start; makes the source bounded."},

@@ -187,6 +187,10 @@ TEST_F(KafkaSourceOnBroker, GroupCommitsShowWhatTheTaskHasTaken) {
   ProduceLines(topic, 0, 0, 50);
   TestContext test;
   const std::string group = "group-" + topic;
+  // The first group of a young broker waits until the broker has made its own topic of groups; this test is not about that.
+  Eventually(&test, 60'000, [&] {
+    return Await<std::vector<kafka::PartitionOffset>>([&](auto done) { probe_->Committed(topic, {0}, group, done); }).done();
+  });
   {
     auto reader = Open(Source(topic, {{"group_id", group}}), &test, Plan(topic, {ReadRange::Start::kEarliest, 0, {}, true}));
     reader->NoMoreSplits();

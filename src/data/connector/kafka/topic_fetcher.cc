@@ -18,6 +18,8 @@ constexpr std::int64_t kBatchBytes = 256 << 10;
 constexpr milliseconds kBatchAge{5};
 constexpr milliseconds kHousekeeping{1000};
 constexpr milliseconds kCommitInterval{5000};
+/// How long the end of a reader waits for its last commit; a cancel has 5 s in all.
+constexpr milliseconds kLastCommit{3500};
 /// How long brokers that answer must deny a topic that existed before it counts as gone.
 constexpr milliseconds kGoneAfter{10'000};
 /// librdkafka does not tell of a topic that is deleted while it is read, so after this much silence the brokers are asked.
@@ -135,11 +137,7 @@ void TopicFetcher::Run() {
     queue_->Fail(status);
     break;
   }
-  if (!options_.group_id.empty()) {
-    Commit();
-    // Best effort: the commit is for display. A first commit has to find its coordinator; a broker that is away is not waited for.
-    for (int i = 0; i < 60 && commit_pending_ && !waiting_; ++i) rd_kafka_poll(client_.get(), 30);
-  }
+  if (!options_.group_id.empty()) CommitLast();
   for (Partition& partition : partitions_) {
     if (partition.active) rd_kafka_consume_stop(topic_.get(), partition.split.partition);
   }
@@ -334,7 +332,8 @@ void TopicFetcher::OnError(rd_kafka_t* client, int error, const char* reason, vo
 
 void TopicFetcher::OnCommit(rd_kafka_t* client, rd_kafka_resp_err_t error, rd_kafka_topic_partition_list_t* offsets, void* opaque) {
   auto* self = static_cast<TopicFetcher*>(opaque);
-  self->commit_pending_ = false;
+  self->commit_pending_ = kafka::IsPassing(error);
+  self->commit_refused_ = self->commit_pending_;
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR || error == RD_KAFKA_RESP_ERR__NO_OFFSET || kafka::IsPassing(error) || self->commit_warned_)
     return;
   self->commit_warned_ = true;
@@ -426,6 +425,23 @@ void TopicFetcher::Commit() {
     }
   }
   commit_pending_ = rd_kafka_commit(client_.get(), offsets.get(), /*async=*/1) == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+void TopicFetcher::CommitLast() {
+  Commit();
+  // The coordinator of a group that is new, or has just moved, refuses for a while: asked again until it answers or the time
+  // is up. The commit is for display, so brokers that are away are not waited for.
+  const SteadyTime until = std::chrono::steady_clock::now() + kLastCommit;
+  while (commit_pending_ && !waiting_ && std::chrono::steady_clock::now() < until) {
+    rd_kafka_poll(client_.get(), 30);
+    if (!std::exchange(commit_refused_, false)) continue;
+    rd_kafka_poll(client_.get(), 100);
+    {
+      const std::lock_guard lock(mutex_);
+      consumed_moved_ = true;
+    }
+    Commit();
+  }
 }
 
 }  // namespace headrace::data::connector

@@ -84,6 +84,7 @@ class TopicFetcher {
   void ClearWaiting();
   void PublishLag();
   void Commit();
+  void CommitLast();
 
   const TopicFetcherOptions options_;
   const ConnectorContext& context_;
@@ -103,6 +104,7 @@ class TopicFetcher {
   BadRecordPolicy bad_records_;
   SteadyTime first_row_at_{}, next_housekeeping_{}, next_commit_{}, unknown_since_{}, last_heard_{};
   bool unknown_topic_ = false, waiting_ = false, drained_ = true, commit_warned_ = false, commit_pending_ = false;
+  bool commit_refused_ = false;  ///< the last commit failed for a reason that passes
   Status fatal_;
 
   mutable std::mutex mutex_;
