@@ -46,6 +46,8 @@ void TaskStopper::Send(const ProcessKey& process) {
 
 void TaskStopper::Check() {
   if (!touched_->empty() || !stopped_) return;
+  // A retry that is still due would take what is deployed next for a left-over and cancel it.
+  mailbox_.Close();
   // The callback may destroy this object: nothing is touched after it.
   const std::function<void()> stopped = std::exchange(stopped_, nullptr);
   stopped();

@@ -21,7 +21,7 @@ class TaskStopper {
   TaskStopper(Executor* executor, cluster::Leadership* leadership, cluster::TaskManagerRegistry* registry, JobId job,
               TouchedProcesses* touched);
 
-  /// `stopped` is called once, in a later turn or at once when nothing is touched.
+  /// `stopped` is called once, in a later turn or at once when nothing is touched; nothing is sent from then on.
   void Start(std::function<void()> stopped);
   /// The owner took a lost process out of the list.
   void OnProcessLost() { Check(); }
