@@ -67,8 +67,9 @@ void Leadership::Renew() {
     if (state_ != State::kLeading) return;
     store_reachable_ = outcome.done();
     if (outcome.done()) {
+      const bool was_frozen = !may_act();  // also when it froze after the last turn that looked
       if (sent > last_good_send_) last_good_send_ = sent;
-      if (frozen_ && may_act()) {
+      if (was_frozen && may_act()) {
         frozen_ = false;
         listener_->OnThawed();
       }

@@ -68,7 +68,7 @@ class Leadership {
   State state_ = State::kStarting;
   metastore::LeaderGrant grant_;
   MonotonicTime last_good_send_{};
-  bool frozen_ = false;
+  bool frozen_ = false;  ///< the freeze was logged
   bool verifying_ = false;
   LeaderEpoch highest_heard_ = 0;
   bool store_reachable_ = false;

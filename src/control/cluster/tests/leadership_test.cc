@@ -20,6 +20,7 @@ class SwitchedStore final : public Metastore {
       : executor_(executor), inner_(metastore::MakeMemoryMetastore(executor, std::move(tables))) {}
   bool renewals_are_answered = true;
   bool lose_next_take_answer = false;
+  Duration renewal_takes{};
 
   void TakeLeadership(Incarnation holder, std::optional<LeaderEpoch> expected, std::string address,
                       metastore::Answer<LeaderGrant> answer) override {
@@ -29,7 +30,10 @@ class SwitchedStore final : public Metastore {
     executor_->Post([answer] { answer(Outcome<LeaderGrant>::Unknown(Error(ErrorCode::kStoreUnavailable, "lost"))); });
   }
   void RenewLeadership(LeaderGrant grant, metastore::Answer<Nothing> answer) override {
-    if (renewals_are_answered) return inner_->RenewLeadership(grant, std::move(answer));
+    if (renewals_are_answered) {
+      executor_->PostAfter(renewal_takes, [this, grant, answer = std::move(answer)] { inner_->RenewLeadership(grant, answer); });
+      return;
+    }
     executor_->Post([answer] { answer(Outcome<Nothing>::Unknown(Error(ErrorCode::kStoreUnavailable, "away"))); });
   }
   void ReadLeader(metastore::Answer<Leader> answer) override { inner_->ReadLeader(std::move(answer)); }
@@ -81,6 +85,16 @@ TEST_F(LeadershipTest, FreezesFourSecondsAfterTheLastGoodSendAndThaws) {
   EXPECT_TRUE(leadership_.may_act());
   EXPECT_EQ(thawed_, 1);
   EXPECT_EQ(deposed_, 0);
+}
+
+TEST_F(LeadershipTest, FreezeThatEndsBeforeTheNextRenewalIsThawedToo) {
+  store_.renewal_takes = 2700ms;
+  leadership_.Start();
+  executor_.RunFor(4100ms);
+  EXPECT_FALSE(leadership_.may_act()) << "the renewal of 1.5 s is still on its way";
+  executor_.RunFor(200ms);
+  EXPECT_TRUE(leadership_.may_act());
+  EXPECT_EQ(thawed_, 1) << "whoever found the lease stale waits for this call";
 }
 
 TEST_F(LeadershipTest, LostAnswerOfTakingOverIsReadBack) {
