@@ -101,6 +101,7 @@ class Simulation::Connector final : public wire::TaskManagerConnector {
       Call([=](ModelTaskManager& tm, auto answer) { tm.Deploy(leader, target, *shared, answer); }, std::move(reply));
     }
     void Cancel(wire::LeaderToken leader, Incarnation target, JobId job, DeploymentNumber up_to, wire::Reply<Nothing> reply) override {
+      ++world_->cancels_sent_[job];
       if (world_->mutations_.unknown_cancel_passes_for_done) {
         reply = [reply](Outcome<Nothing> outcome) { reply(outcome.unknown() ? Outcome<Nothing>::Done({}) : outcome); };
       }
@@ -252,6 +253,7 @@ void Simulation::PauseHeartbeats(const std::string& id, bool pause) { task_manag
 
 std::shared_ptr<Simulation::Submitted> Simulation::Submit(const JobSpec& spec) {
   auto submitted = std::make_shared<Submitted>();
+  submitted->bounded = spec.bounded;
   submitted_.push_back(submitted);
   control::job::SubmitRequest request;
   request.job_file = FileOf(spec);
@@ -406,20 +408,41 @@ void Simulation::ExpectConverged(Duration limit) {
   for (const auto& submitted : submitted_) {
     if (!submitted->job) continue;
     const JobId job = *submitted->job;
-    std::string state;
-    RunUntil(
-        [&] {
-          const JobView view = View(job);
-          if (control::job::IsTerminal(view.state)) return !HasLiveTasks(job) && results_.count(job) != 0;
-          return RunsProperly(job);
-        },
-        limit, "job " + job.str() + " converges");
+    const auto converged = [&] {
+      if (!control::job::IsTerminal(View(job).state)) return RunsProperly(job);
+      return !HasLiveTasks(job) && results_.count(job) != 0;
+    };
+    try {
+      RunUntil(converged, limit, "job " + job.str() + " converges");
+    } catch (const Violation& violation) {
+      const JobView view = View(job);
+      throw Violation{fmt::format("{}; it is {}: {}", violation.what, control::job::NameOf(view.state), view.reason)};
+    }
     const JobView view = View(job);
     if (control::job::IsTerminal(view.state)) {
       Expect(results_.at(job).state == control::job::NameOf(view.state), "the shown end differs from the stored one");
     }
     if (submitted->cancelled == JobState::kCanceled)
       Expect(view.state == JobState::kCanceled, "a cancelled job is " + std::string(control::job::NameOf(view.state)));
+  }
+  ExpectQuiet();
+}
+
+void Simulation::ExpectQuiet() {
+  RunFor(3s);  // what is on its way arrives
+  const std::map<JobId, std::uint64_t> before = cancels_sent_;
+  std::map<JobId, DeploymentNumber> running;
+  for (const auto& submitted : submitted_) {
+    if (!submitted->job || submitted->bounded) continue;
+    const JobView view = View(*submitted->job);
+    if (view.state == JobState::kRunning) running[view.id] = view.deployment;
+  }
+  RunFor(4s);
+  for (const auto& [job, deployment] : running) {
+    Expect(View(job).deployment == deployment, "job " + job.str() + " restarts although nothing happens");
+    const auto sent = before.find(job);
+    Expect(cancels_sent_[job] == (sent == before.end() ? 0 : sent->second),
+           "something of job " + job.str() + " is cancelled while it runs well");
   }
 }
 

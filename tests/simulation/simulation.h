@@ -46,6 +46,7 @@ class Simulation final : public ModelTaskManager::Observer {
     std::string restart = "default";  ///< default | none
   };
   struct Submitted {
+    bool bounded = false;
     bool answered = false;
     std::optional<JobId> job;
     std::string error;
@@ -107,6 +108,8 @@ class Simulation final : public ModelTaskManager::Observer {
   ModelTaskManager* TaskManagerAt(const std::string& id);
   bool StepOne();
   void CheckCancelAnswer(const JobId& job);
+  /// Jobs that run are left alone when nothing happens.
+  void ExpectQuiet();
 
   Mutations mutations_;
   SeededRandom random_;
@@ -127,6 +130,7 @@ class Simulation final : public ModelTaskManager::Observer {
   std::vector<std::unique_ptr<ModelTaskManager>> dead_task_managers_;
   std::map<AttemptId, Incarnation> taken_;
   std::set<std::tuple<JobId, DeploymentNumber, Incarnation>> sent_;
+  std::map<JobId, std::uint64_t> cancels_sent_;
   std::vector<std::shared_ptr<Submitted>> submitted_;
 };
 

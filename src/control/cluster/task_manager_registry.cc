@@ -93,7 +93,6 @@ void TaskManagerRegistry::Accept(wire::RegisterRequest request, const wire::Repl
   const std::vector<AttemptId> running = std::move(request.running);
   entry.info = std::move(request);
   entry.status = ProcessStatus::kActive;
-  entry.sequence = 0;
   entry.last_heartbeat = mailbox_.executor()->clock().Now();
   entry.last_heartbeat_wall_ms = mailbox_.executor()->clock().WallTimeMs();
   for (const auto& [job, up_to] : listener_->OnProcessRegistered(key, running)) Clean(key, job, up_to);
@@ -161,6 +160,7 @@ void TaskManagerRegistry::SendClean(const ProcessKey& process, const JobId& job)
                            if (left == alive->cleaning.end()) return;
                            if (outcome.done() && left->second <= up_to) {
                              alive->cleaning.erase(left);
+                             listener_->OnProcessCleaned(process, job, up_to);
                              if (alive->cleaning.empty()) listener_->OnCapacityChanged();
                              return;
                            }

@@ -49,6 +49,8 @@ class RegistryListener {
   virtual ~RegistryListener() = default;
   /// Answers what must be cancelled on the process before its slots are used: job and highest deployment.
   virtual std::map<JobId, DeploymentNumber> OnProcessRegistered(const ProcessKey& process, const std::vector<AttemptId>& running) = 0;
+  /// Nothing of the job's deployments up to `up_to` is left on the process, as Clean() wanted.
+  virtual void OnProcessCleaned(const ProcessKey& process, const JobId& job, DeploymentNumber up_to) = 0;
   virtual void OnProcessLost(const ProcessKey& process) = 0;
   virtual void OnTaskReport(const ProcessKey& process, const wire::TaskReport& report) = 0;
   virtual void OnHeartbeat(const ProcessKey& process, const wire::HeartbeatRequest& heartbeat) = 0;

@@ -189,6 +189,10 @@ std::map<JobId, DeploymentNumber> DispatcherImpl::OnProcessRegistered(const clus
   return stale;
 }
 
+void DispatcherImpl::OnProcessCleaned(const cluster::ProcessKey& process, const JobId& id, DeploymentNumber up_to) {
+  if (JobMaster* job = FindJob(id)) job->OnProcessCleaned(process, up_to);
+}
+
 void DispatcherImpl::OnProcessLost(const cluster::ProcessKey& process) {
   slots_.DropProcess(process);
   for (JobMaster* job : JobsByAge()) job->OnProcessLost(process);

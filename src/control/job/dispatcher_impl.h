@@ -69,6 +69,7 @@ class DispatcherImpl final : public Dispatcher,
   void OnDeposed() override;
   // RegistryListener
   std::map<JobId, DeploymentNumber> OnProcessRegistered(const cluster::ProcessKey& process, const std::vector<AttemptId>& running) override;
+  void OnProcessCleaned(const cluster::ProcessKey& process, const JobId& job, DeploymentNumber up_to) override;
   void OnProcessLost(const cluster::ProcessKey& process) override;
   void OnTaskReport(const cluster::ProcessKey& process, const wire::TaskReport& report) override;
   void OnHeartbeat(const cluster::ProcessKey& process, const wire::HeartbeatRequest& heartbeat) override;

@@ -141,6 +141,12 @@ void JobMaster::OnProcessLost(const cluster::ProcessKey& process) {
   state_->OnProcessLost(process, needed);
 }
 
+void JobMaster::OnProcessCleaned(const cluster::ProcessKey& process, DeploymentNumber up_to) {
+  // Forgotten, or every heartbeat of the process would have it cleaned again for as long as the job lives.
+  if (const auto lost = facts_.abandoned.find(process); lost != facts_.abandoned.end() && lost->second <= up_to)
+    facts_.abandoned.erase(lost);
+}
+
 void JobMaster::OnCapacityChanged() { state_->OnCapacityChanged(); }
 
 DeploymentNumber JobMaster::StaleOn(const cluster::ProcessKey& process, const std::vector<AttemptId>& running) const {

@@ -66,6 +66,7 @@ class JobMaster {
   void OnTaskReport(const cluster::ProcessKey& process, const wire::TaskReport& report);
   void OnHeartbeat(const cluster::ProcessKey& process, const wire::HeartbeatRequest& heartbeat);
   void OnProcessLost(const cluster::ProcessKey& process);
+  void OnProcessCleaned(const cluster::ProcessKey& process, DeploymentNumber up_to);
   void OnCapacityChanged();
   /// The highest deployment of this job that must not live on the process, given what it says it runs; 0 = none.
   DeploymentNumber StaleOn(const cluster::ProcessKey& process, const std::vector<AttemptId>& running) const;

@@ -29,6 +29,7 @@ class RegistryTest : public ::testing::Test, public RegistryListener, public Lea
     for (const AttemptId& attempt : running) stale[attempt.job] = attempt.deployment;
     return stale;
   }
+  void OnProcessCleaned(const ProcessKey&, const JobId& job, DeploymentNumber up_to) override { cleaned_.emplace_back(job, up_to); }
   void OnProcessLost(const ProcessKey& process) override { lost_.push_back(process.incarnation.str()); }
   void OnTaskReport(const ProcessKey&, const wire::TaskReport&) override { ++reports_; }
   void OnHeartbeat(const ProcessKey&, const wire::HeartbeatRequest&) override { ++heartbeats_; }
@@ -68,6 +69,7 @@ class RegistryTest : public ::testing::Test, public RegistryListener, public Lea
   ScriptedConnector connector_;
   TaskManagerRegistry registry_{&executor_, &leadership_, &connector_, {}, this};
   std::vector<std::string> lost_;
+  std::vector<std::pair<JobId, DeploymentNumber>> cleaned_;
   int reports_ = 0, heartbeats_ = 0;
 };
 
@@ -109,6 +111,16 @@ TEST_F(RegistryTest, RepeatedAndOvertakenHeartbeatsAreNoSignOfLife) {
   EXPECT_EQ(StatusOf("tm"), ProcessStatus::kSuspect);
 }
 
+TEST_F(RegistryTest, RegisteringAgainDoesNotMakeOldHeartbeatsNew) {
+  Register("tm", "a", "host");
+  EXPECT_TRUE(Beat("tm", "a", 5));
+  Register("tm", "a", "host");
+  EXPECT_TRUE(Beat("tm", "a", 4));
+  EXPECT_EQ(heartbeats_, 1);
+  EXPECT_TRUE(Beat("tm", "a", 6));
+  EXPECT_EQ(heartbeats_, 2);
+}
+
 TEST_F(RegistryTest, UnknownIncarnationIsToldToRegister) {
   EXPECT_FALSE(Beat("tm", "a", 1));
   Register("tm", "a", "host");
@@ -141,8 +153,10 @@ TEST_F(RegistryTest, LeftoversAreCancelledBeforeTheSlotsCount) {
   connector_.processes["host"].cancel_answer = NoAnswer();
   Register("tm", "a", "host", {AttemptId{JobId("j"), 3, 0, 0}});
   EXPECT_FALSE(registry_.entries().at(TaskManagerId("tm")).usable());
+  EXPECT_TRUE(cleaned_.empty()) << "nobody knows";
   connector_.processes["host"].cancel_answer = Outcome<Nothing>::Done({});
   executor_.RunFor(1s);
+  EXPECT_EQ(cleaned_, (std::vector<std::pair<JobId, DeploymentNumber>>{{JobId("j"), 3}}));
   EXPECT_TRUE(registry_.entries().at(TaskManagerId("tm")).usable());
   EXPECT_EQ(connector_.processes["host"].cancels.back(), std::pair(JobId("j"), DeploymentNumber{3}));
 }
