@@ -184,9 +184,9 @@ void PartitionAndReturn(Simulation& world) {
   auto other = SubmitAndAwait(world, {3});
   for (int i = 0; i < 2; ++i) {
     const std::string id = "tm" + std::to_string(1 + world.random().Uniform(3));
-    world.network().Cut(id);
+    world.Cut(id);
     world.RunFor(world.RandomUpTo(20s));
-    world.network().Mend(id);
+    world.Mend(id);
     world.RunFor(world.RandomUpTo(5s));
   }
   world.ExpectConverged();
@@ -293,9 +293,9 @@ void Everything(Simulation& world) {
         world.StartTaskManager(id);
         break;
       case 1:
-        world.network().Cut(id);
+        world.Cut(id);
         world.RunFor(world.RandomUpTo(12s));
-        world.network().Mend(id);
+        world.Mend(id);
         break;
       case 2:
         if (first->job) world.FailTask(*first->job, ErrorCode::kPythonCrashed);

@@ -249,6 +249,11 @@ void Simulation::KillTaskManager(const std::string& id) {
   }
 }
 
+void Simulation::Cut(const std::string& id) {
+  network_.Cut(id);
+  somebody_was_unreachable_ = true;
+}
+
 void Simulation::PauseHeartbeats(const std::string& id, bool pause) { task_managers_.at(id)->set_heartbeat_pause(pause); }
 
 std::shared_ptr<Simulation::Submitted> Simulation::Submit(const JobSpec& spec) {

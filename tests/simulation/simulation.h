@@ -66,6 +66,9 @@ class Simulation final : public ModelTaskManager::Observer {
   void StartTaskManager(const std::string& id, std::uint32_t slots = 4);
   /// kill -9; peers may report broken exchanges.
   void KillTaskManager(const std::string& id);
+  /// No message reaches or leaves the TaskManager until Mend(); its tasks go on.
+  void Cut(const std::string& id);
+  void Mend(const std::string& id) { network_.Mend(id); }
   void PauseHeartbeats(const std::string& id, bool pause);
   std::shared_ptr<Submitted> Submit(const JobSpec& spec);
   void Cancel(const std::shared_ptr<Submitted>& job);
@@ -121,7 +124,7 @@ class Simulation final : public ModelTaskManager::Observer {
   std::map<JobId, meta::JobResult> results_;
   bool broker_reachable_ = true;
   std::uint32_t splits_in_broker_ = 5;
-  bool somebody_was_unreachable_ = false;
+  bool somebody_was_unreachable_ = false;  ///< a cancelled job may have left tasks where nobody could look
   std::uint32_t incarnations_ = 0;
   std::unique_ptr<JobManagerStub> job_manager_stub_;
   std::unique_ptr<JobManager> job_manager_;
