@@ -59,6 +59,7 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::Make(const Settings& setting
   parts.planner = plane->planner_.get();
   parts.random = &plane->random_;
   parts.metrics = metrics;
+  parts.side = &plane->side_;
   plane->dispatcher_ = std::make_unique<control::job::DispatcherImpl>(parts, std::move(control));
   return plane;
 }
@@ -69,7 +70,9 @@ void ControlPlane::Stop() {
   if (std::exchange(stopped_, true)) return;
   if (store_ != nullptr) store_->RequestStop();
   executor_.RequestStop();
+  side_.RequestStop();
   executor_.Join();
+  side_.Join();
   if (store_ != nullptr) store_->Join();
 }
 

@@ -13,7 +13,7 @@
 
 namespace headrace::apps {
 
-/// The control plane of a process with everything it stands on: executor, metadata store, random numbers, split planner,
+/// The control plane of a process with everything it stands on: executors, metadata store, random numbers, split planner,
 /// dispatcher. Owned by an app; made and stopped on the main thread.
 class ControlPlane {
  public:
@@ -28,7 +28,7 @@ class ControlPlane {
   ~ControlPlane();  ///< Stop()
   /// Takes the lead and recovers stored jobs.
   void Start() { dispatcher_->Start(); }
-  /// Ends the executor and the store. Tasks on TaskManagers are not touched. Idempotent.
+  /// Ends the executors and the store. Tasks on TaskManagers are not touched. Idempotent.
   void Stop();
 
   control::job::Dispatcher* dispatcher() { return dispatcher_.get(); }
@@ -38,8 +38,9 @@ class ControlPlane {
   const std::string& store_description() const { return store_description_; }
 
  private:
-  ControlPlane() : executor_("control") {}
+  ControlPlane() : executor_("control"), side_("control-side") {}
   ThreadExecutor executor_;
+  ThreadExecutor side_;
   SystemRandom random_;
   std::unique_ptr<control::metastore::Metastore> store_;
   std::string store_description_;

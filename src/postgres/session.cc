@@ -214,7 +214,7 @@ class Session::Loop {
   }
 
   void Reply(const Answer& answer, Outcome<Rows> outcome) {
-    executor_->Post([answer, outcome = std::move(outcome)] { answer(outcome); });
+    executor_->Post([answer, outcome = std::move(outcome)]() mutable { answer(std::move(outcome)); });
   }
 
   const ConnectionOptions options_;

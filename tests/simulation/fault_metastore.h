@@ -52,7 +52,7 @@ class FaultMetastore final : public meta::Metastore {
   void ReadLeader(meta::Answer<Leader> answer) override {
     Run<Leader>(false, std::move(answer), [&](auto a) { inner_->ReadLeader(a); });
   }
-  void InsertJob(meta::LeaderGrant grant, meta::JobRecord job, meta::Answer<Nothing> answer) override {
+  void InsertJob(meta::LeaderGrant grant, std::shared_ptr<const meta::JobRecord> job, meta::Answer<Nothing> answer) override {
     Run<Nothing>(true, std::move(answer), [&](auto a) { inner_->InsertJob(grant, job, a); });
   }
   void FindByIdempotencyKey(std::string key, meta::Answer<std::optional<JobId>> answer) override {

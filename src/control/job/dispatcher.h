@@ -10,6 +10,10 @@
 #include "base/outcome.h"
 #include "wire/gateways.h"
 
+namespace headrace::plan {
+struct ExecutionPlan;
+}
+
 namespace headrace::control::job {
 
 /// Job states of the REST interface. Legal changes stand in transitions.h and nowhere else.
@@ -65,8 +69,7 @@ struct JobView {
   std::vector<std::string> warnings;
   std::vector<VertexView> vertices;
   std::vector<ExceptionEntry> exceptions;      ///< oldest first
-  std::string plan_json;                       ///< plan::ExplainJson
-  std::string config_json;                     ///< settings of the job
+  std::shared_ptr<const plan::ExecutionPlan> plan;  ///< with the job's settings; null for a job that an earlier JobManager ended
 };
 struct TaskManagerView {
   TaskManagerId id;
@@ -95,8 +98,8 @@ class Dispatcher {
   /// Reads, validates, stores and starts a job. Waits ≤ 10 s for slots and ≤ 5 s for all tasks, then answers the true status.
   /// Errors carry an ErrorCode: what REST answers (400, 409 "need 13 slots, 12 free", …).
   virtual void Submit(SubmitRequest request, std::function<void(Result<SubmitAnswer>)> answer) = 0;
-  /// Everything that Submit checks, without running anything. The answer is plan::ExplainJson.
-  virtual void Validate(SubmitRequest request, std::function<void(Result<std::string>)> answer) = 0;
+  /// Everything that Submit checks, without running anything. Answers the plan that would run.
+  virtual void Validate(SubmitRequest request, std::function<void(Result<std::shared_ptr<const plan::ExecutionPlan>>)> answer) = 0;
   /// Answers when the job is CANCELED and its slots are free. kNotFound; kConflict when it ended otherwise.
   virtual void Cancel(JobId job, std::function<void(Result<JobState>)> answer) = 0;
   virtual void ListJobs(std::function<void(std::vector<JobView>)> answer) = 0;  ///< without vertices and exceptions, newest first

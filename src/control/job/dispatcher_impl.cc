@@ -50,8 +50,12 @@ DispatcherImpl::DispatcherImpl(const ControlPlaneParts& parts, ControlPlaneOptio
       leadership_(parts.executor, parts.store, Incarnation(parts.random->NextHex(32)), options_.address, options_.leadership, this),
       registry_(parts.executor, &leadership_, parts.connector, options_.registry, this),
       slots_(&registry_),
-      services_{parts.executor, parts.store, &leadership_, &registry_,    &slots_,
-                parts.planner,  &blobs_,     parts.random, parts.metrics, options_.job},
+      services_{parts.executor, parts.side != nullptr ? parts.side : parts.executor,
+                parts.store,    &leadership_,
+                &registry_,     &slots_,
+                parts.planner,  &blobs_,
+                parts.random,   parts.metrics,
+                options_.job},
       endpoint_(std::make_shared<JobManagerEndpoint>(parts.executor, &registry_, &blobs_)),
       mailbox_(parts.executor) {
   slots_.set_on_freed([this] { OfferCapacity(); });
@@ -87,23 +91,34 @@ void DispatcherImpl::RecoverUnfinished() {
       mailbox_.After(kStoreRetry, [this] { RecoverUnfinished(); });
       return;
     }
-    recovered_ = true;
-    for (metastore::JobRecord& record : outcome.TakeValue()) RecoverJob(std::move(record));
+    using Jobs = std::vector<RecoveredJob>;
+    auto recovered = mailbox_.Bind([this](const std::shared_ptr<Jobs>& jobs) { OnRecovered(std::move(*jobs)); });
+    auto records = std::make_shared<std::vector<metastore::JobRecord>>(outcome.TakeValue());
+    services_.side->Post([read = options_.read_job_file, records = std::move(records), recovered = std::move(recovered)] {
+      auto jobs = std::make_shared<Jobs>();
+      for (metastore::JobRecord& record : *records) {
+        Result<JobDescription> prepared = PrepareJob(read, record);
+        record.job_file = {};
+        jobs->push_back({std::move(record), std::move(prepared)});
+      }
+      recovered(jobs);
+    });
   }));
 }
 
-void DispatcherImpl::RecoverJob(metastore::JobRecord record) {
-  LogInfo("control.dispatcher", "Stored job is taken up again.", {{"job_id", record.id.str()}});
-  Result<JobDescription> prepared = PrepareJob(options_.read_job_file, record);
-  if (prepared.ok()) {
-    AddJob(std::move(prepared).ValueUnsafe())->Start();
-    return;
+void DispatcherImpl::OnRecovered(std::vector<RecoveredJob> jobs) {
+  recovered_ = true;
+  for (auto& [record, prepared] : jobs) {
+    LogInfo("control.dispatcher", "Stored job is taken up again.", {{"job_id", record.id.str()}});
+    if (prepared.ok()) {
+      AddJob(std::move(prepared).ValueUnsafe())->Start();
+      continue;
+    }
+    JobDescription description;
+    description.record = std::move(record);
+    description.plan = std::make_shared<const plan::ExecutionPlan>();
+    AddJob(std::move(description))->StartFailed(WithContext(prepared.status(), "the stored job file"));
   }
-  record.job_file.clear();
-  JobDescription description;
-  description.record = std::move(record);
-  description.plan = std::make_shared<const plan::ExecutionPlan>();
-  AddJob(std::move(description))->StartFailed(WithContext(prepared.status(), "the stored job file"));
 }
 
 JobMaster* DispatcherImpl::AddJob(JobDescription description) {
@@ -254,8 +269,8 @@ void DispatcherImpl::Submit(SubmitRequest request, std::function<void(Result<Sub
       std::move(request), std::move(answer));
 }
 
-void DispatcherImpl::Validate(SubmitRequest request, std::function<void(Result<std::string>)> answer) {
-  mailbox_.Bind([this](SubmitRequest r, std::function<void(Result<std::string>)> a) {
+void DispatcherImpl::Validate(SubmitRequest request, std::function<void(Result<std::shared_ptr<const plan::ExecutionPlan>>)> answer) {
+  mailbox_.Bind([this](SubmitRequest r, Submission::PlanAnswer a) {
     r.idempotency_key.clear();
     AddSubmission(std::move(r))->RunChecks(std::move(a));
   })(std::move(request), std::move(answer));

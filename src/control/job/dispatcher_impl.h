@@ -29,6 +29,8 @@ struct ControlPlaneParts {
   SplitPlanner* planner = nullptr;
   Random* random = nullptr;            ///< used on `executor` only
   MetricsRegistry* metrics = nullptr;  ///< may be null
+  /// Reads job files, which takes longer than a turn may. Stopped before the control plane is destroyed; null = `executor`.
+  Executor* side = nullptr;
 };
 struct ControlPlaneOptions {
   std::string address;          ///< host:port of the REST interface, for followers
@@ -55,7 +57,7 @@ class DispatcherImpl final : public Dispatcher,
   std::shared_ptr<wire::JobManagerGateway> gateway() const { return endpoint_; }
 
   void Submit(SubmitRequest request, std::function<void(Result<SubmitAnswer>)> answer) override;
-  void Validate(SubmitRequest request, std::function<void(Result<std::string>)> answer) override;
+  void Validate(SubmitRequest request, std::function<void(Result<std::shared_ptr<const plan::ExecutionPlan>>)> answer) override;
   void Cancel(JobId job, std::function<void(Result<JobState>)> answer) override;
   void ListJobs(std::function<void(std::vector<JobView>)> answer) override;
   void GetJob(JobId job, std::function<void(Result<JobView>)> answer) override;
@@ -83,7 +85,12 @@ class DispatcherImpl final : public Dispatcher,
 
   void RecoverFinished();
   void RecoverUnfinished();
-  void RecoverJob(metastore::JobRecord record);
+  /// A stored job that was read again, or why it cannot be.
+  struct RecoveredJob {
+    metastore::JobRecord record;  ///< without job_file
+    Result<JobDescription> prepared;
+  };
+  void OnRecovered(std::vector<RecoveredJob> jobs);
   JobMaster* AddJob(JobDescription description);
   void CleanStale(const cluster::ProcessKey& process, const wire::HeartbeatRequest& heartbeat);
   /// In a later turn: whoever waits for slots may look again. Oldest first.

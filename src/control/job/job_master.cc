@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "base/executor.h"
@@ -19,15 +18,6 @@ namespace {
 
 constexpr std::uint32_t kHeartbeatPatience = 3;
 constexpr std::size_t kLongestText = 16 * 1024;
-
-std::string ConfigJson(const plan::JobSettings& settings) {
-  static constexpr const char* kRestart[] = {"default", "none", "fixed_delay", "exponential"};
-  return nlohmann::json{{"parallelism", settings.parallelism},
-                        {"max_parallelism", settings.max_parallelism},
-                        {"checkpoint_interval_ms", settings.checkpoint_interval_ms},
-                        {"restart_strategy", kRestart[static_cast<int>(settings.restart.kind)]}}
-      .dump();
-}
 
 }  // namespace
 
@@ -228,8 +218,7 @@ JobView JobMaster::View(bool with_details) const {
   if (!with_details) return view;
   view.vertices = facts_.execution.View(*description.plan);
   view.exceptions = facts_.exceptions.entries();
-  view.plan_json = plan::ExplainJson(*description.plan);
-  view.config_json = ConfigJson(description.plan->settings);
+  view.plan = description.plan;
   return view;
 }
 

@@ -38,6 +38,7 @@ struct JobTiming {
 /// What every job works with. Owned by the control plane, outlives its jobs; control executor only.
 struct JobServices {
   Executor* executor = nullptr;
+  Executor* side = nullptr;  ///< for work that takes longer than a turn may: reading job files
   metastore::Metastore* store = nullptr;
   cluster::Leadership* leadership = nullptr;
   cluster::TaskManagerRegistry* registry = nullptr;

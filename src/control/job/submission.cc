@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <memory>
 #include <utility>
 
 #include "control/cluster/leadership.h"
@@ -18,12 +19,12 @@ constexpr Duration kStoreRetry = std::chrono::milliseconds(500);
 
 Submission::Submission(Owner* owner, JobServices* services, SubmitTiming timing, JobId id, SubmitRequest request)
     : owner_(owner), services_(services), timing_(timing), outside_(services->executor, services->planner), mailbox_(services->executor) {
-  record_.id = std::move(id);
-  record_.name = std::move(request.job_name);
-  record_.job_file = std::move(request.job_file);
-  record_.idempotency_key = std::move(request.idempotency_key);
-  record_.submitted_wall_ms = services_->executor->clock().WallTimeMs();
-  record_.parallelism_override = request.parallelism.value_or(0);
+  record_->id = std::move(id);
+  record_->name = std::move(request.job_name);
+  record_->job_file = std::move(request.job_file);
+  record_->idempotency_key = std::move(request.idempotency_key);
+  record_->submitted_wall_ms = services_->executor->clock().WallTimeMs();
+  record_->parallelism_override = request.parallelism.value_or(0);
   zero_parallelism_ = request.parallelism == 0u;  // validation takes 0 for "not given"
 }
 
@@ -31,7 +32,7 @@ void Submission::Run(Answer answer) {
   answers_.push_back(std::move(answer));
   if (!services_->leadership->may_act())
     return End(Error(ErrorCode::kNotReady, "This JobManager does not lead, or the metadata store does not answer."));
-  if (record_.idempotency_key.empty()) return Check();
+  if (record_->idempotency_key.empty()) return Check();
   LookUpKey();
 }
 
@@ -41,7 +42,7 @@ void Submission::RunChecks(PlanAnswer answer) {
 }
 
 void Submission::LookUpKey() {
-  services_->store->FindByIdempotencyKey(record_.idempotency_key, mailbox_.Bind([this](Outcome<std::optional<JobId>> outcome) {
+  services_->store->FindByIdempotencyKey(record_->idempotency_key, mailbox_.Bind([this](Outcome<std::optional<JobId>> outcome) {
     if (!outcome.done()) return End(outcome.reason());
     if (outcome.value()) return AnswerOlder(*outcome.value());
     Check();
@@ -60,10 +61,17 @@ void Submission::AnswerOlder(const JobId& id) {
 
 void Submission::Check() {
   if (zero_parallelism_) return End(Error(ErrorCode::kBadParallelism, "The parallelism given with the request is 0."));
-  Result<JobDescription> prepared = PrepareJob(owner_->read_job_file(), record_);
+  using Prepared = std::shared_ptr<Result<JobDescription>>;
+  auto prepared = mailbox_.Bind([this](const Prepared& answer) { OnPrepared(std::move(*answer)); });
+  services_->side->Post([read = owner_->read_job_file(), record = record_, prepared = std::move(prepared)] {
+    prepared(std::make_shared<Result<JobDescription>>(PrepareJob(read, *record)));
+  });
+}
+
+void Submission::OnPrepared(Result<JobDescription> prepared) {
   if (!prepared.ok()) return End(prepared.status());
   description_ = std::move(prepared).ValueUnsafe();
-  record_.name = description_.record.name;
+  record_->name = description_.record.name;
   if (const Status python = CheckPythonVersion(*description_.plan, *services_->registry); !python.ok()) return End(python);
   const std::uint32_t needed = description_.plan->slots_needed(), registered = services_->slots->total_slots();
   if (registered > 0 && needed > registered) return End(Error(ErrorCode::kNotEnoughSlots, services_->slots->Shortage(needed)));
@@ -87,43 +95,51 @@ void Submission::AwaitSlots() {
   if (const Status python = CheckPythonVersion(*description_.plan, *services_->registry); !python.ok()) return End(python);
   const std::uint32_t needed = description_.plan->slots_needed(), registered = services_->slots->total_slots();
   if (registered > 0 && needed > registered) return End(Error(ErrorCode::kNotEnoughSlots, services_->slots->Shortage(needed)));
-  if (!services_->slots->Acquire(record_.id, needed, description_.plan->python_version).ok()) return;
+  if (!services_->slots->Acquire(record_->id, needed, description_.plan->python_version).ok()) return;
   awaiting_slots_ = false;
   holds_slots_ = true;
+  LimitStoring();
+  Store();
+}
+
+void Submission::LimitStoring() {
   mailbox_.After(timing_.store, [this] {
     if (started_) return;
-    stop_storing_ = true;
-    if (answered_) return;
-    End(Error(ErrorCode::kStoreUnavailable, "Whether the job was stored is not known: the metadata store does not answer.",
-              "Ask again with the same Idempotency-Key, or look at the list of jobs."));
+    AnswerAll(Error(ErrorCode::kStoreUnavailable, "Whether the job was stored is not known: the metadata store does not answer.",
+                    "Ask again with the same Idempotency-Key, or look at the list of jobs."));
   });
-  Store();
+}
+
+void Submission::AddAnswer(Answer answer) {
+  const bool nobody_waited = answers_.empty();
+  answers_.push_back(std::move(answer));
+  if (nobody_waited) LimitStoring();
 }
 
 void Submission::Store() {
   services_->store->InsertJob(services_->leadership->grant(), record_, mailbox_.Bind([this](Outcome<Nothing> outcome) {
     if (outcome.done()) return OnStored();
-    const bool away = outcome.unknown() || CodeOf(outcome.reason()) == ErrorCode::kStoreUnavailable;
-    if (away) {
-      // The row may stand. The same row is written again until the store says so; after the caller has gone, more slowly.
-      mailbox_.After(stop_storing_ ? kStoreRetry * 10 : kStoreRetry, [this] { Store(); });
+    const ErrorCode code = CodeOf(outcome.reason());
+    if (outcome.unknown() || code == ErrorCode::kStoreUnavailable || code == ErrorCode::kDeposed) {
+      // The row may stand, from this try or an earlier one. The same row is written again until the store says so, or until
+      // another JobManager is known to lead; once nobody waits for it, more slowly.
+      mailbox_.After(answers_.empty() ? kStoreRetry * 10 : kStoreRetry, [this] { Store(); });
+      services_->leadership->NoteRefusal(outcome.reason());
       return;
     }
-    if (CodeOf(outcome.reason()) == ErrorCode::kConflict && !record_.idempotency_key.empty()) return LookUpKey();
+    if (code == ErrorCode::kConflict && !record_->idempotency_key.empty()) return LookUpKey();
     End(outcome.reason());
-    services_->leadership->NoteRefusal(outcome.reason());
   }));
 }
 
 void Submission::OnStored() {
   started_ = true;
-  holds_slots_ = false;  // the job's own from here on
-  record_.job_file.clear();
-  description_.record.id = record_.id;
+  holds_slots_ = false;                                                   // the job's own from here on
+  record_ = std::make_shared<metastore::JobRecord>(description_.record);  // the store has the file now
   JobMaster* job = owner_->StartJob(std::move(description_));
-  if (answered_) return Finish();
+  if (answers_.empty()) return Finish();
   mailbox_.After(timing_.tasks, [this] {
-    if (const JobMaster* late = owner_->FindJob(record_.id)) AnswerStatus(*late);
+    if (const JobMaster* late = owner_->FindJob(record_->id)) AnswerStatus(*late);
   });
   OnJobChanged(*job);
 }
@@ -133,7 +149,7 @@ void Submission::OnCapacityChanged() {
 }
 
 void Submission::OnJobChanged(const JobMaster& job) {
-  if (!started_ || answered_ || job.id() != record_.id) return;
+  if (!started_ || job.id() != record_->id) return;
   const JobState state = job.state();
   // FAILED and FINISHED are answered once they are durable; RESTARTING says that the first deployment failed.
   if (state == JobState::kRunning || state == JobState::kRestarting || IsTerminal(state)) AnswerStatus(job);
@@ -147,28 +163,29 @@ void Submission::AnswerStatus(const JobMaster& job) {
   End(answer);
 }
 
-void Submission::OnDeposed() {
-  if (answered_) return Finish();
-  End(Error(ErrorCode::kDeposed, "Another JobManager leads; ask that one."));
+void Submission::OnDeposed() { End(Error(ErrorCode::kDeposed, "Another JobManager leads; ask that one.")); }
+
+void Submission::AnswerAll(const Result<SubmitAnswer>& answer) {
+  if (const PlanAnswer waiting = std::exchange(plan_answer_, nullptr)) {
+    if (answer.ok()) {
+      waiting(description_.plan);
+    } else {
+      waiting(answer.status());
+    }
+  }
+  for (const Answer& waiting : std::exchange(answers_, {})) waiting(answer);
 }
 
 void Submission::End(const Result<SubmitAnswer>& answer) {
-  const bool first = !std::exchange(answered_, true);
   awaiting_slots_ = false;
-  if (first) {
-    if (plan_answer_)
-      plan_answer_(answer.ok() ? Result<std::string>(plan::ExplainJson(*description_.plan)) : Result<std::string>(answer.status()));
-    for (const Answer& waiting : std::exchange(answers_, {})) waiting(answer);
-    const bool row_may_stand = stop_storing_ && !started_ && services_->leadership->leading();
-    if (row_may_stand) return;  // it is written until the store says what is there
-  }
+  AnswerAll(answer);
   Finish();
 }
 
 void Submission::Finish() {
   if (!mailbox_.is_open()) return;
   mailbox_.Close();
-  if (holds_slots_) services_->slots->Release(record_.id);
+  if (holds_slots_) services_->slots->Release(record_->id);
   owner_->OnSubmissionEnded(this);
 }
 

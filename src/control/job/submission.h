@@ -41,15 +41,15 @@ class Submission {
     virtual void OnSubmissionEnded(Submission* submission) = 0;
   };
   using Answer = std::function<void(Result<SubmitAnswer>)>;
-  using PlanAnswer = std::function<void(Result<std::string>)>;
+  using PlanAnswer = std::function<void(Result<std::shared_ptr<const plan::ExecutionPlan>>)>;
 
   Submission(Owner* owner, JobServices* services, SubmitTiming timing, JobId id, SubmitRequest request);
   void Run(Answer answer);
-  /// Checks only; answers plan::ExplainJson.
+  /// Checks only; answers the plan that would run.
   void RunChecks(PlanAnswer answer);
-  const std::string& idempotency_key() const { return record_.idempotency_key; }
+  const std::string& idempotency_key() const { return record_->idempotency_key; }
   /// Another call with the same idempotency key gets the same answer.
-  void AddAnswer(Answer answer) { answers_.push_back(std::move(answer)); }
+  void AddAnswer(Answer answer);
   void OnCapacityChanged();
   void OnJobChanged(const JobMaster& job);
   void OnDeposed();
@@ -58,22 +58,29 @@ class Submission {
   void LookUpKey();
   void AnswerOlder(const JobId& id);
   void Check();
+  void OnPrepared(Result<JobDescription> prepared);
   void OnOutsideChecked(OutsideChecks::Findings findings);
   void AwaitSlots();
   void Store();
   void OnStored();
   void AnswerStatus(const JobMaster& job);
+  /// From now on, until the job is stored or `timing_.store` has passed.
+  void LimitStoring();
+  /// Answers everybody who waits.
+  void AnswerAll(const Result<SubmitAnswer>& answer);
+  /// AnswerAll(), and nothing more happens.
   void End(const Result<SubmitAnswer>& answer);
   void Finish();
 
   Owner* const owner_;
   JobServices* const services_;
   const SubmitTiming timing_;
-  metastore::JobRecord record_;
+  /// Shared with the reading and the storing of the file, which may outlive this object; not changed while they go on.
+  std::shared_ptr<metastore::JobRecord> record_ = std::make_shared<metastore::JobRecord>();
   JobDescription description_;
-  std::vector<Answer> answers_;
+  std::vector<Answer> answers_;  ///< who waits; may be empty while the row is still being written
   PlanAnswer plan_answer_;
-  bool awaiting_slots_ = false, started_ = false, holds_slots_ = false, answered_ = false, stop_storing_ = false, zero_parallelism_ = false;
+  bool awaiting_slots_ = false, started_ = false, holds_slots_ = false, zero_parallelism_ = false;
   OutsideChecks outside_;
   cluster::Mailbox mailbox_;
 };

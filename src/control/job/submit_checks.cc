@@ -15,9 +15,7 @@ Result<JobDescription> PrepareJob(const JobFileReader& read, const metastore::Jo
   HR_ASSIGN_OR_RAISE(graph, plan::Validate(std::move(graph), record.parallelism_override));
   JobDescription description;
   HR_ASSIGN_OR_RAISE(description.plan, plan::Chain(graph));
-  description.record = record;
-  description.record.job_file.clear();
-  description.record.name = graph.job_name;
+  description.record = {record.id, graph.job_name, "", record.parallelism_override, record.submitted_wall_ms, record.idempotency_key};
   description.archives = std::move(graph.archives);
   description.warnings = SubmitWarnings(*description.plan);
   return description;

@@ -18,10 +18,11 @@
 
 namespace headrace::control::job {
 
-/// Turns the bytes of a job file into a graph. Pure; a seam, so that tests need no pickle.
+/// Turns the bytes of a job file into a graph. Pure, any thread; a seam, so that tests need no pickle.
 using JobFileReader = std::function<Result<plan::JobGraph>(std::string_view)>;
 
-/// Reads, validates and chains: everything that needs nobody else. The record holds the name only.
+/// Reads, validates and chains: everything that needs nobody else. Pure, any thread; tens of megabytes take tenths of a second,
+/// so never in a turn of the control executor. The answer's record has the job's name and no job file.
 /// Errors: kNotAJobFile … of the reader, those of plan::Validate.
 Result<JobDescription> PrepareJob(const JobFileReader& read, const metastore::JobRecord& record);
 

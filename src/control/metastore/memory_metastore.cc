@@ -74,20 +74,20 @@ class MemoryMetastore final : public Metastore {
     Run<Leader>(std::move(answer), [](MemoryTables& t) -> Result<Leader> { return t.leader; });
   }
 
-  void InsertJob(LeaderGrant grant, JobRecord job, Answer<Nothing> answer) override {
+  void InsertJob(LeaderGrant grant, std::shared_ptr<const JobRecord> job, Answer<Nothing> answer) override {
     Run<Nothing>(std::move(answer), [&](MemoryTables& t) -> Result<Nothing> {
-      HR_RETURN_NOT_OK(CheckTexts(job));
+      HR_RETURN_NOT_OK(CheckTexts(*job));
       if (!t.Holds(grant)) return Deposed(grant);
-      if (const auto* found = t.Find(job.id)) {
-        if (!(found->record == job)) return OtherContent(job.id);
+      if (const auto* found = t.Find(job->id)) {
+        if (!(found->record == *job)) return OtherContent(job->id);
         return Nothing{};
       }
       for (const auto& [id, other] : t.jobs) {
-        if (!job.idempotency_key.empty() && other.record.idempotency_key == job.idempotency_key) return KeyTaken(job.idempotency_key);
+        if (!job->idempotency_key.empty() && other.record.idempotency_key == job->idempotency_key) return KeyTaken(job->idempotency_key);
       }
-      auto& row = t.jobs[job.id];
+      auto& row = t.jobs[job->id];
       row.order = ++t.inserted;
-      row.record = std::move(job);
+      row.record = *job;
       return Nothing{};
     });
   }
@@ -179,7 +179,7 @@ class MemoryMetastore final : public Metastore {
     };
     Result<T> result = run();
     auto outcome = result.ok() ? Outcome<T>::Done(std::move(result).ValueUnsafe()) : Outcome<T>::NotDone(result.status());
-    executor_->Post([answer = std::move(answer), outcome = std::move(outcome)] { answer(outcome); });
+    executor_->Post([answer = std::move(answer), outcome = std::move(outcome)]() mutable { answer(std::move(outcome)); });
   }
 
   static Result<MemoryTables::Job*> Unfinished(MemoryTables& t, const LeaderGrant& grant, const JobId& id) {

@@ -63,7 +63,7 @@ class Metastore {
 
   /// Idempotent by id; the same id with other content is kConflict. With an idempotency key already used: kConflict, too
   /// (find the older job with FindByIdempotencyKey).
-  virtual void InsertJob(LeaderGrant grant, JobRecord job, Answer<Nothing> answer) = 0;
+  virtual void InsertJob(LeaderGrant grant, std::shared_ptr<const JobRecord> job, Answer<Nothing> answer) = 0;
   virtual void FindByIdempotencyKey(std::string key, Answer<std::optional<JobId>> answer) = 0;
   /// Jobs without a result, oldest first: what a new leader has to run.
   virtual void ListUnfinished(Answer<std::vector<JobRecord>> answer) = 0;

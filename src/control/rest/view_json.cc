@@ -140,6 +140,18 @@ std::string JobJson(const job::JobView& job) {
   return Dump(json);
 }
 
+std::string JobPlanJson(const job::JobView& job) { return job.plan == nullptr ? "{}" : plan::ExplainJson(*job.plan); }
+
+std::string JobConfigJson(const job::JobView& job) {
+  if (job.plan == nullptr) return "{}";
+  static constexpr const char* kRestart[] = {"default", "none", "fixed_delay", "exponential"};
+  const plan::JobSettings& settings = job.plan->settings;
+  return Dump({{"parallelism", settings.parallelism},
+               {"max_parallelism", settings.max_parallelism},
+               {"checkpoint_interval_ms", settings.checkpoint_interval_ms},
+               {"restart_strategy", kRestart[static_cast<int>(settings.restart.kind)]}});
+}
+
 std::string JobMetricsJson(const job::JobView& job) {
   Totals totals;
   Json vertices = Vertices(job, &totals);
@@ -162,6 +174,8 @@ std::string JobExceptionsJson(const job::JobView& job) {
   }
   return Dump({{"job_id", job.id.str()}, {"exceptions", std::move(list)}});
 }
+
+std::string ValidatedJson(const plan::ExecutionPlan& plan) { return "{\"valid\":true,\"plan\":" + plan::ExplainJson(plan) + "}"; }
 
 std::string SubmittedJson(const job::SubmitAnswer& answer) {
   return Dump({{"job_id", answer.job.str()}, {"status", job::NameOf(answer.status)}, {"warnings", answer.warnings}});

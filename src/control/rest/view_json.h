@@ -3,15 +3,19 @@
 #include <vector>
 
 #include "control/job/dispatcher.h"
+#include "plan/execution_plan.h"
 
 namespace headrace::control::rest {
 
 /// The JSON bodies of openapi.yaml from the views of the control plane. Pure; bytes that are not UTF-8 are replaced.
 std::string JobListJson(const std::vector<job::JobView>& jobs);
 std::string JobJson(const job::JobView& job);
+std::string JobPlanJson(const job::JobView& job);
+std::string JobConfigJson(const job::JobView& job);
 std::string JobStatusJson(const job::JobView& job);
 std::string JobMetricsJson(const job::JobView& job);
 std::string JobExceptionsJson(const job::JobView& job);
+std::string ValidatedJson(const plan::ExecutionPlan& plan);
 std::string SubmittedJson(const job::SubmitAnswer& answer);
 std::string CancelledJson(const JobId& job, job::JobState state);
 std::string TaskManagerListJson(const std::vector<job::TaskManagerView>& task_managers);

@@ -3,56 +3,42 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <utility>
 
 #include "control/metastore/memory_metastore.h"
+#include "control/metastore/tests/forwarding_metastore.h"
 
 namespace headrace::control::cluster {
 namespace {
 
 using namespace std::chrono_literals;
 using metastore::LeaderGrant;
-using metastore::Metastore;
 
 /// The memory store with a switch for the two calls of leadership.
-class SwitchedStore final : public Metastore {
+class SwitchedStore final : public metastore::ForwardingMetastore {
  public:
   SwitchedStore(Executor* executor, std::shared_ptr<metastore::MemoryTables> tables)
-      : executor_(executor), inner_(metastore::MakeMemoryMetastore(executor, std::move(tables))) {}
+      : ForwardingMetastore(metastore::MakeMemoryMetastore(executor, std::move(tables))), executor_(executor) {}
   bool renewals_are_answered = true;
   bool lose_next_take_answer = false;
   Duration renewal_takes{};
 
   void TakeLeadership(Incarnation holder, std::optional<LeaderEpoch> expected, std::string address,
                       metastore::Answer<LeaderGrant> answer) override {
-    if (!lose_next_take_answer) return inner_->TakeLeadership(holder, expected, address, std::move(answer));
-    lose_next_take_answer = false;
-    inner_->TakeLeadership(holder, expected, address, [](Outcome<LeaderGrant>) {});
+    if (!std::exchange(lose_next_take_answer, false)) return ForwardingMetastore::TakeLeadership(holder, expected, address, answer);
+    ForwardingMetastore::TakeLeadership(holder, expected, address, [](Outcome<LeaderGrant>) {});
     executor_->Post([answer] { answer(Outcome<LeaderGrant>::Unknown(Error(ErrorCode::kStoreUnavailable, "lost"))); });
   }
   void RenewLeadership(LeaderGrant grant, metastore::Answer<Nothing> answer) override {
     if (renewals_are_answered) {
-      executor_->PostAfter(renewal_takes, [this, grant, answer = std::move(answer)] { inner_->RenewLeadership(grant, answer); });
+      executor_->PostAfter(renewal_takes, [this, grant, answer] { ForwardingMetastore::RenewLeadership(grant, answer); });
       return;
     }
     executor_->Post([answer] { answer(Outcome<Nothing>::Unknown(Error(ErrorCode::kStoreUnavailable, "away"))); });
   }
-  void ReadLeader(metastore::Answer<Leader> answer) override { inner_->ReadLeader(std::move(answer)); }
-  void InsertJob(LeaderGrant, metastore::JobRecord, metastore::Answer<Nothing>) override {}
-  void FindByIdempotencyKey(std::string, metastore::Answer<std::optional<JobId>>) override {}
-  void ListUnfinished(metastore::Answer<std::vector<metastore::JobRecord>>) override {}
-  void ListFinished(std::size_t, metastore::Answer<std::vector<FinishedJob>>) override {}
-  void InsertSplits(LeaderGrant, JobId, std::vector<metastore::SplitRecord>,
-                    metastore::Answer<std::vector<metastore::SplitRecord>>) override {}
-  void ListSplits(JobId, metastore::Answer<std::vector<metastore::SplitRecord>>) override {}
-  void NextDeployment(LeaderGrant, JobId, metastore::Answer<DeploymentNumber>) override {}
-  void InsertResult(LeaderGrant, metastore::JobResult, metastore::Answer<metastore::JobResult>) override {}
-  void Ping(metastore::Answer<Nothing>) override {}
-  void RequestStop() override {}
-  void Join() override {}
 
  private:
   Executor* const executor_;
-  std::unique_ptr<Metastore> inner_;
 };
 
 class LeadershipTest : public ::testing::Test, public LeadershipListener {

@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 
 /// Real threads: the control executor, one of the TaskManagers, and callers. Worth most under ThreadSanitizer.
 TEST(ControlThreads, CallersFromManyThreads) {
-  ThreadExecutor control("control"), machines("machines");
+  ThreadExecutor control("control"), side("side"), machines("machines");
   auto store = metastore::MakeMemoryMetastore(&control);
   FakeCluster cluster(&machines);
   FakePlanner planner(&control);
@@ -26,7 +26,7 @@ TEST(ControlThreads, CallersFromManyThreads) {
   ControlPlaneOptions options;
   options.read_job_file = [](std::string_view) -> Result<plan::JobGraph> { return SourceAndSink(2); };
   auto dispatcher =
-      std::make_unique<DispatcherImpl>(ControlPlaneParts{&control, store.get(), &cluster, &planner, &random, nullptr}, options);
+      std::make_unique<DispatcherImpl>(ControlPlaneParts{&control, store.get(), &cluster, &planner, &random, nullptr, &side}, options);
   cluster.Attach(dispatcher->gateway());
   dispatcher->Start();
   for (const char* id : {"tm1", "tm2", "tm3"}) cluster.Start(id, 4);
@@ -61,6 +61,8 @@ TEST(ControlThreads, CallersFromManyThreads) {
   EXPECT_EQ(cancelled, 80);
   machines.RequestStop();
   machines.Join();
+  side.RequestStop();
+  side.Join();
   control.RequestStop();
   control.Join();
   dispatcher.reset();

@@ -8,12 +8,34 @@
 #include "control/job/dispatcher_impl.h"
 #include "control/job/tests/fake_cluster.h"
 #include "control/metastore/memory_metastore.h"
+#include "control/metastore/tests/forwarding_metastore.h"
 #include "wire/job_file.h"
 
 namespace headrace::control::job {
 namespace {
 
 using namespace std::chrono_literals;
+
+/// The memory store; new jobs can be refused, or written without an answer.
+class SwitchedStore final : public metastore::ForwardingMetastore {
+ public:
+  enum class Inserts { kWork, kAreAppliedWithoutAnswer, kAreRefusedAsDeposed };
+  SwitchedStore(Executor* executor, std::shared_ptr<metastore::MemoryTables> tables)
+      : ForwardingMetastore(metastore::MakeMemoryMetastore(executor, std::move(tables))), executor_(executor) {}
+  Inserts inserts = Inserts::kWork;
+
+  void InsertJob(metastore::LeaderGrant grant, std::shared_ptr<const metastore::JobRecord> job,
+                 metastore::Answer<Nothing> answer) override {
+    if (inserts == Inserts::kWork) return ForwardingMetastore::InsertJob(grant, job, answer);
+    if (inserts == Inserts::kAreAppliedWithoutAnswer) ForwardingMetastore::InsertJob(grant, job, [](Outcome<Nothing>) {});
+    const auto outcome = inserts == Inserts::kAreRefusedAsDeposed ? Outcome<Nothing>::NotDone(Error(ErrorCode::kDeposed, "an older epoch"))
+                                                                  : Outcome<Nothing>::Unknown(Error(ErrorCode::kStoreUnavailable, "away"));
+    executor_->Post([answer, outcome] { answer(outcome); });
+  }
+
+ private:
+  Executor* const executor_;
+};
 
 class SubmitTest : public ::testing::Test {
  protected:
@@ -22,7 +44,7 @@ class SubmitTest : public ::testing::Test {
   void Boot() {
     dispatcher_.reset();
     executor_.Clear();
-    store_ = metastore::MakeMemoryMetastore(&executor_, tables_);
+    store_ = std::make_unique<SwitchedStore>(&executor_, tables_);
     dispatcher_ = std::make_unique<DispatcherImpl>(ControlPlaneParts{&executor_, store_.get(), &cluster_, &planner_, &random_, &metrics_},
                                                    ControlPlaneOptions{});
     cluster_.Attach(dispatcher_->gateway());
@@ -72,7 +94,7 @@ class SubmitTest : public ::testing::Test {
   FakeCluster cluster_{&executor_};
   FakePlanner planner_{&executor_};
   std::shared_ptr<metastore::MemoryTables> tables_ = metastore::MakeMemoryTables();
-  std::unique_ptr<metastore::Metastore> store_;
+  std::unique_ptr<SwitchedStore> store_;
   std::unique_ptr<DispatcherImpl> dispatcher_;
 };
 
@@ -85,7 +107,8 @@ TEST_F(SubmitTest, RunsAndAnswersWithTheTrueStatus) {
   const JobView view = View((**answer)->job);
   EXPECT_EQ(view.vertices.size(), 2u);
   EXPECT_EQ(view.slots_needed, 12u);
-  EXPECT_NE(view.plan_json.find("numbers"), std::string::npos);
+  ASSERT_NE(view.plan, nullptr);
+  EXPECT_EQ(view.plan->job_name, "numbers");
 }
 
 TEST_F(SubmitTest, MoreThanAllSlotsIsRefusedAtOnceWithTheNumbers) {
@@ -194,6 +217,40 @@ TEST_F(SubmitTest, SameKeyIsOneJobEvenAcrossARestart) {
   EXPECT_EQ(View((**first)->job).deployment, 2u);
 }
 
+TEST_F(SubmitTest, WhoAsksAgainWithTheKeyWhileTheStoreIsAwayIsAnswered) {
+  StartThree();
+  store_->inserts = SwitchedStore::Inserts::kAreAppliedWithoutAnswer;
+  const auto first = Submit(FileOf(SourceAndSink(2)), "key");
+  executor_.RunFor(21s);
+  ExpectRefused(first, ErrorCode::kStoreUnavailable, "not known");
+  const auto second = Submit(FileOf(SourceAndSink(2)), "key");
+  executor_.RunFor(21s);
+  ExpectRefused(second, ErrorCode::kStoreUnavailable, "not known");
+  const auto third = Submit(FileOf(SourceAndSink(2)), "key");
+  executor_.RunFor(1s);
+  store_->inserts = SwitchedStore::Inserts::kWork;
+  executor_.RunFor(10s);
+  ASSERT_TRUE(third->has_value());
+  ASSERT_TRUE((*third)->ok()) << (*third)->status().message();
+  EXPECT_EQ((**third)->status, JobState::kRunning);
+  const auto fourth = Submit(FileOf(SourceAndSink(2)), "key");
+  EXPECT_EQ((**fourth)->job, (**third)->job);
+}
+
+TEST_F(SubmitTest, RefusalOfAnOlderEpochIsNoReasonToForgetAJobThatMayBeStored) {
+  StartThree();
+  store_->inserts = SwitchedStore::Inserts::kAreAppliedWithoutAnswer;
+  const auto answer = Submit(FileOf(SourceAndSink(2)), "key");
+  store_->inserts = SwitchedStore::Inserts::kAreRefusedAsDeposed;
+  executor_.RunFor(2s);
+  EXPECT_FALSE(answer->has_value()) << "the store still names this JobManager";
+  store_->inserts = SwitchedStore::Inserts::kWork;
+  executor_.RunFor(2s);
+  ASSERT_TRUE(answer->has_value());
+  ASSERT_TRUE((*answer)->ok()) << (*answer)->status().message();
+  EXPECT_EQ((**answer)->status, JobState::kRunning);
+}
+
 TEST_F(SubmitTest, SplitsAreResolvedOnceForTheWholeLife) {
   StartThree();
   const auto answer = Submit(FileOf(SourceAndSink(2)));
@@ -209,12 +266,13 @@ TEST_F(SubmitTest, SplitsAreResolvedOnceForTheWholeLife) {
 
 TEST_F(SubmitTest, ValidateRunsNothing) {
   StartThree();
-  std::string plan;
+  std::shared_ptr<const plan::ExecutionPlan> plan;
   SubmitRequest request;
   request.job_file = FileOf(SourceAndSink(3));
-  dispatcher_->Validate(request, [&](Result<std::string> answer) { plan = answer.ok() ? *answer : answer.status().message(); });
+  dispatcher_->Validate(request, [&](Result<std::shared_ptr<const plan::ExecutionPlan>> answer) { plan = answer.ValueOr(nullptr); });
   executor_.RunFor(1s);
-  EXPECT_NE(plan.find("\"vertices\""), std::string::npos) << plan;
+  ASSERT_NE(plan, nullptr);
+  EXPECT_EQ(plan->vertices.size(), 2u);
   std::size_t jobs = 99;
   dispatcher_->ListJobs([&](std::vector<JobView> views) { jobs = views.size(); });
   executor_.RunReady();

@@ -85,22 +85,22 @@ class PostgresMetastore final : public Metastore {
     });
   }
 
-  void InsertJob(LeaderGrant grant, JobRecord job, Answer<Nothing> answer) override {
-    if (Refuse(CheckTexts(job), answer)) return;
+  void InsertJob(LeaderGrant grant, std::shared_ptr<const JobRecord> job, Answer<Nothing> answer) override {
+    if (Refuse(CheckTexts(*job), answer)) return;
     Statement insert = Fenced(grant, ", w AS (INSERT INTO job (id, name, job_file, parallelism_override, submitted_wall_ms, idempotency_key) "
                                      "SELECT $3, $4, $5, $6, $7, $8 FROM f ON CONFLICT DO NOTHING RETURNING id) "
                                      "SELECT (SELECT count(*) FROM f), (SELECT count(*) FROM w)");
-    insert.Text(job.id.str()).Text(job.name).Bytes(job.job_file).Int64(job.parallelism_override).Int64(job.submitted_wall_ms);
-    insert.OptionalText(job.idempotency_key.empty() ? std::nullopt : std::optional<std::string>(job.idempotency_key));
+    insert.Text(job->id.str()).Text(job->name).Bytes(job->job_file).Int64(job->parallelism_override).Int64(job->submitted_wall_ms);
+    insert.OptionalText(job->idempotency_key.empty() ? std::nullopt : std::optional<std::string>(job->idempotency_key));
     session_->Execute(std::move(insert), [session = session_, grant, job = std::move(job), answer = std::move(answer)](Outcome<Rows> outcome) {
       if (!outcome.done()) return answer(Without<Nothing>(outcome));
       if (outcome.value().Int64(0, 0) == 0) return answer(Outcome<Nothing>::NotDone(Deposed(grant)));
       if (outcome.value().Int64(0, 1) == 1) return answer(Outcome<Nothing>::Done({}));
       // Something stands in the way: the same job from an earlier try, another one, or the key.
-      session->Execute(Reads(fmt::format("SELECT {} FROM job WHERE id = $1", kJobColumns)).Text(job.id.str()),
+      session->Execute(Reads(fmt::format("SELECT {} FROM job WHERE id = $1", kJobColumns)).Text(job->id.str()),
                        Mapped<Nothing>(answer, [job](const Rows& rows) -> Result<Nothing> {
-                         if (rows.empty()) return KeyTaken(job.idempotency_key);
-                         if (!(ReadJob(rows, 0) == job)) return OtherContent(job.id);
+                         if (rows.empty()) return KeyTaken(job->idempotency_key);
+                         if (!(ReadJob(rows, 0) == *job)) return OtherContent(job->id);
                          return Nothing{};
                        }));
     });

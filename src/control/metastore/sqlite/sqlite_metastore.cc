@@ -55,20 +55,20 @@ class SqliteMetastore final : public Metastore {
     Do<Leader>(std::move(answer), [this] { return Read(); });
   }
 
-  void InsertJob(LeaderGrant grant, JobRecord job, Answer<Nothing> answer) override {
+  void InsertJob(LeaderGrant grant, std::shared_ptr<const JobRecord> job, Answer<Nothing> answer) override {
     Write<Nothing>(std::move(answer), [this, grant, job = std::move(job)]() -> Result<Nothing> {
-      HR_RETURN_NOT_OK(CheckTexts(job));
+      HR_RETURN_NOT_OK(CheckTexts(*job));
       HR_RETURN_NOT_OK(Check(grant));
       HR_ASSIGN_OR_RAISE(auto insert, db_->Prepare("INSERT INTO job (id, name, job_file, parallelism_override, submitted_wall_ms, idempotency_key) "
                                                    "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING"));
-      insert.BindText(job.id.str()).BindText(job.name).BindBytes(job.job_file).Bind(job.parallelism_override).Bind(job.submitted_wall_ms);
-      if (job.idempotency_key.empty()) insert.BindNull(); else insert.BindText(job.idempotency_key);
+      insert.BindText(job->id.str()).BindText(job->name).BindBytes(job->job_file).Bind(job->parallelism_override).Bind(job->submitted_wall_ms);
+      if (job->idempotency_key.empty()) insert.BindNull(); else insert.BindText(job->idempotency_key);
       HR_ASSIGN_OR_RAISE(const int inserted, insert.Run());
       if (inserted == 1) return Nothing{};
       HR_ASSIGN_OR_RAISE(auto same, db_->Prepare("SELECT id, name, job_file, parallelism_override, submitted_wall_ms, coalesce(idempotency_key, '') FROM job WHERE id = ?1"));
-      HR_ASSIGN_OR_RAISE(const bool found, same.BindText(job.id.str()).Step());
-      if (!found) return KeyTaken(job.idempotency_key);
-      if (!(ReadJob(same) == job)) return OtherContent(job.id);
+      HR_ASSIGN_OR_RAISE(const bool found, same.BindText(job->id.str()).Step());
+      if (!found) return KeyTaken(job->idempotency_key);
+      if (!(ReadJob(same) == *job)) return OtherContent(job->id);
       return Nothing{};
     });
   }
@@ -206,7 +206,7 @@ class SqliteMetastore final : public Metastore {
 
   template <typename T>
   void Reply(const Answer<T>& answer, Outcome<T> outcome) {
-    executor_->Post([answer, outcome = std::move(outcome)] { answer(outcome); });
+    executor_->Post([answer, outcome = std::move(outcome)]() mutable { answer(std::move(outcome)); });
   }
 
   Result<Leader> Read() {

@@ -15,7 +15,8 @@ TEST(MemoryMetastore, RowsOutliveTheStoreAndFenceItsOldHolder) {
   std::optional<LeaderGrant> old_grant, new_grant;
   before->TakeLeadership(Incarnation("one"), std::nullopt, "a:1", [&](auto o) { old_grant = o.value(); });
   executor.RunReady();
-  before->InsertJob(*old_grant, JobRecord{JobId("j"), "n", "file", 0, 1, ""}, [](auto o) { EXPECT_TRUE(o.done()); });
+  before->InsertJob(*old_grant, std::make_shared<const JobRecord>(JobRecord{JobId("j"), "n", "file", 0, 1, ""}),
+                    [](auto o) { EXPECT_TRUE(o.done()); });
 
   auto after = MakeMemoryMetastore(&executor, tables);
   after->TakeLeadership(Incarnation("two"), std::nullopt, "b:1", [&](auto o) { new_grant = o.value(); });

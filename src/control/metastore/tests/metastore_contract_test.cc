@@ -40,7 +40,7 @@ class MetastoreContract : public testing::Test {
     return outcome.done() ? outcome.value() : LeaderGrant{};
   }
   Outcome<Nothing> Insert(const LeaderGrant& grant, const JobRecord& job) {
-    return Await<Nothing>([&](auto a) { store_->InsertJob(grant, job, a); });
+    return Await<Nothing>([&](auto a) { store_->InsertJob(grant, std::make_shared<const JobRecord>(job), a); });
   }
   Outcome<JobResult> End(const LeaderGrant& grant, const JobResult& result) {
     return Await<JobResult>([&](auto a) { store_->InsertResult(grant, result, a); });
@@ -277,7 +277,7 @@ TYPED_TEST(MetastoreContract, UnknownJobIsNotFound) {
 TYPED_TEST(MetastoreContract, CallsInFlightAtStopAreAnsweredOnceEach) {
   const auto grant = this->Lead("one");
   std::atomic<int> answers{0};
-  for (int i = 0; i < 200; ++i) this->store_->InsertJob(grant, SomeJob("j" + std::to_string(i)), [&](auto) { ++answers; });
+  for (int i = 0; i < 200; ++i) this->store_->InsertJob(grant, std::make_shared<const JobRecord>(SomeJob("j" + std::to_string(i))), [&](auto) { ++answers; });
   this->store_->RequestStop();
   this->store_->Join();
   this->store_->Ping([&](auto o) {

@@ -25,7 +25,7 @@ LeaderGrant Lead(Metastore& store, const std::string& holder) {
 }
 JobRecord Job(const std::string& id) { return JobRecord{JobId(id), "n", "file", 0, 1, ""}; }
 Outcome<Nothing> Insert(Metastore& store, const LeaderGrant& grant, const JobRecord& job) {
-  return Await<Nothing>([&](auto a) { store.InsertJob(grant, job, a); });
+  return Await<Nothing>([&](auto a) { store.InsertJob(grant, std::make_shared<const JobRecord>(job), a); });
 }
 std::set<std::string> Ids(Metastore& store) {
   for (;;) {
@@ -136,7 +136,7 @@ TEST_F(PostgresMetastore, WriterThatWaitedForATakeoverFindsItselfDeposed) {
     for (int i = 0; i < 8; ++i) {
       auto promise = std::make_shared<std::promise<Outcome<Nothing>>>();
       writes.push_back(promise->get_future());
-      first->InsertJob(grant, Job(std::to_string(round) + "-" + std::to_string(i)), [promise](auto o) { promise->set_value(std::move(o)); });
+      first->InsertJob(grant, std::make_shared<const JobRecord>(Job(std::to_string(round) + "-" + std::to_string(i))), [promise](auto o) { promise->set_value(std::move(o)); });
     }
     const auto taken = Lead(*second, "two");
     // What the new leader reads first must be all that the old one was told is written, for good.

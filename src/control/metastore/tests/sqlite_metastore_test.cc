@@ -62,7 +62,9 @@ TEST(SqliteChild, DISABLED_WriteForEver) {
   auto store = OpenSqliteMetastore(Child::Path(), &executor).ValueOrDie();
   const auto grant = Await<LeaderGrant>([&](auto a) { store->TakeLeadership(Incarnation("w"), std::nullopt, "", a); }).value();
   for (int i = 0;; ++i) {
-    const auto done = Await<Nothing>([&](auto a) { store->InsertJob(grant, JobRecord{JobId(std::to_string(i)), "n", "f", 0, 0, ""}, a); });
+    const auto done = Await<Nothing>([&](auto a) {
+      store->InsertJob(grant, std::make_shared<const JobRecord>(JobRecord{JobId(std::to_string(i)), "n", "f", 0, 0, ""}), a);
+    });
     if (done.done()) Child::Report();
   }
 }

@@ -34,9 +34,6 @@ void AddView(Router* router, const RouteServices& services, std::string pattern,
   });
 }
 
-std::string PlanJson(const job::JobView& job) { return job.plan_json.empty() ? "{}" : job.plan_json; }
-std::string ConfigJson(const job::JobView& job) { return job.config_json.empty() ? "{}" : job.config_json; }
-
 void ListJobs(const RouteServices& services, const Call& call) {
   services.dispatcher->ListJobs([executor = services.executor, responder = call.responder](std::vector<job::JobView> views) {
     auto jobs = std::make_shared<const std::vector<job::JobView>>(std::move(views));
@@ -63,10 +60,10 @@ void AddJobRoutes(Router* router, const RouteServices& services) {
   router->Add("GET", "/jobs", [services](Call call) { ListJobs(services, call); });
   AddView(router, services, "/jobs/{id}", JobJson);
   AddView(router, services, "/jobs/{id}/status", JobStatusJson);
-  AddView(router, services, "/jobs/{id}/plan", PlanJson);
+  AddView(router, services, "/jobs/{id}/plan", JobPlanJson);
   AddView(router, services, "/jobs/{id}/exceptions", JobExceptionsJson);
   AddView(router, services, "/jobs/{id}/metrics", JobMetricsJson);
-  AddView(router, services, "/jobs/{id}/config", ConfigJson);
+  AddView(router, services, "/jobs/{id}/config", JobConfigJson);
   router->Add("POST", "/jobs/{id}/cancel", [services](Call call) { CancelJob(services, call); });
 }
 

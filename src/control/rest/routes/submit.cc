@@ -91,9 +91,10 @@ void AddSubmitRoutes(Router* router, const RouteServices& services) {
       [services](Call call) {
         auto submit = ReadSubmit(call.request);
         if (!submit.ok()) return call.responder.Send(submit.status());
-        services.dispatcher->Validate(std::move(*submit), [responder = call.responder](Result<std::string> plan) {
+        services.dispatcher->Validate(std::move(*submit), [executor = services.executor, responder = call.responder](
+                                                              const Result<std::shared_ptr<const plan::ExecutionPlan>>& plan) {
           if (!plan.ok()) return responder.Send(plan.status());
-          responder.Send(net::JsonResponse(200, "{\"valid\":true,\"plan\":" + (plan->empty() ? "null" : *plan) + "}"));
+          executor->Post([responder, plan = *plan] { responder.Send(net::JsonResponse(200, ValidatedJson(*plan))); });
         });
       },
       upload);

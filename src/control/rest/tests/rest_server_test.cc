@@ -14,6 +14,7 @@
 #include "control/rest/api_description.h"
 #include "net/http_client.h"
 #include "net/multipart.h"
+#include "plan/execution_plan.h"
 
 namespace headrace::control::rest {
 namespace {
@@ -35,8 +36,8 @@ class FakeDispatcher : public job::Dispatcher {
       answer(job::SubmitAnswer{kJob, job::JobState::kRunning, {"topic \"x\" is checked later"}});
     });
   }
-  void Validate(job::SubmitRequest, std::function<void(Result<std::string>)> answer) override {
-    executor_.Post([answer = std::move(answer)] { answer(std::string("{\"vertices\":[]}")); });
+  void Validate(job::SubmitRequest, std::function<void(Result<std::shared_ptr<const plan::ExecutionPlan>>)> answer) override {
+    executor_.Post([answer = std::move(answer)] { answer(Plan()); });
   }
   void Cancel(JobId job, std::function<void(Result<job::JobState>)> answer) override {
     executor_.Post([job, answer = std::move(answer)] {
@@ -72,6 +73,12 @@ class FakeDispatcher : public job::Dispatcher {
     });
   }
 
+  static std::shared_ptr<const plan::ExecutionPlan> Plan() {
+    plan::ExecutionPlan plan;
+    plan.job_name = "WordCount";
+    plan.settings.parallelism = 2;
+    return std::make_shared<const plan::ExecutionPlan>(std::move(plan));
+  }
   static job::JobView View() {
     job::JobView view;
     view.id = kJob;
@@ -79,8 +86,7 @@ class FakeDispatcher : public job::Dispatcher {
     view.state = job::JobState::kRunning;
     view.start_wall_ms = 1'700'000'000'000;
     view.slots_needed = 2;
-    view.plan_json = "{\"plan\":1}";
-    view.config_json = "{\"parallelism\":2}";
+    view.plan = Plan();
     job::VertexView vertex;
     vertex.name = "map";
     vertex.parallelism = 2;
@@ -357,7 +363,7 @@ TEST_F(RestServerTest, AnswersHaveTheFieldsThatAreDescribed) {
   EXPECT_EQ(job["end_time"], nullptr);
   EXPECT_EQ(job["metrics"]["records_in"], 7);
   EXPECT_EQ(job["vertices"][0]["subtasks"][0]["state"], "RUNNING");
-  EXPECT_EQ(json::parse(Get(base + "/plan").body)["plan"], 1);
+  EXPECT_EQ(json::parse(Get(base + "/plan").body)["job_name"], "WordCount");
   EXPECT_EQ(json::parse(Get(base + "/config").body)["parallelism"], 2);
   const auto exceptions = json::parse(Get(base + "/exceptions").body)["exceptions"];
   EXPECT_EQ(exceptions[0]["code"], "HR1401");
