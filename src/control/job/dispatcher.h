@@ -18,15 +18,26 @@ namespace headrace::control::job {
 
 /// Job states of the REST interface. Legal changes stand in transitions.h and nowhere else.
 enum class JobState {
-  kInitializing, kCreated, kRunning, kFailing, kFailed, kCancelling, kCanceled, kStopping, kFinished, kRestarting, kSuspended, kReconciling,
+  kInitializing,
+  kCreated,
+  kRunning,
+  kFailing,
+  kFailed,
+  kCancelling,
+  kCanceled,
+  kStopping,
+  kFinished,
+  kRestarting,
+  kSuspended,
+  kReconciling,
 };
 const char* NameOf(JobState state);  ///< "INITIALIZING" …
 bool IsTerminal(JobState state);
 
 struct SubmitRequest {
-  std::string job_file;                        ///< bytes of the .pkl
-  std::optional<std::uint32_t> parallelism;    ///< replaces the job's own
-  std::string job_name;                        ///< empty = the job's own
+  std::string job_file;                      ///< bytes of the .pkl
+  std::optional<std::uint32_t> parallelism;  ///< replaces the job's own
+  std::string job_name;                      ///< empty = the job's own
   std::string idempotency_key;
 };
 struct SubmitAnswer {
@@ -39,7 +50,7 @@ struct SubmitAnswer {
 struct ExceptionEntry {
   std::int64_t wall_time_ms = 0;
   wire::TaskFailure failure;
-  std::string task_name;           ///< vertex name and subtask, empty for failures of the job as a whole
+  std::string task_name;  ///< vertex name and subtask, empty for failures of the job as a whole
   std::string task_manager;
   DeploymentNumber deployment = 0;
 };
@@ -61,14 +72,14 @@ struct JobView {
   JobId id;
   std::string name;
   JobState state = JobState::kInitializing;
-  std::string reason;                          ///< why it waits: "need 12 slots, 8 free", "broker … does not answer"; else empty
+  std::string reason;  ///< why it waits: "need 12 slots, 8 free", "broker … does not answer"; else empty
   std::int64_t start_wall_ms = 0, end_wall_ms = 0, state_since_wall_ms = 0;
   DeploymentNumber deployment = 0;
   std::uint32_t restarts = 0;
   std::uint32_t slots_needed = 0;
   std::vector<std::string> warnings;
   std::vector<VertexView> vertices;
-  std::vector<ExceptionEntry> exceptions;      ///< oldest first
+  std::vector<ExceptionEntry> exceptions;           ///< oldest first
   std::shared_ptr<const plan::ExecutionPlan> plan;  ///< with the job's settings; null for a job that an earlier JobManager ended
 };
 struct TaskManagerView {
@@ -76,7 +87,7 @@ struct TaskManagerView {
   std::string host;
   std::uint16_t rpc_port = 0, exchange_port = 0, metrics_port = 0;
   std::uint32_t slots = 0, free_slots = 0;
-  std::string status;                          ///< ACTIVE, SUSPECT, LOST
+  std::string status;  ///< ACTIVE, SUSPECT, LOST
   std::string version, python_version;
   std::int64_t last_heartbeat_wall_ms = 0;
   std::uint64_t resident_bytes = 0;

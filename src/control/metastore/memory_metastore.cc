@@ -54,7 +54,8 @@ class MemoryMetastore final : public Metastore {
  public:
   MemoryMetastore(Executor* executor, std::shared_ptr<MemoryTables> tables) : executor_(executor), tables_(std::move(tables)) {}
 
-  void TakeLeadership(Incarnation holder, std::optional<LeaderEpoch> expected_epoch, std::string address, Answer<LeaderGrant> answer) override {
+  void TakeLeadership(Incarnation holder, std::optional<LeaderEpoch> expected_epoch, std::string address,
+                      Answer<LeaderGrant> answer) override {
     Run<LeaderGrant>(std::move(answer), [&](MemoryTables& t) -> Result<LeaderGrant> {
       if (expected_epoch && *expected_epoch != t.leader.epoch) return EpochMoved(*expected_epoch);
       t.leader = Leader{t.leader.epoch + 1, holder, t.leader.beat + 1, address};

@@ -22,17 +22,17 @@ struct LeaderGrant {
 struct JobRecord {
   JobId id;
   std::string name;
-  std::string job_file;                ///< the submitted envelope, byte for byte
+  std::string job_file;  ///< the submitted envelope, byte for byte
   std::uint32_t parallelism_override = 0;
   std::int64_t submitted_wall_ms = 0;
-  std::string idempotency_key;         ///< empty = none
+  std::string idempotency_key;  ///< empty = none
   bool operator==(const JobRecord&) const = default;
 };
 /// The end of a job: written once, before any clean-up. A job with a result never runs again.
 struct JobResult {
   JobId id;
-  std::string state;                   ///< FINISHED, FAILED or CANCELED
-  std::string failure_json;            ///< first cause; empty when there is none
+  std::string state;         ///< FINISHED, FAILED or CANCELED
+  std::string failure_json;  ///< first cause; empty when there is none
   std::int64_t ended_wall_ms = 0;
   bool operator==(const JobResult&) const = default;
 };
@@ -55,10 +55,16 @@ class Metastore {
 
   /// Takes over: raises the epoch by one in favour of `holder` when `expected_epoch` is still current, or unconditionally
   /// when it is nullopt (a single JobManager at start). Answers the new grant.
-  virtual void TakeLeadership(Incarnation holder, std::optional<LeaderEpoch> expected_epoch, std::string address, Answer<LeaderGrant> answer) = 0;
+  virtual void TakeLeadership(Incarnation holder, std::optional<LeaderEpoch> expected_epoch, std::string address,
+                              Answer<LeaderGrant> answer) = 0;
   /// Renews the beat; not_done(kDeposed) when the grant is no longer current.
   virtual void RenewLeadership(LeaderGrant grant, Answer<Nothing> answer) = 0;
-  struct Leader { LeaderEpoch epoch = 0; Incarnation holder; std::uint64_t beat = 0; std::string address; };
+  struct Leader {
+    LeaderEpoch epoch = 0;
+    Incarnation holder;
+    std::uint64_t beat = 0;
+    std::string address;
+  };
   virtual void ReadLeader(Answer<Leader> answer) = 0;
 
   /// Idempotent by id; the same id with other content is kConflict. With an idempotency key already used: kConflict, too
@@ -67,7 +73,10 @@ class Metastore {
   virtual void FindByIdempotencyKey(std::string key, Answer<std::optional<JobId>> answer) = 0;
   /// Jobs without a result, oldest first: what a new leader has to run.
   virtual void ListUnfinished(Answer<std::vector<JobRecord>> answer) = 0;
-  struct FinishedJob { JobRecord job; JobResult result; };  ///< job.job_file is left empty
+  struct FinishedJob {
+    JobRecord job;
+    JobResult result;
+  };  ///< job.job_file is left empty
   virtual void ListFinished(std::size_t newest, Answer<std::vector<FinishedJob>> answer) = 0;
 
   /// Adds splits that are not there yet; existing ones keep their stored payload. Answers all splits of the job, by source

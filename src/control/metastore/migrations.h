@@ -10,8 +10,8 @@ struct Migration {
   enum class Phase { kExpand, kContract };
   int version;
   Phase phase;
-  const char* what;      ///< one line for the schema_version table
-  const char* sqlite;    ///< statements, separated by semicolons
+  const char* what;    ///< one line for the schema_version table
+  const char* sqlite;  ///< statements, separated by semicolons
   const char* postgres;
 };
 

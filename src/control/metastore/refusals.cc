@@ -28,7 +28,9 @@ Status Deposed(const LeaderGrant& grant) {
 Status EpochMoved(LeaderEpoch expected) {
   return Error(ErrorCode::kDeposed, fmt::format("Leader epoch {} is over; another JobManager took the next one.", expected));
 }
-Status UnknownJob(const JobId& id) { return Error(ErrorCode::kNotFound, fmt::format("There is no job {} in the metadata store.", id.str())); }
+Status UnknownJob(const JobId& id) {
+  return Error(ErrorCode::kNotFound, fmt::format("There is no job {} in the metadata store.", id.str()));
+}
 Status JobHasEnded(const JobId& id) { return Error(ErrorCode::kConflict, fmt::format("Job {} has ended and never runs again.", id.str())); }
 Status OtherContent(const JobId& id) {
   return Error(ErrorCode::kConflict, fmt::format("Job id {} is in use by a job with other content.", id.str()));

@@ -14,7 +14,8 @@ namespace headrace::control::metastore {
 namespace {
 
 Status InUse(std::string_view path) {
-  return Error(ErrorCode::kConflict, fmt::format("The metadata file {} is in use by another process; SQLite serves one JobManager only.", path),
+  return Error(ErrorCode::kConflict,
+               fmt::format("The metadata file {} is in use by another process; SQLite serves one JobManager only.", path),
                "Stop the other process, choose another HEADRACE_DATA_DIR, or set POSTGRES_HOST to run several JobManagers.");
 }
 
@@ -73,7 +74,8 @@ Result<std::unique_ptr<SqliteDatabase>> SqliteDatabase::Open(const std::string& 
   std::error_code error;
   const auto folder = std::filesystem::path(path).parent_path();
   if (!folder.empty()) std::filesystem::create_directories(folder, error);
-  if (error) return Error(ErrorCode::kStoreUnavailable, fmt::format("The folder {} could not be made: {}", folder.string(), error.message()));
+  if (error)
+    return Error(ErrorCode::kStoreUnavailable, fmt::format("The folder {} could not be made: {}", folder.string(), error.message()));
 
   sqlite3* db = nullptr;
   const int code = sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);

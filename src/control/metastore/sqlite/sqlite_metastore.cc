@@ -31,9 +31,11 @@ class SqliteMetastore final : public Metastore {
     Join();
   }
 
-  void TakeLeadership(Incarnation holder, std::optional<LeaderEpoch> expected_epoch, std::string address, Answer<LeaderGrant> answer) override {
+  void TakeLeadership(Incarnation holder, std::optional<LeaderEpoch> expected_epoch, std::string address,
+                      Answer<LeaderGrant> answer) override {
     Write<LeaderGrant>(std::move(answer), [this, holder, expected_epoch, address]() -> Result<LeaderGrant> {
-      HR_ASSIGN_OR_RAISE(auto raise, db_->Prepare("UPDATE leader_epoch SET epoch = epoch + 1, holder = ?1 WHERE id = 1 AND (?2 < 0 OR epoch = ?2)"));
+      HR_ASSIGN_OR_RAISE(auto raise,
+                         db_->Prepare("UPDATE leader_epoch SET epoch = epoch + 1, holder = ?1 WHERE id = 1 AND (?2 < 0 OR epoch = ?2)"));
       HR_ASSIGN_OR_RAISE(const int raised, raise.BindText(holder.str()).Bind(expected_epoch ? Signed(*expected_epoch) : -1).Run());
       if (raised == 0) return EpochMoved(*expected_epoch);
       HR_ASSIGN_OR_RAISE(auto beat, db_->Prepare("UPDATE leader_beat SET beat = beat + 1, address = ?1 WHERE id = 1"));
@@ -59,13 +61,24 @@ class SqliteMetastore final : public Metastore {
     Write<Nothing>(std::move(answer), [this, grant, job = std::move(job)]() -> Result<Nothing> {
       HR_RETURN_NOT_OK(CheckTexts(*job));
       HR_RETURN_NOT_OK(Check(grant));
-      HR_ASSIGN_OR_RAISE(auto insert, db_->Prepare("INSERT INTO job (id, name, job_file, parallelism_override, submitted_wall_ms, idempotency_key) "
-                                                   "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING"));
-      insert.BindText(job->id.str()).BindText(job->name).BindBytes(job->job_file).Bind(job->parallelism_override).Bind(job->submitted_wall_ms);
-      if (job->idempotency_key.empty()) insert.BindNull(); else insert.BindText(job->idempotency_key);
+      HR_ASSIGN_OR_RAISE(auto insert,
+                         db_->Prepare("INSERT INTO job (id, name, job_file, parallelism_override, submitted_wall_ms, idempotency_key) "
+                                      "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING"));
+      insert.BindText(job->id.str())
+          .BindText(job->name)
+          .BindBytes(job->job_file)
+          .Bind(job->parallelism_override)
+          .Bind(job->submitted_wall_ms);
+      if (job->idempotency_key.empty())
+        insert.BindNull();
+      else
+        insert.BindText(job->idempotency_key);
       HR_ASSIGN_OR_RAISE(const int inserted, insert.Run());
       if (inserted == 1) return Nothing{};
-      HR_ASSIGN_OR_RAISE(auto same, db_->Prepare("SELECT id, name, job_file, parallelism_override, submitted_wall_ms, coalesce(idempotency_key, '') FROM job WHERE id = ?1"));
+      HR_ASSIGN_OR_RAISE(
+          auto same,
+          db_->Prepare(
+              "SELECT id, name, job_file, parallelism_override, submitted_wall_ms, coalesce(idempotency_key, '') FROM job WHERE id = ?1"));
       HR_ASSIGN_OR_RAISE(const bool found, same.BindText(job->id.str()).Step());
       if (!found) return KeyTaken(job->idempotency_key);
       if (!(ReadJob(same) == *job)) return OtherContent(job->id);
@@ -83,8 +96,10 @@ class SqliteMetastore final : public Metastore {
 
   void ListUnfinished(Answer<std::vector<JobRecord>> answer) override {
     Do<std::vector<JobRecord>>(std::move(answer), [this]() -> Result<std::vector<JobRecord>> {
-      HR_ASSIGN_OR_RAISE(auto list, db_->Prepare("SELECT id, name, job_file, parallelism_override, submitted_wall_ms, coalesce(idempotency_key, '') FROM job "
-                                                 "WHERE id NOT IN (SELECT job_id FROM job_result) ORDER BY seq"));
+      HR_ASSIGN_OR_RAISE(
+          auto list,
+          db_->Prepare("SELECT id, name, job_file, parallelism_override, submitted_wall_ms, coalesce(idempotency_key, '') FROM job "
+                       "WHERE id NOT IN (SELECT job_id FROM job_result) ORDER BY seq"));
       std::vector<JobRecord> jobs;
       for (;;) {
         HR_ASSIGN_OR_RAISE(const bool more, list.Step());
@@ -96,7 +111,8 @@ class SqliteMetastore final : public Metastore {
 
   void ListFinished(std::size_t newest, Answer<std::vector<FinishedJob>> answer) override {
     Do<std::vector<FinishedJob>>(std::move(answer), [this, newest]() -> Result<std::vector<FinishedJob>> {
-      HR_ASSIGN_OR_RAISE(auto list, db_->Prepare("SELECT j.id, name, x'', parallelism_override, submitted_wall_ms, coalesce(idempotency_key, ''), state, failure_json, ended_wall_ms "
+      HR_ASSIGN_OR_RAISE(auto list, db_->Prepare("SELECT j.id, name, x'', parallelism_override, submitted_wall_ms, "
+                                                 "coalesce(idempotency_key, ''), state, failure_json, ended_wall_ms "
                                                  "FROM job_result r JOIN job j ON j.id = r.job_id ORDER BY r.seq DESC LIMIT ?1"));
       list.Bind(static_cast<std::int64_t>(std::min<std::size_t>(newest, 1'000'000)));
       std::vector<FinishedJob> jobs;
@@ -111,16 +127,18 @@ class SqliteMetastore final : public Metastore {
   }
 
   void InsertSplits(LeaderGrant grant, JobId job, std::vector<SplitRecord> splits, Answer<std::vector<SplitRecord>> answer) override {
-    Write<std::vector<SplitRecord>>(std::move(answer), [this, grant, job, splits = std::move(splits)]() -> Result<std::vector<SplitRecord>> {
-      for (const SplitRecord& split : splits) HR_RETURN_NOT_OK(CheckTexts(split));
-      HR_RETURN_NOT_OK(Check(grant));
-      HR_RETURN_NOT_OK(CheckUnfinished(job));
-      for (const SplitRecord& split : splits) {
-        HR_ASSIGN_OR_RAISE(auto insert, db_->Prepare("INSERT INTO job_split VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING"));
-        HR_RETURN_NOT_OK(insert.BindText(job.str()).BindText(split.source.str()).BindText(split.split_id).BindBytes(split.payload).Run());
-      }
-      return Splits(job);
-    });
+    Write<std::vector<SplitRecord>>(
+        std::move(answer), [this, grant, job, splits = std::move(splits)]() -> Result<std::vector<SplitRecord>> {
+          for (const SplitRecord& split : splits) HR_RETURN_NOT_OK(CheckTexts(split));
+          HR_RETURN_NOT_OK(Check(grant));
+          HR_RETURN_NOT_OK(CheckUnfinished(job));
+          for (const SplitRecord& split : splits) {
+            HR_ASSIGN_OR_RAISE(auto insert, db_->Prepare("INSERT INTO job_split VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING"));
+            HR_RETURN_NOT_OK(
+                insert.BindText(job.str()).BindText(split.source.str()).BindText(split.split_id).BindBytes(split.payload).Run());
+          }
+          return Splits(job);
+        });
   }
 
   void ListSplits(JobId job, Answer<std::vector<SplitRecord>> answer) override {
@@ -131,7 +149,8 @@ class SqliteMetastore final : public Metastore {
     Write<DeploymentNumber>(std::move(answer), [this, grant, job]() -> Result<DeploymentNumber> {
       HR_RETURN_NOT_OK(Check(grant));
       HR_RETURN_NOT_OK(CheckUnfinished(job));
-      HR_ASSIGN_OR_RAISE(auto next, db_->Prepare("UPDATE job SET last_deployment = last_deployment + 1 WHERE id = ?1 RETURNING last_deployment"));
+      HR_ASSIGN_OR_RAISE(auto next,
+                         db_->Prepare("UPDATE job SET last_deployment = last_deployment + 1 WHERE id = ?1 RETURNING last_deployment"));
       HR_RETURN_NOT_OK(next.BindText(job.str()).Step());
       const auto number = static_cast<DeploymentNumber>(next.Int64(0));
       HR_RETURN_NOT_OK(next.Run());
@@ -145,7 +164,8 @@ class SqliteMetastore final : public Metastore {
       HR_RETURN_NOT_OK(Check(grant));
       HR_ASSIGN_OR_RAISE(auto insert, db_->Prepare("INSERT INTO job_result (job_id, state, failure_json, ended_wall_ms) "
                                                    "SELECT id, ?2, ?3, ?4 FROM job WHERE id = ?1 ON CONFLICT DO NOTHING"));
-      HR_RETURN_NOT_OK(insert.BindText(result.id.str()).BindText(result.state).BindText(result.failure_json).Bind(result.ended_wall_ms).Run());
+      HR_RETURN_NOT_OK(
+          insert.BindText(result.id.str()).BindText(result.state).BindText(result.failure_json).Bind(result.ended_wall_ms).Run());
       HR_ASSIGN_OR_RAISE(auto stored, db_->Prepare("SELECT state, failure_json, ended_wall_ms FROM job_result WHERE job_id = ?1"));
       HR_ASSIGN_OR_RAISE(const bool found, stored.BindText(result.id.str()).Step());
       if (!found) return UnknownJob(result.id);
@@ -210,10 +230,12 @@ class SqliteMetastore final : public Metastore {
   }
 
   Result<Leader> Read() {
-    HR_ASSIGN_OR_RAISE(auto read, db_->Prepare("SELECT epoch, holder, beat, address FROM leader_epoch e JOIN leader_beat b ON e.id = b.id"));
+    HR_ASSIGN_OR_RAISE(auto read,
+                       db_->Prepare("SELECT epoch, holder, beat, address FROM leader_epoch e JOIN leader_beat b ON e.id = b.id"));
     HR_ASSIGN_OR_RAISE(const bool found, read.Step());
     if (!found) return Error(ErrorCode::kStoreCorrupt, "The metadata file has no leader row.");
-    return Leader{static_cast<LeaderEpoch>(read.Int64(0)), Incarnation(read.Bytes(1)), static_cast<std::uint64_t>(read.Int64(2)), read.Bytes(3)};
+    return Leader{static_cast<LeaderEpoch>(read.Int64(0)), Incarnation(read.Bytes(1)), static_cast<std::uint64_t>(read.Int64(2)),
+                  read.Bytes(3)};
   }
 
   Status Check(const LeaderGrant& grant) {
@@ -229,7 +251,8 @@ class SqliteMetastore final : public Metastore {
   }
 
   Result<std::vector<SplitRecord>> Splits(const JobId& job) {
-    HR_ASSIGN_OR_RAISE(auto list, db_->Prepare("SELECT source_uid, split_id, payload FROM job_split WHERE job_id = ?1 ORDER BY source_uid, split_id"));
+    HR_ASSIGN_OR_RAISE(auto list,
+                       db_->Prepare("SELECT source_uid, split_id, payload FROM job_split WHERE job_id = ?1 ORDER BY source_uid, split_id"));
     list.BindText(job.str());
     std::vector<SplitRecord> splits;
     for (;;) {

@@ -201,14 +201,16 @@ TYPED_TEST(MetastoreContract, StoredSplitPositionsAreNeverOverwritten) {
   EXPECT_EQ(stored.value(), (std::vector<SplitRecord>{first, second}));
   EXPECT_EQ(this->AddSplits(grant, "a", {}).value().size(), 2u);
   this->Reopen();
-  EXPECT_EQ(Await<std::vector<SplitRecord>>([&](auto a) { this->store_->ListSplits(JobId("a"), a); }).value(), (std::vector<SplitRecord>{first, second}));
+  EXPECT_EQ(Await<std::vector<SplitRecord>>([&](auto a) { this->store_->ListSplits(JobId("a"), a); }).value(),
+            (std::vector<SplitRecord>{first, second}));
 }
 
 TYPED_TEST(MetastoreContract, SplitsOfManyPartitionsComeInByteOrder) {
   const auto grant = this->Lead("one");
   ASSERT_TRUE(this->Insert(grant, SomeJob("a")).done());
   std::vector<SplitRecord> splits;
-  for (int i = 2999; i >= 0; --i) splits.push_back({OperatorUid(i % 2 == 0 ? "Zeta" : "alpha"), "t/" + std::to_string(i), std::to_string(i)});
+  for (int i = 2999; i >= 0; --i)
+    splits.push_back({OperatorUid(i % 2 == 0 ? "Zeta" : "alpha"), "t/" + std::to_string(i), std::to_string(i)});
   const auto stored = this->AddSplits(grant, "a", splits);
   ASSERT_TRUE(stored.done()) << stored.reason().ToString();
   ASSERT_EQ(stored.value().size(), 3000u);
@@ -277,7 +279,8 @@ TYPED_TEST(MetastoreContract, UnknownJobIsNotFound) {
 TYPED_TEST(MetastoreContract, CallsInFlightAtStopAreAnsweredOnceEach) {
   const auto grant = this->Lead("one");
   std::atomic<int> answers{0};
-  for (int i = 0; i < 200; ++i) this->store_->InsertJob(grant, std::make_shared<const JobRecord>(SomeJob("j" + std::to_string(i))), [&](auto) { ++answers; });
+  for (int i = 0; i < 200; ++i)
+    this->store_->InsertJob(grant, std::make_shared<const JobRecord>(SomeJob("j" + std::to_string(i))), [&](auto) { ++answers; });
   this->store_->RequestStop();
   this->store_->Join();
   this->store_->Ping([&](auto o) {

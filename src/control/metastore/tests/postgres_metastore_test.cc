@@ -136,7 +136,8 @@ TEST_F(PostgresMetastore, WriterThatWaitedForATakeoverFindsItselfDeposed) {
     for (int i = 0; i < 8; ++i) {
       auto promise = std::make_shared<std::promise<Outcome<Nothing>>>();
       writes.push_back(promise->get_future());
-      first->InsertJob(grant, std::make_shared<const JobRecord>(Job(std::to_string(round) + "-" + std::to_string(i))), [promise](auto o) { promise->set_value(std::move(o)); });
+      first->InsertJob(grant, std::make_shared<const JobRecord>(Job(std::to_string(round) + "-" + std::to_string(i))),
+                       [promise](auto o) { promise->set_value(std::move(o)); });
     }
     const auto taken = Lead(*second, "two");
     // What the new leader reads first must be all that the old one was told is written, for good.
@@ -166,7 +167,8 @@ TEST_F(PostgresMetastore, OneOfManyChallengersWinsAnEpoch) {
   for (int i = 0; i < 6; ++i) {
     auto promise = std::make_shared<std::promise<Outcome<LeaderGrant>>>();
     outcomes.push_back(promise->get_future());
-    challengers[static_cast<std::size_t>(i)]->TakeLeadership(Incarnation(std::to_string(i)), grant.epoch, "", [promise](auto o) { promise->set_value(std::move(o)); });
+    challengers[static_cast<std::size_t>(i)]->TakeLeadership(Incarnation(std::to_string(i)), grant.epoch, "",
+                                                             [promise](auto o) { promise->set_value(std::move(o)); });
     store->RenewLeadership(grant, [](auto) {});  // renewals take the same locks
   }
   int won = 0;
@@ -189,7 +191,10 @@ TEST_F(PostgresMetastore, ConcurrentFirstStartsMigrateOnce) {
 }
 
 TEST_F(PostgresMetastore, NewerSchemaIsRefused) {
-  { auto store = OpenAt(stores_.address(), &executor_); Lead(*store, "one"); }
+  {
+    auto store = OpenAt(stores_.address(), &executor_);
+    Lead(*store, "one");
+  }
   ASSERT_TRUE(RunOn(stores_.address(), "INSERT INTO schema_version (version, what) VALUES (9999, 'from the future')").done());
   auto store = OpenAt(stores_.address(), &executor_);
   const auto refused = Await<LeaderGrant>([&](auto a) { store->TakeLeadership(Incarnation("two"), std::nullopt, "", a); });

@@ -24,7 +24,8 @@ inline Outcome<postgres::Rows> RunOn(const test_support::PostgresAddress& addres
   postgres::Session session(options, {}, &executor);
   std::promise<Outcome<postgres::Rows>> promise;
   auto future = promise.get_future();
-  session.Execute(postgres::Statement(postgres::Statement::Effect::kWrites, sql), [&](auto outcome) { promise.set_value(std::move(outcome)); });
+  session.Execute(postgres::Statement(postgres::Statement::Effect::kWrites, sql),
+                  [&](auto outcome) { promise.set_value(std::move(outcome)); });
   return future.get();
 }
 
