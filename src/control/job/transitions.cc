@@ -1,27 +1,32 @@
 #include "control/job/transitions.h"
 
+#include <algorithm>
+#include <initializer_list>
+
 namespace headrace::control::job {
 namespace {
 
 using S = JobState;
 
-struct Transition {
-  JobState from, to;
+/// The states that may follow one state.
+struct Row {
+  S from;
+  std::initializer_list<S> to;
 };
 
 // A job goes to a terminal state only when its result row says so. CANCELLING and FAILING may therefore end in another
 // terminal state than their own: the row that was written first wins.
-constexpr Transition kTransitions[] = {
-    {S::kInitializing, S::kCreated},                                 // splits are stored
-    {S::kInitializing, S::kFailing},                                 // the job is wrong: its topic is gone, its file cannot be read
-    {S::kInitializing, S::kCancelling}, {S::kCreated, S::kRunning},  // all tasks run
-    {S::kCreated, S::kRestarting},                                   // the first deployment failed
-    {S::kCreated, S::kFailing},         {S::kCreated, S::kCancelling},  {S::kRunning, S::kFinished},  // all tasks finished
-    {S::kRunning, S::kRestarting},      {S::kRunning, S::kFailing},     {S::kRunning, S::kCancelling},  {S::kRestarting, S::kRunning},
-    {S::kRestarting, S::kRestarting},  // the new deployment failed as well
-    {S::kRestarting, S::kFailing},     // no attempts are left
-    {S::kRestarting, S::kCancelling},   {S::kFailing, S::kFailed},      {S::kFailing, S::kFinished},    {S::kFailing, S::kCanceled},
-    {S::kFailing, S::kCancelling},      {S::kCancelling, S::kCanceled}, {S::kCancelling, S::kFinished}, {S::kCancelling, S::kFailed},
+const Row kTable[] = {
+    // CREATED once the splits are stored; FAILING when the job is wrong: its topic is gone, its file cannot be read.
+    {S::kInitializing, {S::kCreated, S::kFailing, S::kCancelling}},
+    // RUNNING once all tasks run; RESTARTING when the first deployment failed.
+    {S::kCreated, {S::kRunning, S::kRestarting, S::kFailing, S::kCancelling}},
+    // FINISHED once all tasks finished.
+    {S::kRunning, {S::kFinished, S::kRestarting, S::kFailing, S::kCancelling}},
+    // RESTARTING again when the new deployment failed as well; FAILING when no attempts are left.
+    {S::kRestarting, {S::kRunning, S::kRestarting, S::kFailing, S::kCancelling}},
+    {S::kFailing, {S::kFailed, S::kFinished, S::kCanceled, S::kCancelling}},
+    {S::kCancelling, {S::kCanceled, S::kFinished, S::kFailed}},
 };
 
 }  // namespace
@@ -29,8 +34,8 @@ constexpr Transition kTransitions[] = {
 bool MayChange(JobState from, JobState to) {
   if (IsTerminal(from) || from == S::kSuspended) return false;
   if (to == S::kSuspended) return true;  // another JobManager leads: this one forgets the job
-  for (const Transition& transition : kTransitions) {
-    if (transition.from == from && transition.to == to) return true;
+  for (const Row& row : kTable) {
+    if (row.from == from) return std::find(row.to.begin(), row.to.end(), to) != row.to.end();
   }
   return false;
 }
