@@ -13,6 +13,17 @@ using wire::TaskState;
 
 namespace {
 
+constexpr std::size_t kSamplesKept = 10;
+
+/// Takes the numbers of a heartbeat. A process sends each sample once, so those of earlier heartbeats stay.
+void TakeMetrics(const wire::TaskMetrics& heartbeat, wire::TaskMetrics* kept) {
+  std::vector<std::string> samples = std::move(kept->bad_record_samples);
+  *kept = heartbeat;
+  samples.insert(samples.end(), heartbeat.bad_record_samples.begin(), heartbeat.bad_record_samples.end());
+  if (samples.size() > kSamplesKept) samples.erase(samples.begin(), samples.end() - kSamplesKept);
+  kept->bad_record_samples = std::move(samples);
+}
+
 int Rank(TaskState state) { return state == TaskState::kDeploying ? 0 : state == TaskState::kRunning ? 1 : 2; }
 
 }  // namespace
@@ -48,7 +59,7 @@ std::vector<AttemptId> ExecutionGraph::NoteHeartbeat(const ProcessKey& process, 
   for (const wire::TaskReport& report : heartbeat.tasks) named.insert(report.attempt);
   for (const wire::TaskMetrics& metrics : heartbeat.metrics) {
     const auto found = tasks_.find(metrics.attempt);
-    if (found != tasks_.end() && found->second.process == process) found->second.metrics = metrics;
+    if (found != tasks_.end() && found->second.process == process) TakeMetrics(metrics, &found->second.metrics);
   }
   std::vector<AttemptId> missing;
   for (auto& [attempt, task] : tasks_) {

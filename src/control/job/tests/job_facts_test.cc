@@ -88,6 +88,22 @@ TEST_F(ExecutionGraphTest, WhyASourceWaitsIsSaidForTheJob) {
   EXPECT_EQ(graph_.WaitingReason(), graph_.TaskName(heartbeat.metrics[0].attempt) + ": broker k:9092 does not answer");
 }
 
+TEST_F(ExecutionGraphTest, SamplesOfBadRecordsStayWhenTheNextHeartbeatHasNone) {
+  wire::HeartbeatRequest heartbeat;
+  heartbeat.metrics.resize(1);
+  heartbeat.metrics[0].attempt = Report(0, 0, TaskState::kRunning).attempt;
+  heartbeat.metrics[0].bad_records = 1;
+  heartbeat.metrics[0].bad_record_samples = {"first"};
+  graph_.NoteHeartbeat(a_, heartbeat, 3);
+  heartbeat.metrics[0].bad_record_samples.clear();
+  graph_.NoteHeartbeat(a_, heartbeat, 3);
+  const auto samples = [&] { return graph_.View(*plan_)[0].subtasks[0].metrics.bad_record_samples; };
+  EXPECT_EQ(samples(), std::vector<std::string>{"first"});
+  heartbeat.metrics[0].bad_record_samples.assign(9, "later");
+  for (int i = 0; i < 3; ++i) graph_.NoteHeartbeat(a_, heartbeat, 3);
+  EXPECT_EQ(samples(), std::vector<std::string>(10, "later")) << "the newest, and not without an end";
+}
+
 TEST_F(ExecutionGraphTest, DeploymentOnItsWayIsNotMissed) {
   for (int i = 0; i < 10; ++i) EXPECT_TRUE(graph_.NoteHeartbeat(a_, {}, 3).empty());
   graph_.NoteTaken();
