@@ -128,7 +128,15 @@ std::string JobListJson(const std::vector<job::JobView>& jobs) {
   return Dump({{"jobs", std::move(list)}});
 }
 
-std::string JobStatusJson(const job::JobView& job) { return Dump(StatusFields(job)); }
+std::string JobStatusJson(const job::JobView& job) {
+  Totals totals;
+  for (const job::VertexView& vertex : job.vertices) {
+    for (const job::SubtaskView& subtask : vertex.subtasks) totals.Add(subtask);
+  }
+  Json json = StatusFields(job);
+  json["metrics"] = totals.ToJson();
+  return Dump(json);
+}
 
 std::string JobJson(const job::JobView& job) {
   Json json = StatusFields(job);

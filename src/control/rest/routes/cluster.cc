@@ -1,21 +1,30 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 #include <utility>
+#include <vector>
 
 #include "control/rest/routes/routes.h"
 #include "control/rest/view_json.h"
 
 namespace headrace::control::rest {
+namespace {
+
+using Views = std::vector<job::TaskManagerView>;
+
+}  // namespace
 
 void AddClusterRoutes(Router* router, const RouteServices& services) {
+  // Lists may be long: the control loop only hands over the views.
   router->Add("GET", "/taskmanagers", [services](Call call) {
-    services.dispatcher->ListTaskManagers([responder = call.responder](std::vector<job::TaskManagerView> views) {
-      responder.Send(net::JsonResponse(200, TaskManagerListJson(views)));
+    services.dispatcher->ListTaskManagers([executor = services.executor, responder = call.responder](Views views) {
+      auto shared = std::make_shared<const Views>(std::move(views));
+      executor->Post([responder, shared] { responder.Send(net::JsonResponse(200, TaskManagerListJson(*shared))); });
     });
   });
   router->Add("GET", "/taskmanagers/{id}", [services](Call call) {
-    services.dispatcher->ListTaskManagers([id = call.params.at(0), responder = call.responder](std::vector<job::TaskManagerView> views) {
+    services.dispatcher->ListTaskManagers([id = call.params.at(0), responder = call.responder](const Views& views) {
       const auto found = std::find_if(views.begin(), views.end(), [&](const job::TaskManagerView& view) { return view.id.str() == id; });
       if (found == views.end()) {
         return responder.Send(Error(ErrorCode::kNotFound, fmt::format("there is no TaskManager \"{}\"", id.substr(0, 128)),

@@ -362,6 +362,10 @@ TEST_F(RestServerTest, AnswersHaveTheFieldsThatAreDescribed) {
   const auto job = json::parse(Get(base).body);
   EXPECT_EQ(job["end_time"], nullptr);
   EXPECT_EQ(job["metrics"]["records_in"], 7);
+  const auto status = json::parse(Get(base + "/status").body);
+  EXPECT_EQ(status["status"], "RUNNING");
+  EXPECT_EQ(status["metrics"]["records_in"], 7);
+  EXPECT_EQ(status["metrics"]["running_tasks"], 1);
   EXPECT_EQ(job["vertices"][0]["subtasks"][0]["state"], "RUNNING");
   EXPECT_EQ(json::parse(Get(base + "/plan").body)["job_name"], "WordCount");
   EXPECT_EQ(json::parse(Get(base + "/config").body)["parallelism"], 2);
