@@ -64,6 +64,9 @@ class FaultMetastore final : public meta::Metastore {
   void ListFinished(std::size_t newest, meta::Answer<std::vector<FinishedJob>> answer) override {
     Run<std::vector<FinishedJob>>(false, std::move(answer), [&](auto a) { inner_->ListFinished(newest, a); });
   }
+  void FindFinished(JobId job, meta::Answer<std::optional<FinishedJob>> answer) override {
+    Run<std::optional<FinishedJob>>(false, std::move(answer), [&](auto a) { inner_->FindFinished(job, a); });
+  }
   void InsertSplits(meta::LeaderGrant grant, JobId job, std::vector<meta::SplitRecord> splits,
                     meta::Answer<std::vector<meta::SplitRecord>> answer) override {
     Run<std::vector<meta::SplitRecord>>(true, std::move(answer), [&](auto a) { inner_->InsertSplits(grant, job, splits, a); });

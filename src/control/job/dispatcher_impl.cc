@@ -141,10 +141,16 @@ JobMaster* DispatcherImpl::FindJob(const JobId& id) {
   return found == jobs_.end() ? nullptr : found->second.get();
 }
 
-Result<JobState> DispatcherImpl::StateOf(const JobId& id) {
-  if (const JobMaster* job = FindJob(id)) return job->state();
-  if (const auto ended = ended_before_.find(id); ended != ended_before_.end()) return ended->second.state;
-  return Error(ErrorCode::kNotFound, "There is no job " + id.str() + ".");
+void DispatcherImpl::FindEnded(const JobId& id, std::function<void(Result<JobView>)> answer) {
+  if (const auto ended = ended_before_.find(id); ended != ended_before_.end()) return answer(ended->second);
+  if (!recovered_ && !leadership_.deposed())
+    return answer(Error(ErrorCode::kNotReady, "This JobManager does not lead yet, or still reads the stored jobs."));
+  services_.store->FindFinished(
+      id, mailbox_.Bind([id, answer = std::move(answer)](const Outcome<std::optional<metastore::Metastore::FinishedJob>>& outcome) {
+        if (!outcome.done()) return answer(outcome.reason());
+        if (!outcome.value()) return answer(Error(ErrorCode::kNotFound, "There is no job " + id.str() + "."));
+        answer(ViewOf(*outcome.value()));
+      }));
 }
 
 void DispatcherImpl::OnDeposed() {
@@ -282,9 +288,11 @@ void DispatcherImpl::Cancel(JobId id, std::function<void(Result<JobState>)> answ
       if (leadership_.deposed()) return answer(Error(ErrorCode::kDeposed, "Another JobManager leads; ask that one."));
       return job->Cancel(answer);
     }
-    const Result<JobState> state = StateOf(id);
-    if (!state.ok() || *state == JobState::kCanceled) return answer(state);
-    answer(Error(ErrorCode::kConflict, "Job " + id.str() + " cannot be cancelled: it is " + NameOf(*state) + "."));
+    FindEnded(id, [id, answer](const Result<JobView>& ended) {
+      if (!ended.ok()) return answer(ended.status());
+      if (ended->state == JobState::kCanceled) return answer(ended->state);
+      answer(Error(ErrorCode::kConflict, "Job " + id.str() + " cannot be cancelled: it is " + NameOf(ended->state) + "."));
+    });
   })();
 }
 
@@ -306,9 +314,7 @@ void DispatcherImpl::ListJobs(std::function<void(std::vector<JobView>)> answer) 
 void DispatcherImpl::GetJob(JobId id, std::function<void(Result<JobView>)> answer) {
   mailbox_.Bind([this, id = std::move(id), answer = std::move(answer)] {
     if (const JobMaster* job = FindJob(id)) return answer(job->View(/*with_details=*/true));
-    const auto ended = ended_before_.find(id);
-    if (ended != ended_before_.end()) return answer(ended->second);
-    answer(Error(ErrorCode::kNotFound, "There is no job " + id.str() + "."));
+    FindEnded(id, answer);
   })();
 }
 

@@ -80,7 +80,7 @@ class DispatcherImpl final : public Dispatcher,
   const JobFileReader& read_job_file() const override { return options_.read_job_file; }
   JobMaster* StartJob(JobDescription description) override;
   JobMaster* FindJob(const JobId& id) override;
-  Result<JobState> StateOf(const JobId& id) override;
+  void FindEnded(const JobId& id, std::function<void(Result<JobView>)> answer) override;
   void OnSubmissionEnded(Submission* submission) override;
 
   void RecoverFinished();

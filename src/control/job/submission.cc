@@ -50,13 +50,11 @@ void Submission::LookUpKey() {
 }
 
 void Submission::AnswerOlder(const JobId& id) {
-  const Result<JobState> state = owner_->StateOf(id);
-  if (!state.ok()) return End(state.status());
-  SubmitAnswer answer;
-  answer.job = id;
-  answer.status = *state;
-  if (const JobMaster* job = owner_->FindJob(id)) answer.warnings = job->facts().description.warnings;
-  End(answer);
+  if (const JobMaster* job = owner_->FindJob(id)) return AnswerStatus(*job);
+  owner_->FindEnded(id, mailbox_.Bind([this](const Result<JobView>& ended) {
+    if (!ended.ok()) return End(ended.status());
+    End(SubmitAnswer{ended->id, ended->state, {}});
+  }));
 }
 
 void Submission::Check() {

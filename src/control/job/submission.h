@@ -35,8 +35,8 @@ class Submission {
     /// Starts a stored job; the job outlives the submission.
     virtual JobMaster* StartJob(JobDescription description) = 0;
     virtual JobMaster* FindJob(const JobId& id) = 0;
-    /// The state of a job, also of one that ended long ago.
-    virtual Result<JobState> StateOf(const JobId& id) = 0;
+    /// A job that has no JobMaster any more, as its stored result says. kNotFound, kStoreUnavailable.
+    virtual void FindEnded(const JobId& id, std::function<void(Result<JobView>)> answer) = 0;
     /// The answer was given; the submission is destroyed in a later turn.
     virtual void OnSubmissionEnded(Submission* submission) = 0;
   };

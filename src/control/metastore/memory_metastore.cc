@@ -124,6 +124,16 @@ class MemoryMetastore final : public Metastore {
     });
   }
 
+  void FindFinished(JobId id, Answer<std::optional<FinishedJob>> answer) override {
+    Run<std::optional<FinishedJob>>(std::move(answer), [&](MemoryTables& t) -> Result<std::optional<FinishedJob>> {
+      const auto* job = t.Find(id);
+      if (job == nullptr || !job->result) return std::optional<FinishedJob>();
+      FinishedJob found{job->record, *job->result};
+      found.job.job_file.clear();
+      return std::optional<FinishedJob>(std::move(found));
+    });
+  }
+
   void InsertSplits(LeaderGrant grant, JobId id, std::vector<SplitRecord> splits, Answer<std::vector<SplitRecord>> answer) override {
     Run<std::vector<SplitRecord>>(std::move(answer), [&](MemoryTables& t) -> Result<std::vector<SplitRecord>> {
       for (const SplitRecord& split : splits) HR_RETURN_NOT_OK(CheckTexts(split));

@@ -32,7 +32,7 @@ struct JobRecord {
 struct JobResult {
   JobId id;
   std::string state;         ///< FINISHED, FAILED or CANCELED
-  std::string failure_json;  ///< first cause; empty when there is none
+  std::string failure_json;  ///< what ended it; empty when it did not fail
   std::int64_t ended_wall_ms = 0;
   bool operator==(const JobResult&) const = default;
 };
@@ -78,6 +78,8 @@ class Metastore {
     JobResult result;
   };  ///< job.job_file is left empty
   virtual void ListFinished(std::size_t newest, Answer<std::vector<FinishedJob>> answer) = 0;
+  /// One job that has a result, however long ago it ended; nothing when there is none, or when it has not ended.
+  virtual void FindFinished(JobId job, Answer<std::optional<FinishedJob>> answer) = 0;
 
   /// Adds splits that are not there yet; existing ones keep their stored payload. Answers all splits of the job, by source
   /// and split id. Unknown job: kNotFound; a job with a result: kConflict.

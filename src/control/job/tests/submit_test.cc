@@ -296,6 +296,30 @@ TEST_F(SubmitTest, CancelOfUnknownAndEndedJobs) {
   EXPECT_EQ(cancelled, 3) << "also when another JobManager did it";
 }
 
+TEST_F(SubmitTest, JobsThatEndedLongAgoAreStillKnown) {
+  StartThree();
+  const auto first = Submit(FileOf(SourceAndSink(1)), "key");
+  ASSERT_TRUE((*first)->ok());
+  for (int i = 0; i < 210; ++i) {
+    const JobId job = i == 0 ? (**first)->job : (**Submit(FileOf(SourceAndSink(1))))->job;
+    dispatcher_->Cancel(job, [](Result<JobState>) {});
+    executor_.RunReady();
+  }
+  std::size_t listed = 0;
+  dispatcher_->ListJobs([&](std::vector<JobView> views) { listed = views.size(); });
+  executor_.RunReady();
+  EXPECT_LE(listed, 201u);
+  EXPECT_EQ(View((**first)->job).state, JobState::kCanceled);
+  ErrorCode code = ErrorCode::kNotFound;
+  dispatcher_->Cancel((**first)->job, [&](Result<JobState> answer) { code = answer.ok() ? ErrorCode{} : CodeOf(answer.status()); });
+  executor_.RunReady();
+  EXPECT_EQ(code, ErrorCode{}) << "cancelling twice is cancelling";
+  const auto again = Submit(FileOf(SourceAndSink(1)), "key");
+  ASSERT_TRUE((*again)->ok()) << (*again)->status().message();
+  EXPECT_EQ((**again)->job, (**first)->job);
+  EXPECT_EQ((**again)->status, JobState::kCanceled);
+}
+
 TEST_F(SubmitTest, MetricsAndClusterViewAgree) {
   StartThree();
   Submit(FileOf(SourceAndSink(5)));

@@ -22,6 +22,9 @@ using FinishedJob = Metastore::FinishedJob;
 constexpr std::string_view kFence =
     "WITH f AS (SELECT 1 FROM leader_epoch WHERE id = 1 AND epoch = $1 AND epoch > 0 AND holder = $2 FOR SHARE)";
 constexpr std::string_view kJobColumns = "id, name, job_file, parallelism_override, submitted_wall_ms, coalesce(idempotency_key, '')";
+constexpr std::string_view kFinishedJobs =
+    "SELECT j.id, name, ''::bytea, parallelism_override, submitted_wall_ms, coalesce(idempotency_key, ''), state, failure_json, "
+    "ended_wall_ms FROM job_result r JOIN job j ON j.id = r.job_id";
 
 Statement Reads(std::string sql) { return Statement(Statement::Effect::kReads, std::move(sql)); }
 Statement Fenced(const LeaderGrant& grant, std::string_view rest) {
@@ -33,6 +36,11 @@ Statement Fenced(const LeaderGrant& grant, std::string_view rest) {
 JobRecord ReadJob(const Rows& rows, std::size_t row) {
   return JobRecord{JobId(rows.Bytes(row, 0)), rows.Bytes(row, 1), rows.Bytes(row, 2), static_cast<std::uint32_t>(rows.Int64(row, 3)),
                    rows.Int64(row, 4),        rows.Bytes(row, 5)};
+}
+FinishedJob ReadFinished(const Rows& rows, std::size_t row) {
+  JobRecord job = ReadJob(rows, row);
+  JobResult result{job.id, rows.Bytes(row, 6), rows.Bytes(row, 7), rows.Int64(row, 8)};
+  return {std::move(job), std::move(result)};
 }
 std::vector<SplitRecord> ReadSplits(const Rows& rows) {
   std::vector<SplitRecord> splits;
@@ -135,20 +143,20 @@ class PostgresMetastore final : public Metastore {
   }
 
   void ListFinished(std::size_t newest, Answer<std::vector<FinishedJob>> answer) override {
-    Statement list = Reads(
-        "SELECT j.id, name, ''::bytea, parallelism_override, submitted_wall_ms, coalesce(idempotency_key, ''), state, failure_json, "
-        "ended_wall_ms "
-        "FROM job_result r JOIN job j ON j.id = r.job_id ORDER BY r.seq DESC LIMIT $1");
+    Statement list = Reads(fmt::format("{} ORDER BY r.seq DESC LIMIT $1", kFinishedJobs));
     list.Int64(static_cast<std::int64_t>(std::min<std::size_t>(newest, 1'000'000)));
     Ask<std::vector<FinishedJob>>(std::move(list), std::move(answer), [](const Rows& rows) -> Result<std::vector<FinishedJob>> {
       std::vector<FinishedJob> jobs;
-      for (std::size_t row = 0; row < rows.size(); ++row) {
-        JobRecord job = ReadJob(rows, row);
-        JobResult result{job.id, rows.Bytes(row, 6), rows.Bytes(row, 7), rows.Int64(row, 8)};
-        jobs.push_back({std::move(job), std::move(result)});
-      }
+      for (std::size_t row = 0; row < rows.size(); ++row) jobs.push_back(ReadFinished(rows, row));
       return jobs;
     });
+  }
+
+  void FindFinished(JobId job, Answer<std::optional<FinishedJob>> answer) override {
+    Ask<std::optional<FinishedJob>>(Reads(fmt::format("{} WHERE r.job_id = $1", kFinishedJobs)).Text(job.str()), std::move(answer),
+                                    [](const Rows& rows) -> Result<std::optional<FinishedJob>> {
+                                      return rows.empty() ? std::nullopt : std::optional<FinishedJob>(ReadFinished(rows, 0));
+                                    });
   }
 
   void InsertSplits(LeaderGrant grant, JobId job, std::vector<SplitRecord> splits, Answer<std::vector<SplitRecord>> answer) override {

@@ -21,6 +21,16 @@ JobRecord ReadJob(const SqliteStatement& row) {
   return JobRecord{JobId(row.Bytes(0)), row.Bytes(1), row.Bytes(2), static_cast<std::uint32_t>(row.Int64(3)), row.Int64(4), row.Bytes(5)};
 }
 
+const std::string kFinishedJobs =
+    "SELECT j.id, name, x'', parallelism_override, submitted_wall_ms, coalesce(idempotency_key, ''), state, failure_json, ended_wall_ms "
+    "FROM job_result r JOIN job j ON j.id = r.job_id";
+
+FinishedJob ReadFinished(const SqliteStatement& row) {
+  JobRecord job = ReadJob(row);
+  JobResult result{job.id, row.Bytes(6), row.Bytes(7), row.Int64(8)};
+  return {std::move(job), std::move(result)};
+}
+
 /// The rows of one SQLite file. Owns the database and one thread that alone touches it; any thread may call. RequestStop()
 /// lets what is queued answer that the store closes, Join() waits for that.
 class SqliteMetastore final : public Metastore {
@@ -111,18 +121,22 @@ class SqliteMetastore final : public Metastore {
 
   void ListFinished(std::size_t newest, Answer<std::vector<FinishedJob>> answer) override {
     Do<std::vector<FinishedJob>>(std::move(answer), [this, newest]() -> Result<std::vector<FinishedJob>> {
-      HR_ASSIGN_OR_RAISE(auto list, db_->Prepare("SELECT j.id, name, x'', parallelism_override, submitted_wall_ms, "
-                                                 "coalesce(idempotency_key, ''), state, failure_json, ended_wall_ms "
-                                                 "FROM job_result r JOIN job j ON j.id = r.job_id ORDER BY r.seq DESC LIMIT ?1"));
+      HR_ASSIGN_OR_RAISE(auto list, db_->Prepare(kFinishedJobs + " ORDER BY r.seq DESC LIMIT ?1"));
       list.Bind(static_cast<std::int64_t>(std::min<std::size_t>(newest, 1'000'000)));
       std::vector<FinishedJob> jobs;
       for (;;) {
         HR_ASSIGN_OR_RAISE(const bool more, list.Step());
         if (!more) return jobs;
-        JobRecord job = ReadJob(list);
-        JobResult result{job.id, list.Bytes(6), list.Bytes(7), list.Int64(8)};
-        jobs.push_back({std::move(job), std::move(result)});
+        jobs.push_back(ReadFinished(list));
       }
+    });
+  }
+
+  void FindFinished(JobId job, Answer<std::optional<FinishedJob>> answer) override {
+    Do<std::optional<FinishedJob>>(std::move(answer), [this, job]() -> Result<std::optional<FinishedJob>> {
+      HR_ASSIGN_OR_RAISE(auto find, db_->Prepare(kFinishedJobs + " WHERE r.job_id = ?1"));
+      HR_ASSIGN_OR_RAISE(const bool found, find.BindText(job.str()).Step());
+      return found ? std::optional<FinishedJob>(ReadFinished(find)) : std::nullopt;
     });
   }
 

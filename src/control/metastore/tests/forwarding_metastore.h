@@ -29,6 +29,9 @@ class ForwardingMetastore : public Metastore {
   void ListFinished(std::size_t newest, Answer<std::vector<FinishedJob>> answer) override {
     inner_->ListFinished(newest, std::move(answer));
   }
+  void FindFinished(JobId job, Answer<std::optional<FinishedJob>> answer) override {
+    inner_->FindFinished(std::move(job), std::move(answer));
+  }
   void InsertSplits(LeaderGrant grant, JobId job, std::vector<SplitRecord> splits, Answer<std::vector<SplitRecord>> answer) override {
     inner_->InsertSplits(std::move(grant), std::move(job), std::move(splits), std::move(answer));
   }

@@ -269,6 +269,22 @@ TYPED_TEST(MetastoreContract, NewestResultsComeFirstWithoutTheirFiles) {
   EXPECT_EQ(list(static_cast<std::size_t>(-1)).size(), 3u);
 }
 
+TYPED_TEST(MetastoreContract, EndedJobIsFoundByItsIdAndOnlyWhenItEnded) {
+  const auto grant = this->Lead("one");
+  for (const char* id : {"a", "b"}) ASSERT_TRUE(this->Insert(grant, SomeJob(id)).done());
+  const JobResult failed{JobId("b"), "FAILED", "{}", 77};
+  ASSERT_TRUE(this->End(grant, failed).done());
+  const auto find = [this](const char* id) {
+    return Await<std::optional<Metastore::FinishedJob>>([&](auto a) { this->store_->FindFinished(JobId(id), a); }).value();
+  };
+  ASSERT_TRUE(find("b").has_value());
+  EXPECT_EQ(find("b")->result, failed);
+  EXPECT_EQ(find("b")->job.name, SomeJob("b").name);
+  EXPECT_TRUE(find("b")->job.job_file.empty());
+  EXPECT_FALSE(find("a").has_value()) << "it has not ended";
+  EXPECT_FALSE(find("c").has_value());
+}
+
 TYPED_TEST(MetastoreContract, UnknownJobIsNotFound) {
   const auto grant = this->Lead("one");
   this->ExpectRefused(this->Next(grant, "x"), ErrorCode::kNotFound);
