@@ -1,7 +1,10 @@
 #include "tests/simulation/scenarios.h"
 
 #include <chrono>
+#include <memory>
+#include <optional>
 #include <utility>
+#include <vector>
 
 namespace headrace::simulation {
 namespace {
@@ -246,6 +249,46 @@ void StoreAway(Simulation& world) {
   world.ExpectConverged();
 }
 
+void SlowStore(Simulation& world) {
+  StartCluster(world);
+  auto job = SubmitAndAwait(world, {8});
+  world.store_faults().delay = 3500ms;  // now and then the lease freezes and thaws between two renewals
+  for (int i = 0; i < 3; ++i) {
+    world.RunFor(world.RandomUpTo(8s));
+    if (world.random().Uniform(2) == 0) {
+      world.FailTask(*job->job, ErrorCode::kExchangeBroken);
+    } else {
+      world.KillTaskManager("tm1");
+      world.StartTaskManager("tm1");
+    }
+  }
+  world.ExpectConverged();
+}
+
+void RepeatedSubmissions(Simulation& world) {
+  StartCluster(world);
+  world.store_faults().unknown_applied = world.store_faults().unknown_lost = 0.4;
+  Simulation::JobSpec spec{3};
+  spec.idempotency_key = "same";
+  std::vector<std::shared_ptr<Simulation::Submitted>> tries;
+  for (int i = 0; i < 6; ++i) {
+    tries.push_back(world.Submit(spec));
+    if (world.random().Uniform(3) == 0) world.store_faults().away = !world.store_faults().away;
+    world.RunFor(world.RandomUpTo(12s));
+  }
+  world.Heal();
+  world.RunFor(3s);  // the lease is fresh again
+  tries.push_back(SubmitAndAwait(world, spec));
+  std::optional<JobId> job;
+  for (const auto& one : tries) {
+    world.RunUntil([&] { return one->answered; }, 60s, "every try is answered");
+    if (one->job && !job) job = one->job;
+    if (one->job) world.Expect(*one->job == *job, "one key is one job");
+  }
+  world.Expect(job.has_value(), "the last try finds the job: " + tries.back()->error);
+  world.ExpectConverged();
+}
+
 void TaskFailures(Simulation& world) {
   StartCluster(world);
   auto job = SubmitAndAwait(world, {4});
@@ -334,6 +377,8 @@ const std::vector<Scenario>& Scenarios() {
       {"JobManagerRestarts", JobManagerRestarts},
       {"StoreIsEmptied", StoreIsEmptied},
       {"StoreAway", StoreAway},
+      {"SlowStore", SlowStore},
+      {"RepeatedSubmissions", RepeatedSubmissions},
       {"TaskFailures", TaskFailures},
       {"BrokerAwayAndNewSplits", BrokerAwayAndNewSplits},
       {"Everything", Everything},

@@ -262,6 +262,7 @@ std::shared_ptr<Simulation::Submitted> Simulation::Submit(const JobSpec& spec) {
   submitted_.push_back(submitted);
   control::job::SubmitRequest request;
   request.job_file = FileOf(spec);
+  request.idempotency_key = spec.idempotency_key;
   job_manager_->dispatcher->Submit(std::move(request), [submitted](Result<control::job::SubmitAnswer> answer) {
     if (std::exchange(submitted->answered, true)) throw Violation{"a submission was answered twice"};
     if (answer.ok()) {
@@ -299,6 +300,7 @@ void Simulation::Heal() {
   NetworkFaults& faults = network_.faults();
   faults.loss = faults.duplicate = faults.slow = 0;
   store_faults_.away = false;
+  store_faults_.delay = StoreFaults{}.delay;
   store_faults_.unknown_applied = store_faults_.unknown_lost = 0;
   broker_reachable_ = true;
   for (const auto& [id, tm] : task_managers_) {
@@ -384,6 +386,18 @@ std::string Simulation::StatusOf(const std::string& task_manager) {
   return status;
 }
 
+control::job::ClusterView Simulation::Cluster() {
+  control::job::ClusterView view;
+  bool answered = false;
+  job_manager_->dispatcher->GetCluster([&](const control::job::ClusterView& answer) {
+    answered = true;
+    view = answer;
+  });
+  while (!answered && job_manager_->executor.RunOne()) {
+  }
+  return view;
+}
+
 bool Simulation::HasLiveTasks(const JobId& job) {
   for (const auto& [id, tm] : task_managers_) {
     for (const auto& [attempt, slot] : tm->LiveTasks()) {
@@ -449,6 +463,23 @@ void Simulation::ExpectQuiet() {
     Expect(cancels_sent_[job] == (sent == before.end() ? 0 : sent->second),
            "something of job " + job.str() + " is cancelled while it runs well");
   }
+  ExpectNoSlotLeaked();
+}
+
+void Simulation::ExpectNoSlotLeaked() {
+  std::vector<JobView> jobs;
+  bool answered = false;
+  job_manager_->dispatcher->ListJobs([&](std::vector<JobView> answer) {
+    answered = true;
+    jobs = std::move(answer);
+  });
+  while (!answered && job_manager_->executor.RunOne()) {
+  }
+  std::uint32_t held = 0;
+  for (const JobView& job : jobs) held += job.state == JobState::kRunning ? job.slots_needed : 0;
+  const control::job::ClusterView cluster = Cluster();
+  Expect(cluster.available_slots + held == cluster.total_slots,
+         fmt::format("of {} slots {} are free and {} belong to jobs that run", cluster.total_slots, cluster.available_slots, held));
 }
 
 void Simulation::ExpectNobodyLost() {

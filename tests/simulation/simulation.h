@@ -44,6 +44,7 @@ class Simulation final : public ModelTaskManager::Observer {
     bool bounded = false;
     std::uint32_t discovery_interval_ms = 0;
     std::string restart = "default";  ///< default | none
+    std::string idempotency_key = {};
   };
   struct Submitted {
     bool bounded = false;
@@ -85,6 +86,7 @@ class Simulation final : public ModelTaskManager::Observer {
   // What is seen.
   control::job::JobView View(const JobId& job);
   std::string StatusOf(const std::string& task_manager);
+  control::job::ClusterView Cluster();
   /// All subtasks of the current deployment live, each once, and nothing else of the job lives.
   bool RunsProperly(const JobId& job);
   bool HasLiveTasks(const JobId& job);
@@ -111,8 +113,9 @@ class Simulation final : public ModelTaskManager::Observer {
   ModelTaskManager* TaskManagerAt(const std::string& id);
   bool StepOne();
   void CheckCancelAnswer(const JobId& job);
-  /// Jobs that run are left alone when nothing happens.
+  /// Jobs that run are left alone when nothing happens, and no slot is held by anybody else.
   void ExpectQuiet();
+  void ExpectNoSlotLeaked();
 
   Mutations mutations_;
   SeededRandom random_;
