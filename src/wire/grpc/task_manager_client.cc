@@ -17,16 +17,19 @@ namespace {
 template <typename Request>
 using Call = UnaryCall<Request, proto::Ack, Nothing>;
 
-/// Puts `bytes` into the message when it is small and onto the shelf otherwise; the handle keeps it there.
-std::shared_ptr<void> Pack(std::string bytes, BlobShelf* shelf, proto::Payload* payload) {
+/// Puts the bytes into the message when they are few and onto the shelf otherwise; the handle keeps them, there or alone, so
+/// that the packer finds them for the next TaskManager.
+std::shared_ptr<void> Put(PlanPacker::Packed packed, BlobShelf* shelf, proto::Payload* payload) {
+  payload->set_sha256(RawOf(packed.id));
+  payload->set_size_bytes(packed.bytes->size());
+  if (packed.bytes->size() > kMaxInlineBytes) return shelf->Keep(packed.id, std::move(packed.bytes));
+  payload->set_inline_content(*packed.bytes);
+  return std::const_pointer_cast<std::string>(std::move(packed.bytes));
+}
+
+std::shared_ptr<void> Put(std::string bytes, BlobShelf* shelf, proto::Payload* payload) {
   const BlobId id = BlobIdOf(bytes);
-  payload->set_sha256(RawOf(id));
-  payload->set_size_bytes(bytes.size());
-  if (bytes.size() <= kMaxInlineBytes) {
-    payload->set_inline_content(std::move(bytes));
-    return nullptr;
-  }
-  return shelf->Keep(id, std::make_shared<const std::string>(std::move(bytes)));
+  return Put({id, std::make_shared<const std::string>(std::move(bytes))}, shelf, payload);
 }
 
 }  // namespace
@@ -35,6 +38,7 @@ struct GrpcTaskManagerGateway::State {
   CallTarget target;
   std::unique_ptr<proto::TaskManager::Stub> stub;
   std::shared_ptr<BlobShelf> shelf;
+  std::shared_ptr<PlanPacker> packer;
   TaskManagerDeadlines deadlines;
   std::shared_ptr<ClientCalls> calls = std::make_shared<ClientCalls>();
 
@@ -50,11 +54,13 @@ struct GrpcTaskManagerGateway::State {
   }
 };
 
-GrpcTaskManagerGateway::GrpcTaskManagerGateway(const std::string& host, std::uint16_t port, const TaskManagerId& id, std::shared_ptr<BlobShelf> shelf, TaskManagerDeadlines deadlines)
+GrpcTaskManagerGateway::GrpcTaskManagerGateway(const std::string& host, std::uint16_t port, const TaskManagerId& id, std::shared_ptr<BlobShelf> shelf,
+                                               std::shared_ptr<PlanPacker> packer, TaskManagerDeadlines deadlines)
     : state_(std::make_unique<State>()) {
   state_->target = {fmt::format("TaskManager {} at {}", id.str(), JoinHostPort(host, port)), ErrorCode::kTaskManagerLost, false};
   state_->stub = proto::TaskManager::NewStub(MakeChannel(host, port));
   state_->shelf = std::move(shelf);
+  state_->packer = std::move(packer);
   state_->deadlines = deadlines;
 }
 
@@ -63,8 +69,8 @@ GrpcTaskManagerGateway::~GrpcTaskManagerGateway() { state_->calls->Close(); }
 void GrpcTaskManagerGateway::Deploy(LeaderToken leader, Incarnation target, plan::JobDeployment deployment, Reply<Nothing> reply) {
   HR_CHECK(deployment.plan != nullptr, "a deployment without a plan");
   auto call = state_->NewCall<proto::DeployRequest>(leader, target, std::move(reply));
-  auto plan = Pack(EncodeExecutionPlan(*deployment.plan), state_->shelf.get(), call->request.mutable_plan());
-  auto body = Pack(EncodeJobDeployment(deployment), state_->shelf.get(), call->request.mutable_deployment());
+  auto plan = Put(state_->packer->Pack(deployment.plan), state_->shelf.get(), call->request.mutable_plan());
+  auto body = Put(EncodeJobDeployment(deployment), state_->shelf.get(), call->request.mutable_deployment());
   call->keep = std::make_shared<std::vector<std::shared_ptr<void>>>(std::vector<std::shared_ptr<void>>{std::move(plan), std::move(body)});
   StartUnary(state_->calls, state_->deadlines.deploy, std::move(call),
              [stub = state_->stub.get()](auto... arguments) { stub->async()->Deploy(arguments...); });
@@ -92,7 +98,7 @@ void GrpcTaskManagerGateway::Probe(LeaderToken leader, Incarnation target, Reply
 }
 
 std::shared_ptr<TaskManagerGateway> GrpcTaskManagerConnector::Connect(const std::string& host, std::uint16_t rpc_port, const TaskManagerId& id) {
-  return std::make_shared<GrpcTaskManagerGateway>(host, rpc_port, id, shelf_, deadlines_);
+  return std::make_shared<GrpcTaskManagerGateway>(host, rpc_port, id, shelf_, packer_, deadlines_);
 }
 
 }  // namespace headrace::wire

@@ -6,6 +6,7 @@
 
 #include "wire/blob_shelf.h"
 #include "wire/gateways.h"
+#include "wire/grpc/plan_packer.h"
 
 namespace headrace::wire {
 
@@ -22,8 +23,10 @@ struct TaskManagerDeadlines {
 /// a process that could not be reached at all without refusing is unknown(kTaskManagerLost): it may live behind a broken network.
 class GrpcTaskManagerGateway final : public TaskManagerGateway {
  public:
-  /// Large plans lie on `shelf` while a call needs them; the same shelf must be behind this JobManager's server.
-  GrpcTaskManagerGateway(const std::string& host, std::uint16_t port, const TaskManagerId& id, std::shared_ptr<BlobShelf> shelf, TaskManagerDeadlines deadlines = {});
+  /// Large plans lie on `shelf` while a call needs them; the same shelf must be behind this JobManager's server. `packer` is
+  /// shared with the other TaskManagers of the cluster.
+  GrpcTaskManagerGateway(const std::string& host, std::uint16_t port, const TaskManagerId& id, std::shared_ptr<BlobShelf> shelf,
+                         std::shared_ptr<PlanPacker> packer, TaskManagerDeadlines deadlines = {});
   ~GrpcTaskManagerGateway() override;
   void Deploy(LeaderToken leader, Incarnation target, plan::JobDeployment deployment, Reply<Nothing> reply) override;
   void Cancel(LeaderToken leader, Incarnation target, JobId job, DeploymentNumber up_to, Reply<Nothing> reply) override;
@@ -35,7 +38,7 @@ class GrpcTaskManagerGateway final : public TaskManagerGateway {
   std::unique_ptr<State> state_;
 };
 
-/// Makes GrpcTaskManagerGateways that share one shelf.
+/// Makes GrpcTaskManagerGateways that share one shelf and one packer.
 class GrpcTaskManagerConnector final : public TaskManagerConnector {
  public:
   explicit GrpcTaskManagerConnector(std::shared_ptr<BlobShelf> shelf, TaskManagerDeadlines deadlines = {}) : shelf_(std::move(shelf)), deadlines_(deadlines) {}
@@ -43,6 +46,7 @@ class GrpcTaskManagerConnector final : public TaskManagerConnector {
 
  private:
   std::shared_ptr<BlobShelf> shelf_;
+  std::shared_ptr<PlanPacker> packer_ = std::make_shared<PlanPacker>();
   TaskManagerDeadlines deadlines_;
 };
 

@@ -7,6 +7,7 @@
 #include "wire/grpc/task_manager_server.h"
 #include "wire/grpc/tests/gateway_fixtures.h"
 #include "wire/plan_codec.h"
+#include "wire/sha256.h"
 #include "wire/tests/sample_plan.h"
 
 namespace headrace::wire {
@@ -61,6 +62,19 @@ TEST_F(TaskManagerGrpc, ALargePlanIsFetchedOnceAndLeavesNothingOnTheShelf) {
   for (int i = 0; i < 1000 && shelf_->size() > 0; ++i) std::this_thread::yield();
   client_.reset();
   EXPECT_EQ(shelf_->size(), 0u);
+}
+
+TEST(PlanPacker, OnePlanIsEncodedOnceWhileItIsUsedAndThenLetGo) {
+  PlanPacker packer;
+  const auto plan = testing::SamplePlan(1000), other = testing::SamplePlan(2000);
+  PlanPacker::Packed first = packer.Pack(plan);
+  EXPECT_EQ(*first.bytes, EncodeExecutionPlan(*plan));
+  EXPECT_EQ(first.id, BlobIdOf(*first.bytes));
+  EXPECT_EQ(packer.Pack(plan).bytes, first.bytes);
+  EXPECT_EQ(*packer.Pack(other).bytes, EncodeExecutionPlan(*other));
+  EXPECT_EQ(packer.Pack(plan).id, first.id) << "another plan in between is no mix-up";
+  const std::weak_ptr<const std::string> left = packer.Pack(plan).bytes;
+  EXPECT_TRUE(left.expired()) << "tens of megabytes are not kept for nobody";
 }
 
 TEST_F(TaskManagerGrpc, AHugeTaskListTravelsAsABlobToo) {

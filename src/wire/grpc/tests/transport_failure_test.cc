@@ -107,7 +107,7 @@ class Listener {
 };
 
 GrpcTaskManagerGateway Gateway(std::uint16_t port, milliseconds cancel = milliseconds(30'000)) {
-  return GrpcTaskManagerGateway("127.0.0.1", port, TaskManagerId("tm1"), std::make_shared<BlobShelf>(), {milliseconds(2'000), cancel, milliseconds(2'000), milliseconds(1'000)});
+  return GrpcTaskManagerGateway("127.0.0.1", port, TaskManagerId("tm1"), std::make_shared<BlobShelf>(), std::make_shared<PlanPacker>(), {milliseconds(2'000), cancel, milliseconds(2'000), milliseconds(1'000)});
 }
 
 Outcome<Nothing> Probe(TaskManagerGateway& gateway) {
