@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from .processes import ROOT, run_tool
+from .waiting import eventually
 
 SCRIPT = ROOT / "tools/kafka_local.sh"
 
@@ -39,12 +40,20 @@ class Broker:
         run_tool(SCRIPT, "kill", self.folder)
 
     def topic(self, stem: str, partitions: int = 8) -> str:
-        """A new topic; its name."""
+        """A new topic whose partitions have leaders; its name."""
         name = f"{stem}-{uuid.uuid4().hex[:8]}"
         admin = AdminClient(self._client())
         for future in admin.create_topics([NewTopic(name, partitions, 1)]).values():
             future.result(30)
+        eventually(lambda: self._has_leaders(name), f"every partition of {name} has a leader", 30)
         return name
+
+    def _has_leaders(self, topic: str) -> bool:
+        try:
+            self.ends(topic)
+        except KafkaException as error:
+            raise AssertionError(str(error)) from error
+        return True
 
     def produce(self, topic: str, values: Iterable[bytes | str]) -> int:
         """Writes all values, spread over the partitions; how many."""
