@@ -72,7 +72,8 @@ void Submission::OnPrepared(Result<JobDescription> prepared) {
   record_->name = description_.record.name;
   if (const Status python = CheckPythonVersion(*description_.plan, *services_->registry); !python.ok()) return End(python);
   const std::uint32_t needed = description_.plan->slots_needed(), registered = services_->slots->total_slots();
-  if (registered > 0 && needed > registered) return End(Error(ErrorCode::kNotEnoughSlots, services_->slots->Shortage(needed)));
+  if (registered > 0 && needed > registered)
+    return End(Error(ErrorCode::kNotEnoughSlots, services_->slots->Shortage(needed, description_.plan->python_version)));
   outside_.Start(description_.plan, timing_.outside, [this](OutsideChecks::Findings findings) { OnOutsideChecked(std::move(findings)); });
 }
 
@@ -83,7 +84,9 @@ void Submission::OnOutsideChecked(OutsideChecks::Findings findings) {
   if (plan_answer_) return End(SubmitAnswer{});
   awaiting_slots_ = true;
   mailbox_.After(timing_.slots, [this] {
-    if (awaiting_slots_) End(Error(ErrorCode::kNotEnoughSlots, services_->slots->Shortage(description_.plan->slots_needed())));
+    if (awaiting_slots_)
+      End(Error(ErrorCode::kNotEnoughSlots,
+                services_->slots->Shortage(description_.plan->slots_needed(), description_.plan->python_version)));
   });
   AwaitSlots();
 }
@@ -92,7 +95,8 @@ void Submission::AwaitSlots() {
   // TaskManagers may have registered since the first look.
   if (const Status python = CheckPythonVersion(*description_.plan, *services_->registry); !python.ok()) return End(python);
   const std::uint32_t needed = description_.plan->slots_needed(), registered = services_->slots->total_slots();
-  if (registered > 0 && needed > registered) return End(Error(ErrorCode::kNotEnoughSlots, services_->slots->Shortage(needed)));
+  if (registered > 0 && needed > registered)
+    return End(Error(ErrorCode::kNotEnoughSlots, services_->slots->Shortage(needed, description_.plan->python_version)));
   if (!services_->slots->Acquire(record_->id, needed, description_.plan->python_version).ok()) return;
   awaiting_slots_ = false;
   holds_slots_ = true;

@@ -13,7 +13,7 @@ using cluster::TaskManagerEntry;
 Result<std::vector<SlotRef>> SlotPool::Acquire(const JobId& job, std::uint32_t count, std::string_view python_version) {
   Release(job);
   std::vector<SlotRef> slots = Place(Candidates(python_version), count);
-  if (slots.size() != count) return Error(ErrorCode::kNotEnoughSlots, Shortage(count));
+  if (slots.size() != count) return Error(ErrorCode::kNotEnoughSlots, Shortage(count, python_version));
   for (const SlotRef& slot : slots) {
     const bool free = holder_.emplace(slot, job).second;
     HR_CHECK(free, "a slot was given twice");
@@ -78,7 +78,12 @@ std::uint32_t SlotPool::free_slots(const TaskManagerEntry& entry) const {
   return free;
 }
 
-std::string SlotPool::Shortage(std::uint32_t need) const { return fmt::format("need {} slots, {} free", need, free_slots()); }
+std::string SlotPool::Shortage(std::uint32_t need, std::string_view python_version) const {
+  std::size_t free = 0;
+  for (const Candidate& candidate : Candidates(python_version)) free += candidate.free_slots.size();
+  const bool some_left_out = free != free_slots();
+  return fmt::format("need {} slots, {} free{}{}", need, free, some_left_out ? " with Python " : "", some_left_out ? python_version : "");
+}
 
 std::vector<Candidate> SlotPool::Candidates(std::string_view python_version) const {
   std::vector<Candidate> candidates;

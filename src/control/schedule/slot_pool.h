@@ -36,8 +36,8 @@ class SlotPool {
   std::uint32_t total_slots() const;  ///< of all processes that are not lost
   std::uint32_t free_slots() const;
   std::uint32_t free_slots(const cluster::TaskManagerEntry& entry) const;
-  /// "need 13 slots, 12 free"
-  std::string Shortage(std::uint32_t need) const;
+  /// "need 13 slots, 12 free"; with " with Python 3.11" when processes of other versions were left out.
+  std::string Shortage(std::uint32_t need, std::string_view python_version) const;
 
  private:
   std::vector<Candidate> Candidates(std::string_view python_version) const;

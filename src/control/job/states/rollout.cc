@@ -87,6 +87,7 @@ void Rollout::Deploy(DeploymentNumber number) {
   std::map<ProcessKey, plan::JobDeployment> deployments = deploy::BuildDeployments(input);
   for (const auto& [process, deployment] : deployments) facts.touched[process] = number;
   step_ = Step::kDeploying;
+  job_->SetReason("waiting until all tasks run");
   deployer_.Deploy(
       std::move(deployments),
       [this] {

@@ -171,6 +171,25 @@ TEST_F(SubmitTest, OtherPythonIsRefused) {
   ExpectRefused(Submit(FileOf(graph)), ErrorCode::kPythonVersion, "Python 3.13");
 }
 
+TEST_F(SubmitTest, SlotsOfOtherPythonsAreNoFreeSlots) {
+  cluster_.Start("tm1", 4, "3.11");
+  cluster_.Start("tm2", 4, "3.12");
+  executor_.RunReady();
+  plan::JobGraph graph = SourceAndSink(6);
+  graph.operators[1].kind = plan::PythonFunction{plan::PythonFunction::Verb::kMap, "x", "f"};
+  graph.operators[1].inputs[0].partitioning = plan::Partitioning::kAuto;
+  plan::OperatorSpec sink;
+  sink.uid = OperatorUid("out");
+  sink.name = "out";
+  sink.inputs = {{graph.operators[1].uid, plan::Partitioning::kAuto}};
+  sink.kind = plan::SinkSpec{{"blackhole", {}, "", false}};
+  graph.operators.push_back(sink);
+  graph.python_version = "3.11";
+  const auto answer = Submit(FileOf(graph));
+  executor_.RunFor(11s);
+  ExpectRefused(answer, ErrorCode::kNotEnoughSlots, "need 6 slots, 4 free with Python 3.11");
+}
+
 TEST_F(SubmitTest, MissingTopicIsRefusedAndAnAbsentBrokerIsAWarning) {
   StartThree();
   planner_.source_answer =
