@@ -1,5 +1,7 @@
 #include "control/job/dispatcher_impl.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <set>
@@ -253,7 +255,11 @@ void DispatcherImpl::OnSubmissionEnded(Submission* submission) {
   submissions_.erase(found);
 }
 
-Submission* DispatcherImpl::AddSubmission(SubmitRequest request) {
+Result<Submission*> DispatcherImpl::AddSubmission(SubmitRequest request) {
+  std::size_t waiting_bytes = request.job_file.size();
+  for (const auto& submission : submissions_) waiting_bytes += submission->file_bytes();
+  if (!submissions_.empty() && waiting_bytes > options_.most_waiting_bytes)
+    return Error(ErrorCode::kTooManyRequests, fmt::format("{} submissions with large job files wait already.", submissions_.size()));
   Submission::Owner* const owner = this;
   submissions_.push_back(std::make_unique<Submission>(owner, &services_, options_.submit, JobId(random_->NextHex(32)), std::move(request)));
   return submissions_.back().get();
@@ -267,7 +273,9 @@ void DispatcherImpl::DoSubmit(SubmitRequest request, std::function<void(Result<S
       if (submission->idempotency_key() == request.idempotency_key) return submission->AddAnswer(std::move(answer));
     }
   }
-  AddSubmission(std::move(request))->Run(std::move(answer));
+  const Result<Submission*> submission = AddSubmission(std::move(request));
+  if (!submission.ok()) return answer(submission.status());
+  (*submission)->Run(std::move(answer));
 }
 
 void DispatcherImpl::Submit(SubmitRequest request, std::function<void(Result<SubmitAnswer>)> answer) {
@@ -278,7 +286,9 @@ void DispatcherImpl::Submit(SubmitRequest request, std::function<void(Result<Sub
 void DispatcherImpl::Validate(SubmitRequest request, std::function<void(Result<std::shared_ptr<const plan::ExecutionPlan>>)> answer) {
   mailbox_.Bind([this](SubmitRequest r, Submission::PlanAnswer a) {
     r.idempotency_key.clear();
-    AddSubmission(std::move(r))->RunChecks(std::move(a));
+    const Result<Submission*> submission = AddSubmission(std::move(r));
+    if (!submission.ok()) return a(submission.status());
+    (*submission)->RunChecks(std::move(a));
   })(std::move(request), std::move(answer));
 }
 

@@ -38,6 +38,8 @@ struct ControlPlaneOptions {
   cluster::Leadership::Options leadership;
   cluster::TaskManagerRegistry::Options registry;
   SubmitTiming submit;
+  /// Job files of submissions that wait, for slots or for the store: one that would exceed this has to ask again later.
+  std::size_t most_waiting_bytes = 256u << 20;
   JobTiming job;
 };
 
@@ -102,7 +104,8 @@ class DispatcherImpl final : public Dispatcher,
   ClusterView Cluster() const;
   void SetMetrics();
   void DoSubmit(SubmitRequest request, std::function<void(Result<SubmitAnswer>)> answer);
-  Submission* AddSubmission(SubmitRequest request);
+  /// kTooManyRequests when the waiting submissions hold too much already.
+  Result<Submission*> AddSubmission(SubmitRequest request);
 
   const ControlPlaneOptions options_;
   Random* const random_;

@@ -48,6 +48,8 @@ class Submission {
   /// Checks only; answers the plan that would run.
   void RunChecks(PlanAnswer answer);
   const std::string& idempotency_key() const { return record_->idempotency_key; }
+  /// Of the job file, as long as it is held.
+  std::size_t file_bytes() const { return record_->job_file.size(); }
   /// Another call with the same idempotency key gets the same answer.
   void AddAnswer(Answer answer);
   void OnCapacityChanged();

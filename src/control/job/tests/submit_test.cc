@@ -45,8 +45,8 @@ class SubmitTest : public ::testing::Test {
     dispatcher_.reset();
     executor_.Clear();
     store_ = std::make_unique<SwitchedStore>(&executor_, tables_);
-    dispatcher_ = std::make_unique<DispatcherImpl>(ControlPlaneParts{&executor_, store_.get(), &cluster_, &planner_, &random_, &metrics_},
-                                                   ControlPlaneOptions{});
+    dispatcher_ =
+        std::make_unique<DispatcherImpl>(ControlPlaneParts{&executor_, store_.get(), &cluster_, &planner_, &random_, &metrics_}, options_);
     cluster_.Attach(dispatcher_->gateway());
     dispatcher_->Start();
     executor_.RunReady();
@@ -87,6 +87,7 @@ class SubmitTest : public ::testing::Test {
     EXPECT_NE((*answer)->status().message().find(text), std::string::npos) << (*answer)->status().message();
   }
 
+  ControlPlaneOptions options_;
   ManualClock clock_;
   ManualExecutor executor_{&clock_};
   SeededRandom random_{42};
@@ -132,6 +133,19 @@ TEST_F(SubmitTest, OccupiedSlotsAreWaitedForTenSeconds) {
   EXPECT_TRUE(cancelled);
   ASSERT_TRUE(third->has_value()) << "slots came free";
   EXPECT_TRUE((*third)->ok());
+}
+
+TEST_F(SubmitTest, FilesOfWaitingSubmissionsDoNotFillTheMemory) {
+  const std::string file = FileOf(SourceAndSink(4));
+  options_.most_waiting_bytes = file.size() * 2;
+  Boot();
+  const auto first = Submit(file), second = Submit(file);  // no slots yet
+  ExpectRefused(Submit(file), ErrorCode::kTooManyRequests, "2 submissions");
+  StartThree();
+  executor_.RunFor(1s);
+  ASSERT_TRUE(first->has_value() && second->has_value());
+  EXPECT_TRUE((*first)->ok() && (*second)->ok());
+  EXPECT_TRUE((*Submit(file))->ok()) << "nobody waits any more";
 }
 
 TEST_F(SubmitTest, JobsOfNobodyAreNotStored) {
