@@ -469,9 +469,9 @@ void Simulation::ExpectQuiet() {
 void Simulation::ExpectNoSlotLeaked() {
   std::vector<JobView> jobs;
   bool answered = false;
-  job_manager_->dispatcher->ListJobs([&](std::vector<JobView> answer) {
+  job_manager_->dispatcher->ListJobs([&](Result<std::vector<JobView>> answer) {
     answered = true;
-    jobs = std::move(answer);
+    jobs = answer.ValueOr({});
   });
   while (!answered && job_manager_->executor.RunOne()) {
   }

@@ -113,8 +113,9 @@ class Dispatcher {
   virtual void Validate(SubmitRequest request, std::function<void(Result<std::shared_ptr<const plan::ExecutionPlan>>)> answer) = 0;
   /// Answers when the job is CANCELED and its slots are free. kNotFound; kConflict when it ended otherwise.
   virtual void Cancel(JobId job, std::function<void(Result<JobState>)> answer) = 0;
-  /// Of the ended ones the newest 200; GetJob finds the others too.
-  virtual void ListJobs(std::function<void(std::vector<JobView>)> answer) = 0;  ///< without vertices and exceptions, newest first
+  /// Without vertices and exceptions, newest first; of the ended ones the newest 200, GetJob finds the others too. kNotReady
+  /// while the stored jobs are still read: an empty list would be a lie that people act on.
+  virtual void ListJobs(std::function<void(Result<std::vector<JobView>>)> answer) = 0;
   virtual void GetJob(JobId job, std::function<void(Result<JobView>)> answer) = 0;
   virtual void ListTaskManagers(std::function<void(std::vector<TaskManagerView>)> answer) = 0;
   virtual void GetCluster(std::function<void(ClusterView)> answer) = 0;

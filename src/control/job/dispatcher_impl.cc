@@ -143,10 +143,14 @@ JobMaster* DispatcherImpl::FindJob(const JobId& id) {
   return found == jobs_.end() ? nullptr : found->second.get();
 }
 
+Status DispatcherImpl::CheckRecovered() const {
+  if (recovered_ || leadership_.deposed()) return Status::OK();
+  return Error(ErrorCode::kNotReady, "This JobManager does not lead yet, or still reads the stored jobs.");
+}
+
 void DispatcherImpl::FindEnded(const JobId& id, std::function<void(Result<JobView>)> answer) {
   if (const auto ended = ended_before_.find(id); ended != ended_before_.end()) return answer(ended->second);
-  if (!recovered_ && !leadership_.deposed())
-    return answer(Error(ErrorCode::kNotReady, "This JobManager does not lead yet, or still reads the stored jobs."));
+  if (const Status recovered = CheckRecovered(); !recovered.ok()) return answer(recovered);
   services_.store->FindFinished(
       id, mailbox_.Bind([id, answer = std::move(answer)](const Outcome<std::optional<metastore::Metastore::FinishedJob>>& outcome) {
         if (!outcome.done()) return answer(outcome.reason());
@@ -267,7 +271,7 @@ Result<Submission*> DispatcherImpl::AddSubmission(SubmitRequest request) {
 
 void DispatcherImpl::DoSubmit(SubmitRequest request, std::function<void(Result<SubmitAnswer>)> answer) {
   if (leadership_.deposed()) return answer(Error(ErrorCode::kDeposed, "Another JobManager leads; ask that one."));
-  if (!recovered_) return answer(Error(ErrorCode::kNotReady, "This JobManager does not lead yet, or still reads the stored jobs."));
+  if (const Status recovered = CheckRecovered(); !recovered.ok()) return answer(recovered);
   if (!request.idempotency_key.empty()) {
     for (const auto& submission : submissions_) {
       if (submission->idempotency_key() == request.idempotency_key) return submission->AddAnswer(std::move(answer));
@@ -306,8 +310,9 @@ void DispatcherImpl::Cancel(JobId id, std::function<void(Result<JobState>)> answ
   })();
 }
 
-void DispatcherImpl::ListJobs(std::function<void(std::vector<JobView>)> answer) {
+void DispatcherImpl::ListJobs(std::function<void(Result<std::vector<JobView>>)> answer) {
   mailbox_.Bind([this, answer = std::move(answer)] {
+    if (const Status recovered = CheckRecovered(); !recovered.ok()) return answer(recovered);
     std::vector<JobView> views;
     for (const auto& [id, job] : jobs_) views.push_back(job->View(/*with_details=*/false));
     for (const auto& [id, view] : ended_before_) {

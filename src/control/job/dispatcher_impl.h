@@ -61,7 +61,7 @@ class DispatcherImpl final : public Dispatcher,
   void Submit(SubmitRequest request, std::function<void(Result<SubmitAnswer>)> answer) override;
   void Validate(SubmitRequest request, std::function<void(Result<std::shared_ptr<const plan::ExecutionPlan>>)> answer) override;
   void Cancel(JobId job, std::function<void(Result<JobState>)> answer) override;
-  void ListJobs(std::function<void(std::vector<JobView>)> answer) override;
+  void ListJobs(std::function<void(Result<std::vector<JobView>>)> answer) override;
   void GetJob(JobId job, std::function<void(Result<JobView>)> answer) override;
   void ListTaskManagers(std::function<void(std::vector<TaskManagerView>)> answer) override;
   void GetCluster(std::function<void(ClusterView)> answer) override;
@@ -97,6 +97,8 @@ class DispatcherImpl final : public Dispatcher,
   void CleanStale(const cluster::ProcessKey& process, const wire::HeartbeatRequest& heartbeat);
   /// In a later turn: whoever waits for slots may look again. Oldest first.
   void OfferCapacity();
+  /// kNotReady until the stored jobs were read; afterwards everything that is not here can be denied.
+  Status CheckRecovered() const;
   void OnJobChanged(JobMaster& job);
   /// Jobs that ended long ago leave the memory; the store keeps their results.
   void ForgetOldJobs();

@@ -48,7 +48,7 @@ TEST(ControlThreads, CallersFromManyThreads) {
         ASSERT_TRUE(answer.ok()) << answer.status().message();
         if (answer->status == JobState::kRunning) ++ran;
         std::promise<void> listed;
-        dispatcher->ListJobs([&](std::vector<JobView>) { listed.set_value(); });
+        dispatcher->ListJobs([&](Result<std::vector<JobView>>) { listed.set_value(); });
         listed.get_future().get();
         std::promise<Result<JobState>> ended;
         dispatcher->Cancel(answer->job, [&](Result<JobState> state) { ended.set_value(std::move(state)); });

@@ -152,11 +152,11 @@ TEST_F(SubmitTest, JobsOfNobodyAreNotStored) {
   StartThree();
   Submit(FileOf(SourceAndSink(13)));
   std::size_t jobs = 99;
-  dispatcher_->ListJobs([&](std::vector<JobView> views) { jobs = views.size(); });
+  dispatcher_->ListJobs([&](Result<std::vector<JobView>> views) { jobs = views->size(); });
   executor_.RunReady();
   EXPECT_EQ(jobs, 0u);
   Boot();
-  dispatcher_->ListJobs([&](std::vector<JobView> views) { jobs = views.size(); });
+  dispatcher_->ListJobs([&](Result<std::vector<JobView>> views) { jobs = views->size(); });
   executor_.RunReady();
   EXPECT_EQ(jobs, 0u);
 }
@@ -284,6 +284,28 @@ TEST_F(SubmitTest, RefusalOfAnOlderEpochIsNoReasonToForgetAJobThatMayBeStored) {
   EXPECT_EQ((**answer)->status, JobState::kRunning);
 }
 
+TEST_F(SubmitTest, NoJobIsDeniedBeforeTheStoredOnesWereRead) {
+  StartThree();
+  const auto answer = Submit(FileOf(SourceAndSink(2)));
+  ASSERT_TRUE((*answer)->ok());
+  dispatcher_.reset();
+  executor_.Clear();
+  dispatcher_ =
+      std::make_unique<DispatcherImpl>(ControlPlaneParts{&executor_, store_.get(), &cluster_, &planner_, &random_, &metrics_}, options_);
+  ErrorCode listed{}, found{}, cancelled{};
+  dispatcher_->ListJobs([&](const Result<std::vector<JobView>>& views) { listed = CodeOf(views.status()); });
+  dispatcher_->GetJob((**answer)->job, [&](const Result<JobView>& view) { found = CodeOf(view.status()); });
+  dispatcher_->Cancel((**answer)->job, [&](const Result<JobState>& state) { cancelled = CodeOf(state.status()); });
+  executor_.RunReady();
+  EXPECT_EQ(listed, ErrorCode::kNotReady);
+  EXPECT_EQ(found, ErrorCode::kNotReady);
+  EXPECT_EQ(cancelled, ErrorCode::kNotReady);
+  cluster_.Attach(dispatcher_->gateway());
+  dispatcher_->Start();
+  executor_.RunReady();
+  EXPECT_EQ(View((**answer)->job).id, (**answer)->job);
+}
+
 TEST_F(SubmitTest, SplitsAreResolvedOnceForTheWholeLife) {
   StartThree();
   const auto answer = Submit(FileOf(SourceAndSink(2)));
@@ -307,7 +329,7 @@ TEST_F(SubmitTest, ValidateRunsNothing) {
   ASSERT_NE(plan, nullptr);
   EXPECT_EQ(plan->vertices.size(), 2u);
   std::size_t jobs = 99;
-  dispatcher_->ListJobs([&](std::vector<JobView> views) { jobs = views.size(); });
+  dispatcher_->ListJobs([&](Result<std::vector<JobView>> views) { jobs = views->size(); });
   executor_.RunReady();
   EXPECT_EQ(jobs, 0u);
 }
@@ -339,7 +361,7 @@ TEST_F(SubmitTest, JobsThatEndedLongAgoAreStillKnown) {
     executor_.RunReady();
   }
   std::size_t listed = 0;
-  dispatcher_->ListJobs([&](std::vector<JobView> views) { listed = views.size(); });
+  dispatcher_->ListJobs([&](Result<std::vector<JobView>> views) { listed = views->size(); });
   executor_.RunReady();
   EXPECT_LE(listed, 201u);
   EXPECT_EQ(View((**first)->job).state, JobState::kCanceled);

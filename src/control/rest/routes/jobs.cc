@@ -35,8 +35,9 @@ void AddView(Router* router, const RouteServices& services, std::string pattern,
 }
 
 void ListJobs(const RouteServices& services, const Call& call) {
-  services.dispatcher->ListJobs([executor = services.executor, responder = call.responder](std::vector<job::JobView> views) {
-    auto jobs = std::make_shared<const std::vector<job::JobView>>(std::move(views));
+  services.dispatcher->ListJobs([executor = services.executor, responder = call.responder](Result<std::vector<job::JobView>> views) {
+    if (!views.ok()) return responder.Send(views.status());
+    auto jobs = std::make_shared<const std::vector<job::JobView>>(std::move(*views));
     executor->Post([responder, jobs] { responder.Send(net::JsonResponse(200, JobListJson(*jobs))); });
   });
 }

@@ -45,8 +45,8 @@ class FakeDispatcher : public job::Dispatcher {
       answer(job::JobState::kCanceled);
     });
   }
-  void ListJobs(std::function<void(std::vector<job::JobView>)> answer) override {
-    executor_.Post([answer = std::move(answer)] { answer({View()}); });
+  void ListJobs(std::function<void(Result<std::vector<job::JobView>>)> answer) override {
+    executor_.Post([answer = std::move(answer)] { answer(std::vector<job::JobView>{View()}); });
   }
   void GetJob(JobId job, std::function<void(Result<job::JobView>)> answer) override {
     executor_.Post([job, answer = std::move(answer)] {
