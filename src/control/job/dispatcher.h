@@ -97,7 +97,7 @@ struct ClusterView {
   std::uint32_t total_task_managers = 0, active_task_managers = 0, total_slots = 0, available_slots = 0, total_jobs = 0, running_jobs = 0;
   bool leader = false;
   LeaderEpoch leader_epoch = 0;
-  std::string leader_address;
+  std::string leader_address;  ///< empty while nobody can serve requests
   bool store_reachable = false;
 };
 

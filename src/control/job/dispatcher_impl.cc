@@ -369,7 +369,7 @@ ClusterView DispatcherImpl::Cluster() const {
   for (const auto& [id, job] : jobs_) view.running_jobs += job->state() == JobState::kRunning ? 1 : 0;
   view.leader = leadership_.leading() && recovered_;
   view.leader_epoch = leadership_.grant().epoch;
-  view.leader_address = leadership_.leading() ? leadership_.address() : std::string();
+  view.leader_address = view.leader ? leadership_.address() : std::string();  // before that it can only refuse
   view.store_reachable = leadership_.store_reachable();
   return view;
 }

@@ -16,13 +16,18 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// The memory store; new jobs can be refused, or written without an answer.
+/// The memory store; new jobs can be refused, or written without an answer, and the list of ended ones can be held back.
 class SwitchedStore final : public metastore::ForwardingMetastore {
  public:
   enum class Inserts { kWork, kAreAppliedWithoutAnswer, kAreRefusedAsDeposed };
   SwitchedStore(Executor* executor, std::shared_ptr<metastore::MemoryTables> tables)
       : ForwardingMetastore(metastore::MakeMemoryMetastore(executor, std::move(tables))), executor_(executor) {}
   Inserts inserts = Inserts::kWork;
+  bool ended_are_listed = true;
+
+  void ListFinished(std::size_t newest, metastore::Answer<std::vector<FinishedJob>> answer) override {
+    if (ended_are_listed) ForwardingMetastore::ListFinished(newest, std::move(answer));
+  }
 
   void InsertJob(metastore::LeaderGrant grant, std::shared_ptr<const metastore::JobRecord> job,
                  metastore::Answer<Nothing> answer) override {
@@ -288,21 +293,29 @@ TEST_F(SubmitTest, NoJobIsDeniedBeforeTheStoredOnesWereRead) {
   StartThree();
   const auto answer = Submit(FileOf(SourceAndSink(2)));
   ASSERT_TRUE((*answer)->ok());
-  dispatcher_.reset();
-  executor_.Clear();
-  dispatcher_ =
-      std::make_unique<DispatcherImpl>(ControlPlaneParts{&executor_, store_.get(), &cluster_, &planner_, &random_, &metrics_}, options_);
+  const auto start = [&](bool ended_are_listed) {
+    dispatcher_.reset();
+    executor_.Clear();
+    store_->ended_are_listed = ended_are_listed;
+    dispatcher_ =
+        std::make_unique<DispatcherImpl>(ControlPlaneParts{&executor_, store_.get(), &cluster_, &planner_, &random_, &metrics_}, options_);
+    dispatcher_->Start();
+    executor_.RunReady();
+  };
+  start(/*ended_are_listed=*/false);
   ErrorCode listed{}, found{}, cancelled{};
   dispatcher_->ListJobs([&](const Result<std::vector<JobView>>& views) { listed = CodeOf(views.status()); });
   dispatcher_->GetJob((**answer)->job, [&](const Result<JobView>& view) { found = CodeOf(view.status()); });
   dispatcher_->Cancel((**answer)->job, [&](const Result<JobState>& state) { cancelled = CodeOf(state.status()); });
+  ClusterView cluster;
+  dispatcher_->GetCluster([&](ClusterView view) { cluster = std::move(view); });
   executor_.RunReady();
   EXPECT_EQ(listed, ErrorCode::kNotReady);
   EXPECT_EQ(found, ErrorCode::kNotReady);
   EXPECT_EQ(cancelled, ErrorCode::kNotReady);
-  cluster_.Attach(dispatcher_->gateway());
-  dispatcher_->Start();
-  executor_.RunReady();
+  EXPECT_FALSE(cluster.leader);
+  EXPECT_EQ(cluster.leader_address, "") << "nobody can serve requests yet";
+  start(/*ended_are_listed=*/true);
   EXPECT_EQ(View((**answer)->job).id, (**answer)->job);
 }
 
