@@ -1,7 +1,7 @@
 #include "apps/control_plane.h"
 
-#include <filesystem>
 #include <fmt/core.h>
+#include <filesystem>
 
 #include "base/logging.h"
 
@@ -10,7 +10,8 @@ namespace {
 
 using control::metastore::Metastore;
 
-Result<std::unique_ptr<Metastore>> OpenStore(const Settings& settings, ControlPlane::Store kind, Executor* executor, std::string* description) {
+Result<std::unique_ptr<Metastore>> OpenStore(const Settings& settings, ControlPlane::Store kind, Executor* executor,
+                                             std::string* description) {
   if (kind == ControlPlane::Store::kMemory) {
     *description = "memory";
     return control::metastore::MakeMemoryMetastore(executor);
@@ -19,7 +20,9 @@ Result<std::unique_ptr<Metastore>> OpenStore(const Settings& settings, ControlPl
     const auto folder = std::filesystem::path(settings.Path("data.dir"));
     std::error_code error;
     std::filesystem::create_directories(folder, error);
-    if (error) return Error(ErrorCode::kBadSetting, fmt::format("the data folder {} cannot be made: {}", folder.string(), error.message()), "Set HEADRACE_DATA_DIR to a folder of yours.");
+    if (error)
+      return Error(ErrorCode::kBadSetting, fmt::format("the data folder {} cannot be made: {}", folder.string(), error.message()),
+                   "Set HEADRACE_DATA_DIR to a folder of yours.");
     const std::string path = (folder / "metadata.db").string();
     *description = "SQLite " + path;
     return control::metastore::OpenSqliteMetastore(path, executor);
@@ -33,11 +36,24 @@ Result<std::unique_ptr<Metastore>> OpenStore(const Settings& settings, ControlPl
   options.sslmode = settings.String("postgres.sslmode");
   *description = fmt::format("PostgreSQL {}:{}/{}", options.host, options.port, options.database);
   if (options.sslmode == "disable" || options.sslmode == "allow" || options.sslmode == "prefer")
-    LogWarn("headrace", fmt::format("the connection to PostgreSQL may be in plain text (sslmode {}); set POSTGRES_SSLMODE=verify-full", options.sslmode));
+    LogWarn("headrace", fmt::format("the connection to PostgreSQL may be in plain text (sslmode {}); set POSTGRES_SSLMODE=verify-full",
+                                    options.sslmode));
   return control::metastore::OpenPostgresMetastore(options, executor);
 }
 
 Duration Ms(const Settings& settings, const char* key) { return std::chrono::milliseconds(settings.DurationMs(key)); }
+
+plan::RestartSettings RestartFrom(const Settings& settings) {
+  using Kind = plan::RestartSettings::Kind;
+  const std::string& name = settings.String("restart.strategy");
+  plan::RestartSettings restart;
+  restart.kind = name == "none" ? Kind::kNone : name == "fixed_delay" ? Kind::kFixedDelay : Kind::kExponential;
+  restart.max_attempts = static_cast<std::uint32_t>(settings.Int("restart.attempts"));
+  restart.delay_ms = static_cast<std::uint64_t>(settings.DurationMs("restart.delay"));
+  restart.initial_delay_ms = static_cast<std::uint64_t>(settings.DurationMs("restart.initial_delay"));
+  restart.max_delay_ms = static_cast<std::uint64_t>(settings.DurationMs("restart.max_delay"));
+  return restart;
+}
 
 }  // namespace
 
@@ -51,7 +67,10 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::Make(const Settings& setting
   control.registry.heartbeat_timeout = Ms(settings, "heartbeat.timeout");
   control.submit.slots = Ms(settings, "jobmanager.slot_wait");
   control.submit.tasks = Ms(settings, "jobmanager.start_wait");
+  control.submit.outside = Ms(settings, "kafka.probe_timeout");
   control.job.healthy_after = Ms(settings, "restart.healthy_after");
+  control.default_restart = RestartFrom(settings);
+  control.on_change = std::move(options.on_change);
   control::job::ControlPlaneParts parts;
   parts.executor = &plane->executor_;
   parts.store = plane->store_.get();

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -20,9 +21,10 @@ class ControlPlane {
   enum class Store { kConfigured, kMemory };  ///< PostgreSQL or SQLite as the settings say; or nothing that outlives the process
   struct Options {
     Store store = Store::kConfigured;
-    std::string address;                               ///< of the REST interface, for followers and people
+    std::string address;  ///< of the REST interface, for followers and people
     /// Outlives the control plane. Null: call set_connector before Start().
     wire::TaskManagerConnector* connector = nullptr;
+    std::function<void()> on_change;  ///< see control::job::ControlPlaneOptions
   };
   static Result<std::unique_ptr<ControlPlane>> Make(const Settings& settings, Options options, MetricsRegistry* metrics);
   ~ControlPlane();  ///< Stop()

@@ -19,7 +19,7 @@ struct SettingSpec {
   std::string_view default_value;
   std::string_view rule;       ///< "low..high" or "a|b"
   bool secret;
-  std::string_view readers;    ///< letters of j t l c
+  std::string_view readers;    ///< letters of j t l c; empty: has no effect yet
   std::string_view help;
 };
 const std::vector<SettingSpec>& SettingSpecs();
@@ -65,7 +65,7 @@ class Settings {
   bool is_default(std::string_view key) const;
   /// "default", "env POSTGRES_HOST", "file headrace.yaml:12", "flag --port".
   const std::string& origin(std::string_view key) const;
-  /// For the log at start: ignored service links and the like.
+  /// For the log at start: ignored service links, values that have no effect yet.
   const std::vector<std::string>& warnings() const { return warnings_; }
 
   /// `key = value` lines, with `# origin` when asked; secrets as ******** or empty.

@@ -135,6 +135,7 @@ class SettingsLoader {
     HR_RETURN_NOT_OK(AddBareNames());
     HR_RETURN_NOT_OK(AddSectionNames());
     HR_RETURN_NOT_OK(AddFlags());
+    WarnOfNoEffect();
     const auto home = sources_.environment.find("HOME");
     settings_.home_ = home == sources_.environment.end() || home->second.empty() ? "." : home->second;
     return std::move(settings_);
@@ -149,6 +150,13 @@ class SettingsLoader {
     }
     settings_.values_[std::string(spec.key)] = {std::move(text), std::move(origin), *number};
     return Status::OK();
+  }
+
+  void WarnOfNoEffect() {
+    for (const SettingSpec& spec : SettingSpecs()) {
+      if (spec.readers.empty() && !settings_.is_default(spec.key))
+        settings_.warnings_.push_back(fmt::format("{} ({}) has no effect yet in this version", spec.key, settings_.origin(spec.key)));
+    }
   }
 
   /// A secret's value from the file that `path` names; one line end is dropped.

@@ -133,6 +133,15 @@ TEST_F(SettingsTest, AServiceLinkIsNotAPort) {
   EXPECT_NE(settings.warnings()[0].find("JOBMANAGER_RPC_PORT"), std::string::npos);
 }
 
+TEST_F(SettingsTest, AValueThatNothingReadsYetIsSaid) {
+  SettingSources sources;
+  sources.environment = {{"STATE_BACKEND", "rocksdb"}, {"S3_CHECKPOINT_PATH", "s3://b/p"}, {"TASK_SLOTS", "2"}};
+  const auto settings = Settings::Load(sources).ValueOrDie();
+  ASSERT_EQ(settings.warnings().size(), 2u);
+  EXPECT_EQ(settings.warnings()[0], "checkpoint.path (env S3_CHECKPOINT_PATH) has no effect yet in this version");
+  EXPECT_EQ(settings.warnings()[1], "state.backend (env STATE_BACKEND) has no effect yet in this version");
+}
+
 TEST_F(SettingsTest, EmptyBareNamesAreNotSet) {
   SettingSources sources;
   sources.environment = {{"TASK_SLOTS", ""}, {"POSTGRES_DB", ""}, {"POSTGRES_PASSWORD_FILE", ""}};

@@ -57,7 +57,7 @@ DispatcherImpl::DispatcherImpl(const ControlPlaneParts& parts, ControlPlaneOptio
                 &registry_,     &slots_,
                 parts.planner,  &blobs_,
                 parts.random,   parts.metrics,
-                options_.job},
+                options_.job,   options_.default_restart},
       endpoint_(std::make_shared<JobManagerEndpoint>(parts.executor, &registry_, &blobs_)),
       mailbox_(parts.executor) {
   slots_.set_on_freed([this] { OfferCapacity(); });
@@ -121,6 +121,7 @@ void DispatcherImpl::OnRecovered(std::vector<RecoveredJob> jobs) {
     description.plan = std::make_shared<const plan::ExecutionPlan>();
     AddJob(std::move(description))->StartFailed(WithContext(prepared.status(), "the stored job file"));
   }
+  NotifyChange();
 }
 
 JobMaster* DispatcherImpl::AddJob(JobDescription description) {
@@ -170,6 +171,11 @@ void DispatcherImpl::OnJobChanged(JobMaster& job) {
   std::vector<Submission*> waiting;
   for (const auto& submission : submissions_) waiting.push_back(submission.get());
   for (Submission* submission : waiting) submission->OnJobChanged(job);
+  NotifyChange();
+}
+
+void DispatcherImpl::NotifyChange() {
+  if (options_.on_change) options_.on_change();
 }
 
 std::vector<JobMaster*> DispatcherImpl::JobsByAge() {
@@ -187,6 +193,7 @@ void DispatcherImpl::OfferCapacity() {
     std::vector<Submission*> waiting;
     for (const auto& submission : submissions_) waiting.push_back(submission.get());
     for (Submission* submission : waiting) submission->OnCapacityChanged();
+    NotifyChange();
   })();
 }
 

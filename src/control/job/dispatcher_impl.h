@@ -41,6 +41,10 @@ struct ControlPlaneOptions {
   /// Job files of submissions that wait, for slots or for the store: one that would exceed this has to ask again later.
   std::size_t most_waiting_bytes = 256u << 20;
   JobTiming job;
+  plan::RestartSettings default_restart;  ///< of jobs that set none
+  /// Called on the executor after the lead was taken, slots came or went, or a job changed its state. May call the
+  /// dispatcher; may not block.
+  std::function<void()> on_change;
 };
 
 /// The whole control plane of one JobManager: takes the lead, recovers the stored jobs, knows the TaskManagers, runs one
@@ -105,6 +109,7 @@ class DispatcherImpl final : public Dispatcher,
   std::vector<JobMaster*> JobsByAge();
   ClusterView Cluster() const;
   void SetMetrics();
+  void NotifyChange();
   void DoSubmit(SubmitRequest request, std::function<void(Result<SubmitAnswer>)> answer);
   /// kTooManyRequests when the waiting submissions hold too much already.
   Result<Submission*> AddSubmission(SubmitRequest request);

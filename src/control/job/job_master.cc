@@ -19,13 +19,28 @@ namespace {
 constexpr std::uint32_t kHeartbeatPatience = 3;
 constexpr std::size_t kLongestText = 16 * 1024;
 
+/// A job ends when its slots are free, whether or not every task had the time to report its own end.
+void EndTasks(JobView* view) {
+  for (VertexView& vertex : view->vertices) {
+    for (SubtaskView& subtask : vertex.subtasks) {
+      if (subtask.state == wire::TaskState::kDeploying || subtask.state == wire::TaskState::kRunning)
+        subtask.state = wire::TaskState::kCanceled;
+    }
+  }
+}
+
+const plan::RestartSettings& RestartOf(const plan::ExecutionPlan& plan, const JobServices& services) {
+  const bool set = plan.settings.restart.kind != plan::RestartSettings::Kind::kDefault;
+  return set ? plan.settings.restart : services.default_restart;
+}
+
 }  // namespace
 
 JobStateHandler::JobStateHandler(JobMaster* job) : job_(job), mailbox_(job->services().executor) {}
 void JobStateHandler::OnCancel() { job().ChangeTo(MakeCancelling(&job())); }
 
 JobMaster::JobMaster(JobServices* services, JobDescription description, StateListener changed)
-    : services_(services), strategy_(description.plan->settings.restart, services->random), changed_(std::move(changed)) {
+    : services_(services), strategy_(RestartOf(*description.plan, *services), services->random), changed_(std::move(changed)) {
   for (plan::Archive& archive : description.archives) {
     facts_.archives.push_back({archive.name, archive.sha256, archive.content.size(), archive.python_path});
     services_->blobs->Add(archive.sha256, std::move(archive.content));
@@ -217,6 +232,7 @@ JobView JobMaster::View(bool with_details) const {
   view.warnings = description.warnings;
   if (!with_details) return view;
   view.vertices = facts_.execution.View(*description.plan);
+  if (IsTerminal(view.state)) EndTasks(&view);
   view.exceptions = facts_.exceptions.entries();
   view.plan = description.plan;
   return view;

@@ -2,6 +2,7 @@
 #include <chrono>
 
 #include "base/clock.h"
+#include "plan/job_graph.h"
 
 namespace headrace {
 class Counter;
@@ -48,6 +49,7 @@ struct JobServices {
   Random* random = nullptr;
   MetricsRegistry* metrics = nullptr;  ///< may be null
   JobTiming timing;
+  plan::RestartSettings default_restart;  ///< of jobs that set none
 };
 
 }  // namespace headrace::control::job

@@ -78,6 +78,7 @@ python::WorkerPoolOptions DeploymentRun::PoolOptions(std::vector<std::string> sy
   const auto slots_per_worker = static_cast<std::uint32_t>((slots.size() + pool.workers - 1) / pool.workers);
   pool.arenas_per_worker = std::clamp(3 * StagesPerSlot(*deployment_.plan) * std::max(1u, slots_per_worker), 4u, 48u);
   pool.batch_timeout_ms = options_->python_batch_timeout_ms;
+  pool.start_timeout_ms = options_->python_start_timeout_ms;
   return pool;
 }
 

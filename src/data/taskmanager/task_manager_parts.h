@@ -28,7 +28,7 @@ struct TaskManagerOptions {
   std::string work_dir = "/tmp/headrace";
   std::string python_executable = "python3";
   std::uint32_t python_workers = 0;  ///< a job; 0 = one a core, at most one a slot in use
-  std::int64_t python_batch_timeout_ms = 30'000;
+  std::int64_t python_batch_timeout_ms = 30'000, python_start_timeout_ms = 30'000;
   std::int64_t channel_credit_bytes = 256 << 10;
   std::int64_t channel_open_timeout_ms = 10'000;
   std::int64_t cancel_timeout_ms = 30'000;   ///< a task that is not gone then ends the process

@@ -34,6 +34,19 @@ class FakeCluster final : public wire::TaskManagerConnector {
     });
   }
 
+  /// Every task of one TaskManager fails by its own doing.
+  void FailTasks(const std::string& id) {
+    executor_->Post([this, id] {
+      wire::TaskFailure failure;
+      failure.code = static_cast<int>(ErrorCode::kPythonRaised);
+      failure.message = "the function raised";
+      for (auto& [attempt, state] : tasks_[id]) {
+        state = wire::TaskState::kFailed;
+        job_manager_->ReportTask(TaskManagerId(id), Incarnation(id + "#1"), {attempt, state, failure}, [](Outcome<Nothing>) {});
+      }
+    });
+  }
+
   std::shared_ptr<wire::TaskManagerGateway> Connect(const std::string& host, std::uint16_t, const TaskManagerId&) override {
     return std::make_shared<Gateway>(this, host);
   }

@@ -388,6 +388,54 @@ TEST_F(SubmitTest, JobsThatEndedLongAgoAreStillKnown) {
   EXPECT_EQ((**again)->status, JobState::kCanceled);
 }
 
+TEST_F(SubmitTest, JobThatSetsNoRestartStrategyTakesTheClusters) {
+  options_.default_restart.kind = plan::RestartSettings::Kind::kNone;
+  Boot();
+  StartThree();
+  const auto answer = Submit(FileOf(SourceAndSink(1)));
+  plan::JobGraph own = SourceAndSink(1);
+  own.settings.restart = {plan::RestartSettings::Kind::kFixedDelay, 5, 1000, 0, 0};
+  const auto with_own = Submit(FileOf(own));
+  for (const char* id : {"tm1", "tm2", "tm3"}) cluster_.FailTasks(id);
+  executor_.RunFor(5s);
+  EXPECT_EQ(View((**answer)->job).state, JobState::kFailed);
+  EXPECT_EQ(View((**with_own)->job).state, JobState::kRunning);
+  EXPECT_EQ(View((**with_own)->job).restarts, 1u);
+}
+
+TEST_F(SubmitTest, EndedJobShowsNoRunningTask) {
+  StartThree();
+  const auto answer = Submit(FileOf(SourceAndSink(3)));
+  dispatcher_->Cancel((**answer)->job, [](Result<JobState>) {});
+  executor_.RunReady();
+  const JobView view = View((**answer)->job);
+  ASSERT_EQ(view.state, JobState::kCanceled);
+  for (const auto& vertex : view.vertices) {
+    for (const auto& subtask : vertex.subtasks) EXPECT_EQ(subtask.state, wire::TaskState::kCanceled) << vertex.name;
+  }
+}
+
+TEST_F(SubmitTest, ChangesAreToldOnceTheyCanBeRead) {
+  std::vector<std::pair<bool, std::uint32_t>> seen;  // (leads, free slots)
+  JobState state = JobState::kCreated;
+  std::optional<JobId> job;
+  options_.on_change = [&] {
+    dispatcher_->GetCluster([&](ClusterView view) { seen.emplace_back(view.leader, view.available_slots); });
+    if (job) dispatcher_->GetJob(*job, [&](Result<JobView> view) { state = view->state; });
+  };
+  Boot();
+  ASSERT_FALSE(seen.empty());
+  EXPECT_TRUE(seen.back().first);
+  StartThree();
+  EXPECT_EQ(seen.back().second, 12u);
+  const auto answer = Submit(FileOf(SourceAndSink(4)));
+  job = (**answer)->job;
+  dispatcher_->Cancel(*job, [](Result<JobState>) {});
+  executor_.RunReady();
+  EXPECT_EQ(state, JobState::kCanceled);
+  EXPECT_EQ(seen.back().second, 12u);
+}
+
 TEST_F(SubmitTest, MetricsAndClusterViewAgree) {
   StartThree();
   Submit(FileOf(SourceAndSink(5)));
