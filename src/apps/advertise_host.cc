@@ -1,7 +1,6 @@
 #include "apps/advertise_host.h"
 
 #include <arpa/inet.h>
-#include <charconv>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -44,14 +43,6 @@ std::string AdvertiseHost(const Settings& settings, const std::string& bind, con
 std::string HostName() {
   char name[256] = {};
   return gethostname(name, sizeof(name) - 1) == 0 && name[0] != 0 ? name : "localhost";
-}
-
-HostPort ParseHostPort(const std::string& text, std::uint16_t default_port) {
-  const auto colon = text.rfind(':');
-  if (colon == std::string::npos || text.find(']', colon) != std::string::npos) return {text, default_port};
-  std::uint16_t port = default_port;
-  std::from_chars(text.data() + colon + 1, text.data() + text.size(), port);
-  return {text.substr(0, colon), port};
 }
 
 }  // namespace headrace::apps

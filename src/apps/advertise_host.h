@@ -13,11 +13,5 @@ std::string AdvertiseHost(const Settings& settings, const std::string& bind, con
 /// net.bind, or `fallback` when it is not set.
 std::string BindAddress(const Settings& settings, const std::string& fallback);
 std::string HostName();
-/// "host:port" or "host" with the default port.
-struct HostPort {
-  std::string host;
-  std::uint16_t port;
-};
-HostPort ParseHostPort(const std::string& text, std::uint16_t default_port);
 
 }  // namespace headrace::apps

@@ -1,8 +1,8 @@
 #include "apps/banner.h"
 
-#include <cstdio>
 #include <fmt/core.h>
 #include <unistd.h>
+#include <cstdio>
 
 #include "apps/version.h"
 #include "base/logging.h"
@@ -27,7 +27,10 @@ std::string OriginSummary(const Settings& settings) {
 void ConfigureProcess(const Settings& settings) {
   LogOptions options;
   const auto& level = settings.String("log.level");
-  options.level = level == "debug" ? LogLevel::kDebug : level == "warn" ? LogLevel::kWarn : level == "error" ? LogLevel::kError : LogLevel::kInfo;
+  options.level = level == "debug"   ? LogLevel::kDebug
+                  : level == "warn"  ? LogLevel::kWarn
+                  : level == "error" ? LogLevel::kError
+                                     : LogLevel::kInfo;
   const auto& format = settings.String("log.format");
   options.format = format == "json" ? LogOptions::Format::kJson : format == "text" ? LogOptions::Format::kText : LogOptions::Format::kAuto;
   options.file = settings.Path("log.file");

@@ -1,7 +1,7 @@
 #include "apps/demo_view.h"
 
-#include <algorithm>
 #include <fmt/core.h>
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -49,7 +49,8 @@ std::string DemoView::Render(std::size_t rows) {
   const std::size_t shown = std::min(rows, top.size());
   std::partial_sort(top.begin(), top.begin() + static_cast<std::ptrdiff_t>(shown), top.end(),
                     [](const auto& a, const auto& b) { return a.second != b.second ? a.second > b.second : a.first < b.first; });
-  std::string out = fmt::format("{:>12} results   {:>10.0f} results/s   {} words\n", results, seconds > 0 ? static_cast<double>(results - before) / seconds : 0, words);
+  std::string out = fmt::format("{:>12} results   {:>10.0f} results/s   {} words\n", results,
+                                seconds > 0 ? static_cast<double>(results - before) / seconds : 0, words);
   const std::int64_t largest = shown > 0 ? std::max<std::int64_t>(top[0].second, 1) : 1;
   for (std::size_t i = 0; i < shown; ++i) {
     const auto width = static_cast<std::size_t>(40 * top[i].second / largest);

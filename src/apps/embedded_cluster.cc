@@ -1,9 +1,8 @@
 #include "apps/embedded_cluster.h"
 
-#include <chrono>
 #include <fmt/core.h>
+#include <chrono>
 #include <future>
-#include <thread>
 
 #include "apps/task_manager_options.h"
 #include "kafka/client_settings.h"
@@ -33,7 +32,13 @@ Result<std::unique_ptr<EmbeddedCluster>> EmbeddedCluster::Start(const Settings& 
   kafka::SetDefaultBootstrapServers(settings.String("kafka.bootstrap_servers"));
   std::unique_ptr<EmbeddedCluster> cluster(new EmbeddedCluster());
   cluster->connector_ = std::make_unique<Connector>();
-  HR_ASSIGN_OR_RAISE(cluster->plane_, ControlPlane::Make(settings, {options.store, options.rest_address, cluster->connector_.get()}, metrics));
+  cluster->on_change_ = std::move(options.on_change);
+  ControlPlane::Options plane;
+  plane.store = options.store;
+  plane.address = options.rest_address;
+  plane.connector = cluster->connector_.get();
+  plane.on_change = [cluster = cluster.get()] { cluster->OnChange(); };
+  HR_ASSIGN_OR_RAISE(cluster->plane_, ControlPlane::Make(settings, std::move(plane), metrics));
   auto host = TaskManagerOptionsFrom(settings, options.python_version);
   host.task_manager.id = TaskManagerId("local");
   host.task_manager.slots = options.slots;
@@ -51,16 +56,30 @@ Result<std::unique_ptr<EmbeddedCluster>> EmbeddedCluster::Start(const Settings& 
   return cluster;
 }
 
+void EmbeddedCluster::OnChange() {
+  {
+    std::lock_guard lock(mutex_);
+    ++changes_;
+  }
+  changed_.notify_all();
+  if (on_change_) on_change_();
+}
+
 Status EmbeddedCluster::AwaitCluster(const std::function<bool(const control::job::ClusterView&)>& reached, const char* what) {
   const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (std::chrono::steady_clock::now() < give_up) {
+  std::unique_lock lock(mutex_);
+  for (bool in_time = true; in_time;) {
+    const std::uint64_t seen = changes_;
+    lock.unlock();
     auto promise = std::make_shared<std::promise<control::job::ClusterView>>();
     auto future = promise->get_future();
     plane_->dispatcher()->GetCluster([promise](control::job::ClusterView view) { promise->set_value(std::move(view)); });
     if (reached(future.get())) return Status::OK();
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    lock.lock();
+    in_time = changed_.wait_until(lock, give_up, [&] { return changes_ != seen; });
   }
-  return Error(ErrorCode::kNotReady, fmt::format("the embedded JobManager does not get to where it {} within 30 s", what), "See the log lines above.");
+  return Error(ErrorCode::kNotReady, fmt::format("the embedded JobManager does not get to where it {} within 30 s", what),
+               "See the log lines above.");
 }
 
 EmbeddedCluster::~EmbeddedCluster() { Stop(); }

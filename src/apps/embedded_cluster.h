@@ -1,7 +1,9 @@
 #pragma once
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "apps/control_plane.h"
@@ -22,6 +24,7 @@ class EmbeddedCluster {
     std::string work_dir;        ///< unpacked archives and the like
     std::string python_version;  ///< of the workers' Python, empty when not known
     std::function<void(const std::string& uid, const columnar::DataBatch& batch)> on_collected;  ///< any task loop
+    std::function<void()> on_change;  ///< a job or the slots changed; control thread, may not block
   };
   static Result<std::unique_ptr<EmbeddedCluster>> Start(const Settings& settings, Options options, MetricsRegistry* metrics);
   ~EmbeddedCluster();  ///< Stop()
@@ -31,8 +34,14 @@ class EmbeddedCluster {
 
  private:
   EmbeddedCluster() = default;
+  void OnChange();
+  /// Waits for `reached`, which is looked at after every change of the control plane.
   Status AwaitCluster(const std::function<bool(const control::job::ClusterView&)>& reached, const char* what);
   class Connector;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::uint64_t changes_ = 0;  // guarded by mutex_
+  std::function<void()> on_change_;
   std::unique_ptr<Connector> connector_;
   std::unique_ptr<ControlPlane> plane_;
   std::unique_ptr<data::taskmanager::TaskManagerHost> host_;

@@ -8,10 +8,14 @@ namespace headrace::apps {
 ExitCode ExitCodeOf(const Status& status) {
   if (status.ok()) return kExitOk;
   switch (CodeOf(status)) {
-    case ErrorCode::kNotFound: return kExitNotFound;
-    case ErrorCode::kRequestTimeout: return kExitTimeout;
-    case ErrorCode::kBadSetting: return kExitUsage;
-    default: return kExitFailed;
+    case ErrorCode::kNotFound:
+      return kExitNotFound;
+    case ErrorCode::kRequestTimeout:
+      return kExitTimeout;
+    case ErrorCode::kBadSetting:
+      return kExitUsage;
+    default:
+      return kExitFailed;
   }
 }
 

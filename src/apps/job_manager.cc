@@ -1,7 +1,7 @@
 #include "apps/job_manager.h"
 
-#include <cstdio>
 #include <fmt/core.h>
+#include <cstdio>
 
 #include "apps/advertise_host.h"
 #include "apps/banner.h"
@@ -20,7 +20,10 @@ namespace {
 /// A token is shown once, to the person who started the process; it never goes to a log file.
 void ShowNewToken(const std::string& token) {
   if (token.empty()) return;
-  std::fprintf(stderr, "\n  Admin token of the REST interface (shown once; kept hashed):\n    %s\n  Use it as: curl -H 'Authorization: Bearer TOKEN' …, or HEADRACE_REST__TOKEN for the headrace command.\n\n", token.c_str());
+  std::fprintf(stderr,
+               "\n  Admin token of the REST interface (shown once; kept hashed):\n    %s\n  Use it as: curl -H 'Authorization: Bearer "
+               "TOKEN' …, or HEADRACE_REST__TOKEN for the headrace command.\n\n",
+               token.c_str());
 }
 
 Status Run(const Settings& settings, SignalWaiter* signals) {
@@ -35,7 +38,8 @@ Status Run(const Settings& settings, SignalWaiter* signals) {
   options.address = fmt::format("{}:{}", address, settings.Port("rest.port"));
   options.connector = &connector;
   HR_ASSIGN_OR_RAISE(auto plane, ControlPlane::Make(settings, options, &metrics));
-  HR_ASSIGN_OR_RAISE(auto rpc, wire::GrpcJobManagerServer::Start({bind, settings.Port("jobmanager.rpc_port")}, plane->gateway().get(), shelf));
+  HR_ASSIGN_OR_RAISE(auto rpc,
+                     wire::GrpcJobManagerServer::Start({bind, settings.Port("jobmanager.rpc_port")}, plane->gateway().get(), shelf));
   control::rest::RestContext rest_context;
   rest_context.dispatcher = plane->dispatcher();
   rest_context.metrics = &metrics;

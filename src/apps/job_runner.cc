@@ -1,9 +1,9 @@
 #include "apps/job_runner.h"
 
+#include <fmt/core.h>
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <fmt/core.h>
 #include <future>
 #include <memory>
 #include <utility>
@@ -15,9 +15,13 @@ using control::job::JobState;
 using control::job::JobView;
 
 /// What ended the job, for a terminal.
-Status FirstFailure(const JobView& view) {
-  if (view.exceptions.empty()) return Error(ErrorCode::kInternal, fmt::format("the job is {} without a recorded cause", control::job::NameOf(view.state)));
-  const auto& failure = view.exceptions.front().failure;
+Status CauseOfFailure(const JobView& view) {
+  if (view.exceptions.empty())
+    return Error(ErrorCode::kInternal, fmt::format("the job is {} without a recorded cause", control::job::NameOf(view.state)));
+  // The first failure of the last deployment: what came before it was overcome, what came after it followed from it.
+  const auto first = std::find_if(view.exceptions.begin(), view.exceptions.end(),
+                                  [&view](const auto& entry) { return entry.deployment == view.exceptions.back().deployment; });
+  const auto& failure = first->failure;
   std::string text = failure.message;
   if (!failure.operator_name.empty() && text.find(failure.operator_name) == std::string::npos)
     text += fmt::format(" (operator \"{}\"{})", failure.operator_name, failure.user_location.empty() ? "" : ", " + failure.user_location);
@@ -54,22 +58,19 @@ Status JobRunner::Cancel(const JobId& job) {
 
 Status JobRunner::AwaitEnd(const JobId& job) {
   std::string shown_reason;
-  // Short jobs are seen to end soon, long ones cost nothing to watch.
-  std::chrono::milliseconds pause(4);
   for (;;) {
     HR_ASSIGN_OR_RAISE(JobView view, View(job));
     if (view.state == JobState::kFinished) return Status::OK();
-    if (view.state == JobState::kFailed) return FirstFailure(view);
+    if (view.state == JobState::kFailed) return CauseOfFailure(view);
     if (view.state == JobState::kCanceled) return interrupted_ ? Status::OK() : Error(ErrorCode::kConflict, "the job was cancelled");
     if (view.reason != shown_reason && !view.reason.empty()) std::fprintf(stderr, "waiting: %s\n", view.reason.c_str());
     shown_reason = view.reason;
-    auto signal = signals_->WaitFor(pause);
-    pause = std::min(pause * 2, std::chrono::milliseconds(100));
-    if (!signal) continue;
+    // A change of state wakes us; the reasons why a running job waits come with heartbeats, once a second.
+    const int signal = signals_->WaitFor(std::chrono::seconds(1)).value_or(0);
+    if (signal == 0) continue;
     interrupted_ = true;
     std::fputs("\ncancelling …\n", stderr);
     if (Status cancelled = Cancel(job); !cancelled.ok() && CodeOf(cancelled) != ErrorCode::kConflict) return cancelled;
-    pause = std::chrono::milliseconds(4);
   }
 }
 

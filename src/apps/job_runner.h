@@ -7,7 +7,8 @@
 
 namespace headrace::apps {
 
-/// Submits one job to a dispatcher of this process and follows it. Main thread; blocking.
+/// Submits one job to a dispatcher of this process and follows it. Main thread; blocking. Whoever owns the dispatcher calls
+/// SignalWaiter::Notify() when a job changes; without that an end is seen up to a second late.
 class JobRunner {
  public:
   JobRunner(control::job::Dispatcher* dispatcher, SignalWaiter* signals) : dispatcher_(dispatcher), signals_(signals) {}

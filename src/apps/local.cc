@@ -1,13 +1,13 @@
 #include "apps/local.h"
 
+#include <fmt/core.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
-#include <fmt/core.h>
 #include <optional>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "apps/advertise_host.h"
 #include "apps/banner.h"
@@ -15,6 +15,7 @@
 #include "apps/demo_view.h"
 #include "apps/embedded_cluster.h"
 #include "apps/job_runner.h"
+#include "apps/program_output.h"
 #include "apps/python_executable.h"
 #include "apps/result_pipe.h"
 #include "apps/version.h"
@@ -33,7 +34,9 @@ class ScratchFolder {
     const auto path = std::filesystem::path(settings.Path("data.dir")) / "run" / std::to_string(getpid());
     std::error_code error;
     std::filesystem::create_directories(path, error);
-    if (error) return Error(ErrorCode::kBadSetting, fmt::format("the folder {} cannot be made: {}", path.string(), error.message()), "Set HEADRACE_DATA_DIR to a folder of yours.");
+    if (error)
+      return Error(ErrorCode::kBadSetting, fmt::format("the folder {} cannot be made: {}", path.string(), error.message()),
+                   "Set HEADRACE_DATA_DIR to a folder of yours.");
     return std::unique_ptr<ScratchFolder>(new ScratchFolder(path));
   }
   ~ScratchFolder() {
@@ -47,7 +50,8 @@ class ScratchFolder {
   std::filesystem::path path_;
 };
 
-Result<std::unique_ptr<control::rest::RestServer>> StartRest(const Settings& settings, EmbeddedCluster* cluster, MetricsRegistry* metrics, Random* random) {
+Result<std::unique_ptr<control::rest::RestServer>> StartRest(const Settings& settings, EmbeddedCluster* cluster, MetricsRegistry* metrics,
+                                                             Random* random) {
   control::rest::RestContext context;
   context.dispatcher = cluster->dispatcher();
   context.metrics = metrics;
@@ -70,8 +74,11 @@ Status Local(const Settings& settings, SignalWaiter* signals) {
   const std::uint32_t slots = options.slots;
   HR_ASSIGN_OR_RAISE(auto cluster, EmbeddedCluster::Start(settings, std::move(options), &metrics));
   HR_ASSIGN_OR_RAISE(auto rest, StartRest(settings, cluster.get(), &metrics, &random));
-  PrintBanner("local", {{"rest", fmt::format("http://localhost:{} ({})", rest->port(), rest->security())}, {"slots", std::to_string(slots)},
-                        {"next", fmt::format("headrace submit FILE -m localhost:{}", rest->port())}}, settings);
+  PrintBanner("local",
+              {{"rest", fmt::format("http://localhost:{} ({})", rest->port(), rest->security())},
+               {"slots", std::to_string(slots)},
+               {"next", fmt::format("headrace submit FILE -m localhost:{}", rest->port())}},
+              settings);
   if (!rest->new_token().empty()) std::fprintf(stderr, "  token (shown once): %s\n", rest->new_token().c_str());
   signals->Wait();
   signals->ReleaseSignals();
@@ -89,7 +96,8 @@ Result<std::uint32_t> SlotsNeeded(const std::string& job_file, std::uint32_t par
   return plan->slots_needed();
 }
 
-Status RunOnce(const Settings& settings, const std::string& path, int results_fd, std::uint32_t parallelism, SignalWaiter* signals, bool* interrupted) {
+Status RunOnce(const Settings& settings, const std::string& path, int results_fd, std::uint32_t parallelism, SignalWaiter* signals,
+               bool* interrupted) {
   control::job::SubmitRequest request;
   HR_ASSIGN_OR_RAISE(request.job_file, cli::ReadWholeFile(path));
   if (parallelism > 0) request.parallelism = parallelism;
@@ -104,11 +112,13 @@ Status RunOnce(const Settings& settings, const std::string& path, int results_fd
   options.on_collected = [&results](const std::string& uid, const columnar::DataBatch& batch) {
     if (results) results->Write(uid, batch);
   };
+  options.on_change = [signals] { signals->Notify(); };
   HR_ASSIGN_OR_RAISE(auto cluster, EmbeddedCluster::Start(settings, std::move(options), &metrics));
   JobRunner runner(cluster->dispatcher(), signals);
   auto job = runner.Submit(std::move(request));
   Status ended = job.ok() ? runner.AwaitEnd(*job) : job.status();
   *interrupted = runner.interrupted();
+  signals->ReleaseSignals();
   cluster->Stop();
   if (results) results->Close();
   return ended;
@@ -116,15 +126,11 @@ Status RunOnce(const Settings& settings, const std::string& path, int results_fd
 
 /// The demo's job file, made by the Python package.
 Result<std::string> DemoJobFile(const Settings& settings, const DemoOptions& options) {
-  const std::string command = fmt::format("'{}' -m headrace.demo {} {}", PythonExecutable(settings), options.parallelism, options.rows_per_second);
-  std::FILE* pipe = popen(command.c_str(), "r");
-  std::string bytes;
-  char buffer[16 << 10];
-  std::size_t got = 0;
-  while (pipe != nullptr && (got = std::fread(buffer, 1, sizeof(buffer), pipe)) > 0) bytes.append(buffer, got);
-  if (pipe == nullptr || pclose(pipe) != 0 || bytes.empty())
-    return Error(ErrorCode::kPythonStart, fmt::format("{} could not write the demo's job file", PythonExecutable(settings)));
-  return bytes;
+  const std::string python = PythonExecutable(settings);
+  auto bytes = OutputOf({python, "-m", "headrace.demo", std::to_string(options.parallelism), std::to_string(options.rows_per_second)},
+                        ProgramErrors::kShow);
+  if (!bytes || bytes->empty()) return Error(ErrorCode::kPythonStart, fmt::format("{} could not write the demo's job file", python));
+  return std::move(*bytes);
 }
 
 /// Draws the table in place on a terminal, and one line a second otherwise.
@@ -160,15 +166,17 @@ Status Demo(const Settings& settings, const DemoOptions& demo, SignalWaiter* sig
   HR_ASSIGN_OR_RAISE(auto rest, StartRest(settings, cluster.get(), &metrics, &random));
   JobRunner runner(cluster->dispatcher(), signals);
   HR_ASSIGN_OR_RAISE(JobId job, runner.Submit(std::move(request)));
-  std::printf("A word count on generated lines runs in this process, its functions in Python workers.\n"
-              "REST API: http://localhost:%u/jobs/%s   (try: headrace status %s -m localhost:%u)\n%s\n\n",
-              rest->port(), job.str().c_str(), job.str().c_str(), rest->port(), demo.duration_seconds > 0 ? "" : "Ctrl-C ends it.");
+  std::printf(
+      "A word count on generated lines runs in this process, its functions in Python workers.\n"
+      "REST API: http://localhost:%u/jobs/%s   (try: headrace status %s -m localhost:%u)\n%s\n\n",
+      rest->port(), job.str().c_str(), job.str().c_str(), rest->port(), demo.duration_seconds > 0 ? "" : "Ctrl-C ends it.");
   DemoScreen screen;
   const auto start = std::chrono::steady_clock::now();
   Status ended = Status::OK();
   for (;;) {
-    const bool stop = signals->WaitFor(std::chrono::milliseconds(1000)).has_value() ||
-                      (demo.duration_seconds > 0 && std::chrono::steady_clock::now() - start >= std::chrono::duration<double>(demo.duration_seconds));
+    const bool stop =
+        signals->WaitFor(std::chrono::milliseconds(1000)).has_value() ||
+        (demo.duration_seconds > 0 && std::chrono::steady_clock::now() - start >= std::chrono::duration<double>(demo.duration_seconds));
     screen.Draw(&view);
     HR_ASSIGN_OR_RAISE(auto state, runner.View(job));
     if (control::job::IsTerminal(state.state)) {
@@ -184,8 +192,13 @@ Status Demo(const Settings& settings, const DemoOptions& demo, SignalWaiter* sig
   rest->RequestStop();
   rest->Join();
   cluster->Stop();
-  if (ended.ok() && view.results() == 0) return Error(ErrorCode::kInternal, "the demo showed no result in its time", "Run it longer, e.g. --duration 20s; see the log lines above.");
-  if (ended.ok()) std::printf("\nNext: write a job as in examples/word_count.py, run it with python, or start a cluster: headrace jobmanager, headrace taskmanager.\n");
+  if (ended.ok() && view.results() == 0)
+    return Error(ErrorCode::kInternal, "the demo showed no result in its time",
+                 "Run it longer, e.g. --duration 20s; see the log lines above.");
+  if (ended.ok())
+    std::printf(
+        "\nNext: write a job as in examples/word_count.py, run it with python, or start a cluster: headrace jobmanager, headrace "
+        "taskmanager.\n");
   return ended;
 }
 

@@ -19,6 +19,27 @@ std::string TakeSetting(CommandLine* line, const std::string& text) {
   return {};
 }
 
+/// Says what is wrong with the command line, and which help to read.
+ExitCode RefuseUsage(const CLI::App& app, const CLI::ParseError& error) {
+  std::string command = "headrace";
+  const CLI::App* at = &app;
+  for (auto chosen = at->get_subcommands(); !chosen.empty(); chosen = at->get_subcommands()) {
+    at = chosen.front();
+    command += " " + at->get_name();
+  }
+  std::string why = error.what();
+  const auto extra = at->remaining();
+  if (!extra.empty() && dynamic_cast<const CLI::RequiredError*>(&error) != nullptr &&
+      !at->get_subcommands([](const CLI::App*) { return true; }).empty()) {
+    std::vector<std::string> names;
+    for (const CLI::App* known : at->get_subcommands([](const CLI::App*) { return true; })) names.push_back(known->get_name());
+    const std::string nearest = headrace::NearestName(extra.front(), names);
+    why = "there is no command \"" + extra.front() + "\"" + (nearest.empty() ? "" : "; did you mean " + nearest + "?");
+  }
+  std::fprintf(stderr, "error: %s: %s\n  hint: %s --help\n", command.c_str(), why.c_str(), command.c_str());
+  return headrace::apps::kExitUsage;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -37,16 +58,17 @@ int main(int argc, char** argv) {
       "A setting: section.key=value; repeatable. headrace config show lists them");
   app.add_option("-m,--jobmanager", line.manager, "JobManager for client commands: host[:port]");
   app.add_option("-o,--output", line.output, "text, wide or json")->check(CLI::IsMember({"text", "wide", "json"}));
-  app.add_flag("--watch", line.watch, "Repeat until the job ends");
-  app.add_flag("-v,--verbose", line.verbose, "Say more");
   headrace::apps::cli::AddLocalCommands(&app, &line);
   headrace::apps::cli::AddServerCommands(&app, &line);
   headrace::apps::cli::AddJobCommands(&app, &line);
   headrace::apps::cli::AddInspectCommands(&app, &line);
+  for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; }))
+    command->footer("The options of headrace --help may stand here too: -m, -o, --set, --config.");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? headrace::apps::kExitOk : headrace::apps::kExitUsage;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    return RefuseUsage(app, error);
   }
   return line.run ? line.run() : headrace::apps::kExitUsage;
 }

@@ -1,9 +1,9 @@
 #include "apps/python_executable.h"
 
-#include <array>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+
+#include "apps/program_output.h"
 
 namespace headrace::apps {
 
@@ -24,15 +24,8 @@ std::string PythonExecutable(const Settings& settings) {
 }
 
 std::string PythonVersionOf(const std::string& executable) {
-  std::string quoted = "'";
-  for (char c : executable) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  quoted += "'";
-  std::FILE* pipe = popen((quoted + " -s -c 'import sys, importlib.util as u; assert u.find_spec(\"headrace\"); print(\"%d.%d\" % sys.version_info[:2])' 2>/dev/null").c_str(), "r");
-  if (pipe == nullptr) return {};
-  std::array<char, 64> buffer{};
-  std::string line = std::fgets(buffer.data(), buffer.size(), pipe) != nullptr ? buffer.data() : "";
-  while (!line.empty() && (line.back() == '\n' || line.back() == ' ')) line.pop_back();
-  return pclose(pipe) == 0 ? line : std::string{};
+  return FirstLineOf(
+      {executable, "-s", "-c", "import sys, importlib.util as u; assert u.find_spec('headrace'); print('%d.%d' % sys.version_info[:2])"});
 }
 
 }  // namespace headrace::apps

@@ -1,8 +1,8 @@
 #include "apps/result_pipe.h"
 
+#include <unistd.h>
 #include <cerrno>
 #include <cstring>
-#include <unistd.h>
 
 #include "base/logging.h"
 #include "columnar/value_column.h"

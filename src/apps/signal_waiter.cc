@@ -1,11 +1,11 @@
 #include "apps/signal_waiter.h"
 
-#include <csignal>
-#include <cstdint>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
+#include <csignal>
+#include <cstdint>
 
 namespace headrace::apps {
 namespace {
@@ -41,7 +41,8 @@ std::optional<int> SignalWaiter::WaitFor(std::chrono::milliseconds timeout) {
     signalfd_siginfo info{};
     if (read(signal_fd_, &info, sizeof(info)) == static_cast<ssize_t>(sizeof(info))) return static_cast<int>(info.ssi_signo);
   }
-  if (fds[1].revents & POLLIN) return 0;
+  std::uint64_t notified = 0;
+  if ((fds[1].revents & POLLIN) && read(event_fd_, &notified, sizeof(notified)) == static_cast<ssize_t>(sizeof(notified))) return 0;
   return std::nullopt;
 }
 

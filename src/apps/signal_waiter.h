@@ -9,7 +9,7 @@ namespace headrace::apps {
 class SignalWaiter {
  public:
   SignalWaiter();
-  /// Waits for a signal, or until Notify(); returns the signal's number, 0 when notified.
+  /// Waits for a signal, or for a Notify() since the last wait that ended with one; returns the signal's number, 0 when notified.
   int Wait();
   /// Like Wait(), but gives up after `timeout`.
   std::optional<int> WaitFor(std::chrono::milliseconds timeout);

@@ -3,9 +3,11 @@
 #include <filesystem>
 #include <fmt/core.h>
 #include <fmt/ranges.h>
+#include <vector>
 
 #include "apps/advertise_host.h"
 #include "apps/banner.h"
+#include "apps/host_port.h"
 #include "apps/python_executable.h"
 #include "apps/task_manager_options.h"
 #include "base/logging.h"
@@ -32,19 +34,20 @@ Status Run(const Settings& settings, SignalWaiter* signals) {
   kafka::SetDefaultBootstrapServers(settings.String("kafka.bootstrap_servers"));
   MetricsRegistry metrics;
   const std::string bind = BindAddress(settings, "0.0.0.0");
-  const HostPort first = ParseHostPort(hosts.front(), settings.Port("jobmanager.rpc_port"));
+  std::vector<HostPort> addresses;
+  for (const auto& text : hosts) {
+    HR_ASSIGN_OR_RAISE(HostPort address, ParseHostPort("jobmanager.host", text, settings.Port("jobmanager.rpc_port")));
+    addresses.push_back(std::move(address));
+  }
   auto options = TaskManagerOptionsFrom(settings, PythonVersionOf(PythonExecutable(settings)));
   const std::string id = settings.String("taskmanager.id").empty() ? HostName() : settings.String("taskmanager.id");
   options.task_manager.id = TaskManagerId(id);
-  options.task_manager.advertise_host = AdvertiseHost(settings, bind, first.host, first.port);
+  options.task_manager.advertise_host = AdvertiseHost(settings, bind, addresses.front().host, addresses.front().port);
   options.exchange.task_manager = id;
   options.exchange.bind_host = bind;
   options.exchange.port = settings.Port("taskmanager.exchange_port");
   std::vector<std::shared_ptr<wire::JobManagerGateway>> job_managers;
-  for (const auto& text : hosts) {
-    const HostPort host = ParseHostPort(text, settings.Port("jobmanager.rpc_port"));
-    job_managers.push_back(std::make_shared<wire::GrpcJobManagerGateway>(host.host, host.port));
-  }
+  for (const auto& address : addresses) job_managers.push_back(std::make_shared<wire::GrpcJobManagerGateway>(address.host, address.port));
   const std::string python = options.task_manager.python_version.empty() ? fmt::format("none: {} has no headrace package", options.task_manager.python_executable)
                                                                           : fmt::format("{} ({})", options.task_manager.python_version, options.task_manager.python_executable);
   const std::uint32_t slots = options.task_manager.slots;

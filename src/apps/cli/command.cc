@@ -1,9 +1,9 @@
 #include "apps/cli/command.h"
 
+#include <fmt/core.h>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <fmt/core.h>
 
 namespace headrace::apps::cli {
 
@@ -17,7 +17,8 @@ Result<Settings> CommandLine::LoadSettings() const {
 
 Result<std::string> ReadWholeFile(const std::string& path, std::size_t max_bytes) {
   std::FILE* file = path == "-" ? stdin : std::fopen(path.c_str(), "rb");
-  if (file == nullptr) return Error(ErrorCode::kBadRequest, fmt::format("cannot read {}: {}", path, std::strerror(errno)), "Check the path.");
+  if (file == nullptr)
+    return Error(ErrorCode::kBadRequest, fmt::format("cannot read {}: {}", path, std::strerror(errno)), "Check the path.");
   std::string bytes;
   char buffer[64 << 10];
   std::size_t got = 0;

@@ -15,12 +15,11 @@ namespace headrace::apps::cli {
 /// What all commands share: options given before or after the command's name.
 struct CommandLine {
   std::string config_file;
-  std::vector<SettingFlag> flags;    ///< --set and the commands' own options that are settings
-  std::string manager;               ///< -m
-  std::string output = "text";       ///< -o: text, json, wide
-  bool verbose = false;
+  std::vector<SettingFlag> flags;  ///< --set and the commands' own options that are settings
+  std::string manager;             ///< -m
+  std::string output = "text";     ///< -o: text, json, wide
   bool watch = false;
-  std::function<ExitCode()> run;     ///< the chosen command
+  std::function<ExitCode()> run;  ///< the chosen command
 
   /// Settings from flags, environment and file.
   Result<Settings> LoadSettings() const;

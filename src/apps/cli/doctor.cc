@@ -1,21 +1,22 @@
 #include "apps/cli/doctor.h"
 
 #include <arpa/inet.h>
-#include <array>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <fcntl.h>
-#include <filesystem>
 #include <fmt/core.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/sysinfo.h>
-#include <thread>
 #include <unistd.h>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <thread>
 
+#include "apps/host_port.h"
+#include "apps/program_output.h"
 #include "apps/python_executable.h"
 
 namespace headrace::apps::cli {
@@ -38,21 +39,12 @@ class Report {
   int failures_ = 0;
 };
 
-/// First line that a command prints; empty when it cannot run or fails.
-std::string FirstLineOf(const std::string& command) {
-  std::FILE* pipe = popen((command + " 2>/dev/null").c_str(), "r");
-  if (pipe == nullptr) return {};
-  std::array<char, 512> buffer{};
-  std::string line = std::fgets(buffer.data(), buffer.size(), pipe) != nullptr ? buffer.data() : "";
-  while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.pop_back();
-  return pclose(pipe) == 0 ? line : std::string{};
-}
-
 /// Empty when host:port accepts a connection within two seconds, else why not.
 std::string WhyUnreachable(const std::string& host, const std::string& port) {
   addrinfo hints{}, *found = nullptr;
   hints.ai_socktype = SOCK_STREAM;
-  if (int error = getaddrinfo(host.c_str(), port.c_str(), &hints, &found); error != 0) return fmt::format("{} does not resolve: {}", host, gai_strerror(error));
+  if (int error = getaddrinfo(host.c_str(), port.c_str(), &hints, &found); error != 0)
+    return fmt::format("{} does not resolve: {}", host, gai_strerror(error));
   std::string why = "no address";
   for (addrinfo* at = found; at != nullptr && !why.empty(); at = at->ai_next) {
     const int fd = socket(at->ai_family, at->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, at->ai_protocol);
@@ -61,8 +53,10 @@ std::string WhyUnreachable(const std::string& host, const std::string& port) {
     if (error == EINPROGRESS) {
       pollfd wait{fd, POLLOUT, 0};
       socklen_t size = sizeof(error);
-      if (poll(&wait, 1, 2000) <= 0) error = ETIMEDOUT;
-      else getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+      if (poll(&wait, 1, 2000) <= 0)
+        error = ETIMEDOUT;
+      else
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
     }
     why = error == 0 ? std::string{} : std::string(std::strerror(error));
     close(fd);
@@ -88,39 +82,44 @@ bool PortIsFree(std::uint16_t port) {
 void CheckMachine(Report* report, const Settings& settings) {
   const unsigned cores = std::thread::hardware_concurrency();
   report->Line(cores >= 2 ? Verdict::kOk : Verdict::kWarn, fmt::format("{} cores", cores), "A TaskManager wants one core for each slot.");
-  struct sysinfo info{};
+  struct sysinfo info {};
   sysinfo(&info);
   const double gib = static_cast<double>(info.totalram) * info.mem_unit / (1u << 30);
   report->Line(gib >= 8 ? Verdict::kOk : Verdict::kWarn, fmt::format("{:.1f} GiB of memory", gib), "The Compose stack wants 8 GiB.");
   std::error_code error;
   std::filesystem::path folder = settings.Path("data.dir");
-  while (!folder.empty() && !std::filesystem::exists(folder, error) && folder.has_parent_path() && folder != folder.parent_path()) folder = folder.parent_path();
+  while (!folder.empty() && !std::filesystem::exists(folder, error) && folder.has_parent_path() && folder != folder.parent_path())
+    folder = folder.parent_path();
   const auto space = std::filesystem::space(folder, error);
   const double free_gib = error ? 0 : static_cast<double>(space.available) / (1u << 30);
-  report->Line(free_gib >= 20 ? Verdict::kOk : Verdict::kWarn, fmt::format("{:.0f} GiB free under {}", free_gib, folder.string()), "The Compose stack wants 20 GiB.");
+  report->Line(free_gib >= 20 ? Verdict::kOk : Verdict::kWarn, fmt::format("{:.0f} GiB free under {}", free_gib, folder.string()),
+               "The Compose stack wants 20 GiB.");
   report->Line(access(folder.c_str(), W_OK) == 0 ? Verdict::kOk : Verdict::kFail, fmt::format("{} can be written", folder.string()),
                "Set HEADRACE_DATA_DIR to a folder of yours.");
 }
 
 void CheckPython(Report* report, const Settings& settings) {
   const std::string python = PythonExecutable(settings);
-  const std::string version = FirstLineOf("'" + python + "' -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])'");
-  report->Line(version.empty() ? Verdict::kFail : Verdict::kOk, version.empty() ? fmt::format("{} does not run", python) : fmt::format("{} is Python {}", python, version),
+  const std::string version = FirstLineOf({python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"});
+  report->Line(version.empty() ? Verdict::kFail : Verdict::kOk,
+               version.empty() ? fmt::format("{} does not run", python) : fmt::format("{} is Python {}", python, version),
                "Install Python 3.10 or newer, or set HEADRACE_PYTHON__EXECUTABLE.");
   if (version.empty()) return;
-  const std::string package = FirstLineOf("'" + python + "' -c 'import headrace, headrace.worker; print(headrace.__version__)'");
-  report->Line(package.empty() ? Verdict::kFail : Verdict::kOk, package.empty() ? "that Python has no headrace package" : fmt::format("it has headrace {}", package),
+  const std::string package = FirstLineOf({python, "-c", "import headrace, headrace.worker; print(headrace.__version__)"});
+  report->Line(package.empty() ? Verdict::kFail : Verdict::kOk,
+               package.empty() ? "that Python has no headrace package" : fmt::format("it has headrace {}", package),
                "Run ./dev build, or pip install the headrace wheel for that Python.");
 }
 
 void CheckContainers(Report* report) {
-  const std::string docker = FirstLineOf("docker version --format '{{.Server.Version}}'");
+  const std::string docker = FirstLineOf({"docker", "version", "--format", "{{.Server.Version}}"});
   report->Line(docker.empty() ? Verdict::kWarn : Verdict::kOk, docker.empty() ? "no Docker engine answers" : "Docker engine " + docker,
                "Only the Compose stack needs one (20.10 or newer).");
   if (docker.empty()) return;
-  std::string compose = FirstLineOf("docker compose version --short");
-  if (compose.empty()) compose = FirstLineOf("docker-compose version --short");
-  report->Line(compose.empty() ? Verdict::kWarn : Verdict::kOk, compose.empty() ? "no Docker Compose" : "Docker Compose " + compose, "Install docker-compose 2.0 or newer.");
+  std::string compose = FirstLineOf({"docker", "compose", "version", "--short"});
+  if (compose.empty()) compose = FirstLineOf({"docker-compose", "version", "--short"});
+  report->Line(compose.empty() ? Verdict::kWarn : Verdict::kOk, compose.empty() ? "no Docker Compose" : "Docker Compose " + compose,
+               "Install docker-compose 2.0 or newer.");
 }
 
 void CheckPorts(Report* report, const Settings& settings) {
@@ -128,26 +127,30 @@ void CheckPorts(Report* report, const Settings& settings) {
     const std::uint16_t port = settings.Port(key);
     if (port == 0) continue;
     const bool free = PortIsFree(port);
-    report->Line(free ? Verdict::kOk : Verdict::kWarn, fmt::format("port {} ({}) is {}", port, key, free ? "free" : "in use"), "Fine when Headrace itself runs here; else set another port.");
+    report->Line(free ? Verdict::kOk : Verdict::kWarn, fmt::format("port {} ({}) is {}", port, key, free ? "free" : "in use"),
+                 "Fine when Headrace itself runs here; else set another port.");
   }
 }
 
 void CheckServers(Report* report, const Settings& settings) {
   auto check = [report](const std::string& what, const std::string& host, const std::string& port) {
     const std::string why = WhyUnreachable(host, port);
-    report->Line(why.empty() ? Verdict::kOk : Verdict::kFail, fmt::format("{} {}:{} {}", what, host, port, why.empty() ? "accepts connections" : "cannot be reached: " + why),
+    report->Line(why.empty() ? Verdict::kOk : Verdict::kFail,
+                 fmt::format("{} {}:{} {}", what, host, port, why.empty() ? "accepts connections" : "cannot be reached: " + why),
                  "Check the name, the port, and that it runs.");
   };
-  if (!settings.String("postgres.host").empty()) check("PostgreSQL", settings.String("postgres.host"), std::to_string(settings.Port("postgres.port")));
-  auto split = [&check](const std::string& what, const std::string& text, const std::string& default_port) {
-    const auto colon = text.rfind(':');
-    check(what, colon == std::string::npos ? text : text.substr(0, colon), colon == std::string::npos ? default_port : text.substr(colon + 1));
+  if (!settings.String("postgres.host").empty())
+    check("PostgreSQL", settings.String("postgres.host"), std::to_string(settings.Port("postgres.port")));
+  auto split = [&check, report](const std::string& what, const std::string& text, std::uint16_t default_port) {
+    const auto address = ParseHostPort(what, text, default_port);
+    if (!address.ok()) return report->Line(Verdict::kFail, address.status().message(), "Write host or host:port.");
+    check(what, address->host, std::to_string(address->port));
   };
-  for (const auto& host : settings.List("jobmanager.host")) split("JobManager", host, std::to_string(settings.Port("jobmanager.rpc_port")));
+  for (const auto& host : settings.List("jobmanager.host")) split("JobManager", host, settings.Port("jobmanager.rpc_port"));
   std::string brokers = settings.String("kafka.bootstrap_servers");
   while (!brokers.empty()) {
     const auto comma = brokers.find(',');
-    split("Kafka broker", brokers.substr(0, comma), "9092");
+    split("Kafka broker", brokers.substr(0, comma), 9092);
     brokers = comma == std::string::npos ? std::string{} : brokers.substr(comma + 1);
   }
 }
@@ -161,7 +164,8 @@ int RunDoctor(const Settings& settings) {
   CheckContainers(&report);
   CheckPorts(&report, settings);
   CheckServers(&report, settings);
-  std::printf("\n%s\n", report.failures() == 0 ? "Nothing stands in the way. Next: headrace demo" : "Correct the lines marked FAIL, then run headrace doctor again.");
+  std::printf("\n%s\n", report.failures() == 0 ? "Nothing stands in the way. Next: headrace demo"
+                                               : "Correct the lines marked FAIL, then run headrace doctor again.");
   return report.failures();
 }
 

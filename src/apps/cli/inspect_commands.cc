@@ -1,8 +1,8 @@
+#include <fmt/core.h>
+#include <unistd.h>
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <fmt/core.h>
 #include <memory>
-#include <unistd.h>
 
 #include "apps/cli/command.h"
 #include "apps/cli/doctor.h"
@@ -52,7 +52,7 @@ void AddInspectCommands(CLI::App* app, CommandLine* line) {
   auto arguments = std::make_shared<Arguments>();
   auto* explain = app->add_subcommand("explain", "Print the plan of a job file: chains, parallelism, exchanges");
   explain->add_option("FILE", arguments->file, "Job file; - for standard input")->required();
-  explain->add_option("-p,--parallelism", arguments->parallelism, "Parallelism instead of the job's own");
+  explain->add_option("-p,--parallelism", arguments->parallelism, "Parallelism instead of the job's own")->check(CLI::Range(1u, 32768u));
   explain->callback([=] { line->run = [=] { return PrintFailureOrOk(Explain(*line, arguments->file, arguments->parallelism)); }; });
   auto* config = app->add_subcommand("config", "Settings");
   config->require_subcommand(1);
@@ -71,8 +71,10 @@ void AddInspectCommands(CLI::App* app, CommandLine* line) {
   version->add_flag("--resident", arguments->resident, "Print the resident megabytes of the bare binary instead")->group("");
   version->callback([=] {
     line->run = [=] {
-      if (arguments->resident) Print(fmt::format("{:.1f}\n", ResidentMb()));
-      else Print(line->output == "json" ? fmt::format("{{\"version\":\"{}\"}}\n", kVersion) : fmt::format("headrace {}\n", kVersion));
+      if (arguments->resident)
+        Print(fmt::format("{:.1f}\n", ResidentMb()));
+      else
+        Print(line->output == "json" ? fmt::format("{{\"version\":\"{}\"}}\n", kVersion) : fmt::format("headrace {}\n", kVersion));
       return kExitOk;
     };
   });

@@ -22,7 +22,12 @@ ExitCode WithSettings(const CommandLine& line, Body body) {
 
 /// An option that is a setting: --port 8081 is rest.port=8081.
 void AddSetting(CLI::App* command, CommandLine* line, const std::string& flag, const std::string& key, const std::string& help) {
-  command->add_option_function<std::string>(flag, [line, flag, key](const std::string& value) { line->flags.push_back({key, value, flag}); }, help);
+  command->add_option_function<std::string>(
+      flag,
+      [line, flag, key](const std::string& value) {
+        line->flags.push_back({key, value, flag});
+      },
+      help);
 }
 
 }  // namespace
@@ -60,10 +65,12 @@ void AddLocalCommands(CLI::App* app, CommandLine* line) {
     line->run = [=]() -> ExitCode {
       if (!arguments->duration.empty()) {
         auto parsed = ParseDurationMs(arguments->duration, DurationUnit::kSeconds);
-        if (!parsed.ok()) return PrintFailure(parsed.status()), kExitUsage;
+        if (!parsed.ok())
+          return PrintFailure(Error(ErrorCode::kBadSetting, "--duration: " + parsed.status().message(), "For example --duration 10s."));
         arguments->demo.duration_seconds = static_cast<double>(*parsed) / 1000;
       }
-      return WithSettings(*line, [=](const Settings& settings, SignalWaiter* signals) { return RunDemo(settings, arguments->demo, signals); });
+      return WithSettings(*line,
+                          [=](const Settings& settings, SignalWaiter* signals) { return RunDemo(settings, arguments->demo, signals); });
     };
   });
   auto* local = app->add_subcommand("local", "JobManager and TaskManager in one process, REST on loopback");

@@ -1,9 +1,10 @@
 #include "apps/cli/rest_client.h"
 
-#include <charconv>
 #include <fmt/core.h>
+#include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "apps/host_port.h"
 #include "base/random.h"
 #include "net/http_client.h"
 
@@ -20,10 +21,13 @@ ErrorCode CodeFrom(const nlohmann::json& problem) {
 
 Status ProblemOf(const net::HttpResponse& response) {
   const auto problem = nlohmann::json::parse(response.body, nullptr, false);
+  if (response.status == 401)
+    return Error(ErrorCode::kUnauthorized, "this JobManager wants a token, or does not know the one given",
+                 "Set HEADRACE_REST__TOKEN to the token that it printed at its first start.");
   if (problem.is_object() && problem.contains("detail"))
     return Error(response.status == 404 ? ErrorCode::kNotFound : CodeFrom(problem), problem.value("detail", ""), problem.value("hint", ""));
-  return Error(response.status == 404 ? ErrorCode::kNotFound : ErrorCode::kBadRequest, fmt::format("the server answered HTTP {}", response.status),
-               "Is this the REST port of a JobManager?");
+  return Error(response.status == 404 ? ErrorCode::kNotFound : ErrorCode::kBadRequest,
+               fmt::format("the server answered HTTP {}", response.status), "Is this the REST port of a JobManager?");
 }
 
 Result<nlohmann::json> Answer(const RestClient& client, const Result<net::HttpResponse>& sent) {
@@ -35,7 +39,8 @@ Result<nlohmann::json> Answer(const RestClient& client, const Result<net::HttpRe
   }
   if (sent->status >= 400) return ProblemOf(*sent);
   auto body = nlohmann::json::parse(sent->body, nullptr, false);
-  if (body.is_discarded()) return Error(ErrorCode::kBadRequest, fmt::format("{} did not answer JSON", client.address()), "Is this the REST port of a JobManager?");
+  if (body.is_discarded())
+    return Error(ErrorCode::kBadRequest, fmt::format("{} did not answer JSON", client.address()), "Is this the REST port of a JobManager?");
   return body;
 }
 
@@ -49,24 +54,15 @@ net::HttpFields FieldsOf(const std::string& token, net::HttpFields fields = {}) 
 Result<RestClient> RestClient::Make(const Settings& settings, const std::string& address) {
   RestClient client;
   std::string target = address;
+  if (target.rfind("http://", 0) == 0) target.erase(0, 7);
+  while (!target.empty() && target.back() == '/') target.pop_back();
+  const auto hosts = settings.List("jobmanager.host");
   const bool given = !address.empty();
-  if (!given) {
-    const auto hosts = settings.List("jobmanager.host");
-    target = hosts.empty() ? std::string("localhost") : hosts.front();
-  }
-  client.port_ = settings.Port("rest.port");
-  const auto colon = target.rfind(':');
-  if (colon != std::string::npos && target.find(']', colon) == std::string::npos) {
-    // The port of jobmanager.host is the one of gRPC: only an address given for REST may carry one.
-    if (given) {
-      const auto text = target.substr(colon + 1);
-      const auto parsed = std::from_chars(text.data(), text.data() + text.size(), client.port_);
-      if (parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size() || client.port_ == 0)
-        return Error(ErrorCode::kBadSetting, fmt::format("-m {}: the port is not a number from 1 to 65535", address), "Write host:port, e.g. -m localhost:8081.");
-    }
-    target.resize(colon);
-  }
-  client.host_ = target;
+  if (!given) target = hosts.empty() ? std::string("localhost") : hosts.front();
+  HR_ASSIGN_OR_RAISE(HostPort parsed, ParseHostPort(given ? "-m" : "jobmanager.host", target, settings.Port("rest.port")));
+  client.host_ = std::move(parsed.host);
+  // The port of jobmanager.host is the one of gRPC: only an address given for REST may carry one.
+  client.port_ = given ? parsed.port : settings.Port("rest.port");
   client.token_ = settings.String("rest.token");
   return client;
 }
@@ -81,7 +77,8 @@ Result<nlohmann::json> RestClient::Post(const std::string& path) const {
   return Answer(*this, client.Send("POST", path, FieldsOf(token_)));
 }
 
-Result<nlohmann::json> RestClient::Submit(const std::string& path, const std::string& job_file, const std::map<std::string, std::string>& fields) const {
+Result<nlohmann::json> RestClient::Submit(const std::string& path, const std::string& job_file,
+                                          const std::map<std::string, std::string>& fields) const {
   net::HttpClient client(host_, port_);
   client.set_timeout(std::chrono::seconds(120));
   // 128 random bits do not occur in the file.
@@ -93,7 +90,8 @@ Result<nlohmann::json> RestClient::Submit(const std::string& path, const std::st
   add_part("name=\"job_file\"; filename=\"job.pkl\"", job_file);
   for (const auto& [name, value] : fields) add_part("name=\"" + name + "\"", value);
   body += "--" + boundary + "--\r\n";
-  return Answer(*this, client.Send("POST", path, FieldsOf(token_, {{"Content-Type", "multipart/form-data; boundary=" + boundary}}), std::move(body)));
+  return Answer(
+      *this, client.Send("POST", path, FieldsOf(token_, {{"Content-Type", "multipart/form-data; boundary=" + boundary}}), std::move(body)));
 }
 
 }  // namespace headrace::apps::cli

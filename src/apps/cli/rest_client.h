@@ -17,7 +17,8 @@ class RestClient {
   Result<nlohmann::json> Get(const std::string& path) const;
   Result<nlohmann::json> Post(const std::string& path) const;
   /// Multipart upload of a job file with further form fields.
-  Result<nlohmann::json> Submit(const std::string& path, const std::string& job_file, const std::map<std::string, std::string>& fields) const;
+  Result<nlohmann::json> Submit(const std::string& path, const std::string& job_file,
+                                const std::map<std::string, std::string>& fields) const;
   /// "localhost:8081"
   std::string address() const { return host_ + ":" + std::to_string(port_); }
 
