@@ -22,7 +22,7 @@ class ControlPlane {
   struct Options {
     Store store = Store::kConfigured;
     std::string address;  ///< of the REST interface, for followers and people
-    /// Outlives the control plane. Null: call set_connector before Start().
+    /// Outlives the control plane.
     wire::TaskManagerConnector* connector = nullptr;
     std::function<void()> on_change;  ///< see control::job::ControlPlaneOptions
   };

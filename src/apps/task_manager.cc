@@ -1,8 +1,11 @@
 #include "apps/task_manager.h"
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fmt/core.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 #include <vector>
 
 #include "apps/advertise_host.h"
@@ -24,6 +27,8 @@ Status MakeWorkFolder(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
   if (error) return Error(ErrorCode::kBadSetting, fmt::format("the state folder {} cannot be made: {}", path, error.message()), "Set STATE_DIR to a folder that this user may write.");
+  if (access(path.c_str(), W_OK | X_OK) != 0)
+    return Error(ErrorCode::kBadSetting, fmt::format("the state folder {} cannot be written: {}", path, std::strerror(errno)), "Set STATE_DIR to a folder that this user may write.");
   return Status::OK();
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -69,6 +70,13 @@ def test_every_setting_is_read_or_said_to_have_no_effect() -> None:
     assert unread == [], "a user who sets these changes nothing"
     read = [key for key, (_, _, _, readers) in settings().items() if not readers and f'"{key}"' in source]
     assert read == [], "these have an effect: name who reads them"
+
+
+def test_reference_pages_are_as_the_tables_say() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools/reference_pages.py"), "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_environment_names_in_documents_exist() -> None:
