@@ -155,6 +155,7 @@ class KafkaSinkWriter final : public SinkWriter {
 
   /// Gives librdkafka as many messages as it takes, in order. A full queue is not an error: the rest waits for room.
   Status HandOver() {
+    bool wake_asked = false;
     while (!handovers_.empty()) {
       Handover& front = handovers_.front();
       const std::size_t count = front.messages.size() - front.next;
@@ -163,8 +164,10 @@ class KafkaSinkWriter final : public SinkWriter {
       if (static_cast<std::size_t>(taken) != count) {
         HR_RETURN_NOT_OK(SettleRefused(&front, first, count));
         if (front.next < front.messages.size()) {
+          // The queue may have emptied before the wake was asked for, and then nothing would wake us: tried once more.
+          if (std::exchange(wake_asked, true)) return Status::OK();
           ledger_->WakeOnProgress();
-          return Status::OK();
+          continue;
         }
       }
       OutgoingBatch* done = front.batch;

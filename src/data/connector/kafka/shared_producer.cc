@@ -45,7 +45,8 @@ void DeliveryLedger::Begin(std::uint64_t sequence, std::int64_t bytes) {
 
 bool DeliveryLedger::Acknowledged(std::uint64_t sequence) const {
   const std::lock_guard lock(mutex_);
-  return incomplete_.empty() || *incomplete_.begin() > sequence;
+  // Refused rows leave `incomplete_` as well. They were reported before, so one look at both tells them apart.
+  return error_.ok() && (incomplete_.empty() || *incomplete_.begin() > sequence);
 }
 
 Status DeliveryLedger::error() const {
@@ -127,9 +128,9 @@ SharedProducer::SharedProducer(kafka::ClientPtr client, std::string bootstrap_se
     : client_(std::move(client)), bootstrap_servers_(std::move(bootstrap_servers)), events_(rd_kafka_queue_get_main(client_.get())) {}
 
 SharedProducer::~SharedProducer() {
+  stopping_ = true;
   // Purged rows are reported like failed ones, which frees the batches they point into.
   rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
-  stopping_ = true;
   rd_kafka_queue_yield(events_.get());
   if (thread_.joinable()) thread_.join();
   topics_.clear();
@@ -189,8 +190,8 @@ void SharedProducer::HandleDeliveries(rd_kafka_event_t* event) {
   while (const rd_kafka_message_t* message = rd_kafka_event_message_next(event)) {
     auto* owner = static_cast<OutgoingBatch*>(message->_private);
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      const bool purged = message->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE || message->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
-      if (!purged)
+      // Rows that we drop ourselves have no writer left that could be told.
+      if (!stopping_)
         owner->ledger().Fail(
             kafka::StatusOf(message->err, fmt::format("topic \"{}\" partition {}", rd_kafka_topic_name(message->rkt), message->partition),
                             rd_kafka_message_errstr(message)));

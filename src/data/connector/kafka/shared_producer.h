@@ -26,7 +26,7 @@ class DeliveryLedger {
   // -- task
   void Begin(std::uint64_t sequence, std::int64_t bytes);
   std::int64_t outstanding_bytes() const { return outstanding_bytes_.load(std::memory_order_acquire); }
-  /// Every batch up to `sequence` is acknowledged.
+  /// Every batch up to `sequence` is acknowledged; never once rows were refused.
   bool Acknowledged(std::uint64_t sequence) const;
   Status error() const;
   /// The next answer of the brokers wakes the task. Check the condition again after asking.
