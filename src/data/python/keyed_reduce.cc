@@ -4,6 +4,7 @@
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -62,7 +63,7 @@ Status KeyedReduce::StartTrips() {
   while (!waiting_.empty() || head_) {
     if (!head_) {
       // While a trip is outstanding more rows gather, so that the next one is worth its way.
-      if (!trips_.empty() && waiting_rows_ < trip_rows_) return Status::OK();
+      if (!trips_.empty() && waiting_rows_ < trip_size_.rows()) return Status::OK();
       HR_RETURN_NOT_OK(JoinWaiting());
       const auto& keys = KeysOf(head_);
       const state::KeyRows rows{{keys.raw_value_offsets(), static_cast<std::size_t>(keys.length()) + 1}, keys.raw_data(), HashesOf(head_)};
@@ -77,13 +78,19 @@ Status KeyedReduce::StartTrips() {
 
 Status KeyedReduce::JoinWaiting() {
   std::vector<std::shared_ptr<arrow::RecordBatch>> parts;
+  const std::int64_t limit = trip_size_.rows();
   std::int64_t rows = 0;
-  while (!waiting_.empty() && (rows == 0 || rows + waiting_.front().num_rows() <= trip_rows_) &&
+  while (!waiting_.empty() && (rows == 0 || rows + waiting_.front().num_rows() <= limit) &&
          (parts.empty() || parts.front()->schema()->Equals(*waiting_.front().records()->schema(), /*check_metadata=*/true))) {
-    rows += waiting_.front().num_rows();
-    parts.push_back(waiting_.front().records());
-    head_ = std::move(waiting_.front());
-    waiting_.pop_front();
+    columnar::DataBatch& front = waiting_.front();
+    const std::int64_t taken = std::min(front.num_rows(), limit);
+    head_ = front.Slice(0, taken);
+    rows += taken;
+    parts.push_back(head_.records());
+    if (taken < front.num_rows())
+      front = front.Slice(taken, front.num_rows() - taken);
+    else
+      waiting_.pop_front();
   }
   if (parts.size() > 1) {
     HR_ASSIGN_OR_RAISE(auto joined, arrow::ConcatenateRecordBatches(parts));
@@ -117,6 +124,7 @@ Status KeyedReduce::Take(StageResult result, op::Collector* out) {
   HR_CHECK(!trips_.empty(), "an answer without a trip");
   Trip trip = std::move(trips_.front());
   trips_.pop_front();
+  trip_size_.Took(trip.batch.num_rows(), result.user_nanoseconds);
   if (result.states == nullptr || result.states->length() != static_cast<std::int64_t>(trip.entries.size()) ||
       result.batch.num_rows() != trip.batch.num_rows()) {
     return Error(ErrorCode::kPythonCrashed, "the Python worker answered a reduce with another number of rows or states");

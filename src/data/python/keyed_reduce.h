@@ -7,6 +7,7 @@
 
 #include "data/operator/operator.h"
 #include "data/python/trip_mailbox.h"
+#include "data/python/trip_size.h"
 #include "data/python/worker_pool.h"
 #include "data/state/state_table.h"
 
@@ -16,7 +17,7 @@ namespace headrace::data::python {
 /// Shape:   in {value, __key}; out {value, __key}, one row an input row, in the order of the input.
 /// State:   one value-encoded accumulator a key. It travels with the batch: a key is in at most one outstanding trip, and a
 ///          batch that shares a key with one waits (and with it all later ones, so that rows keep their order). Batches that
-///          wait are joined into one trip.
+///          wait are joined into one trip, or cut for several when the function is slow (TripSize).
 /// Errors:  those of PythonStage; kInternal when a row's key group is not this subtask's.
 /// Thread:  owning task's.
 class KeyedReduce final : public op::Operator {
@@ -24,7 +25,7 @@ class KeyedReduce final : public op::Operator {
   static constexpr std::int64_t kTripRows = 8192;
   /// `pool` outlives the operator. While a trip is outstanding, rows gather until `trip_rows` for the next.
   KeyedReduce(WorkerPool* pool, StageSpec spec, std::uint32_t slot, std::int64_t trip_rows = kTripRows)
-      : pool_(pool), spec_(std::move(spec)), slot_(slot), trip_rows_(trip_rows) {}
+      : pool_(pool), spec_(std::move(spec)), slot_(slot), trip_rows_(trip_rows), trip_size_(trip_rows) {}
   Status Open(const op::OperatorContext& context) override;
   bool accepting() const override;
   Status Process(std::uint32_t input, columnar::DataBatch batch, op::Collector* out) override;
@@ -37,7 +38,7 @@ class KeyedReduce final : public op::Operator {
     std::vector<state::EntryId> entries;
   };
   Status StartTrips();
-  /// Joins what waits into `head_`, up to a good size.
+  /// Joins what waits into `head_`, up to the size of a trip.
   Status JoinWaiting();
   bool SharesKey(const std::vector<state::EntryId>& entries);
   Status Send();
@@ -47,6 +48,7 @@ class KeyedReduce final : public op::Operator {
   StageSpec spec_;
   std::uint32_t slot_;
   std::int64_t trip_rows_;
+  TripSize trip_size_;
   std::shared_ptr<TripMailbox> mailbox_;
   std::unique_ptr<Stage> stage_;
   std::unique_ptr<state::StateTable> table_;

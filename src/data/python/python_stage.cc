@@ -5,13 +5,8 @@
 
 namespace headrace::data::python {
 
-namespace {
-
-constexpr std::int64_t kMaxRows = 8192;
-
-}  // namespace
-
 Status EmitInSlices(const columnar::DataBatch& batch, op::Collector* out) {
+  constexpr std::int64_t kMaxRows = PythonStage::kTripRows;
   const std::int64_t rows = batch.num_rows();
   if (rows <= kMaxRows) return rows == 0 ? Status::OK() : out->Emit(batch);
   for (std::int64_t at = 0; at < rows; at += kMaxRows) HR_RETURN_NOT_OK(out->Emit(batch.Slice(at, std::min(kMaxRows, rows - at))));
@@ -28,22 +23,37 @@ Status PythonStage::Open(const op::OperatorContext& context) {
   return Status::OK();
 }
 
-bool PythonStage::accepting() const { return stage_ != nullptr && stage_->accepting(); }
+bool PythonStage::accepting() const { return stage_ != nullptr && !waiting_ && stage_->accepting(); }
 
 Status PythonStage::Process(std::uint32_t input, columnar::DataBatch batch, op::Collector* out) {
-  HR_RETURN_NOT_OK(stage_->Run(std::move(batch), [mailbox = mailbox_](Result<StageResult> result) { mailbox->Put(std::move(result)); }));
-  ++outstanding_;
+  HR_CHECK(!waiting_, "a batch was given to a stage that does not accept");
+  if (batch.num_rows() > 0) waiting_ = std::move(batch);
+  return StartTrips();
+}
+
+Status PythonStage::StartTrips() {
+  while (waiting_ && stage_->accepting()) {
+    const std::int64_t left = waiting_.num_rows();
+    const std::int64_t rows = std::min(left, trip_size_.rows());
+    HR_RETURN_NOT_OK(
+        stage_->Run(waiting_.Slice(0, rows), [mailbox = mailbox_](Result<StageResult> result) { mailbox->Put(std::move(result)); }));
+    trips_.push_back(rows);
+    waiting_ = rows == left ? columnar::DataBatch() : waiting_.Slice(rows, left - rows);
+  }
   return Status::OK();
 }
 
 Status PythonStage::Poll(op::Collector* out) {
   while (auto answer = mailbox_->Take()) {
     HR_RETURN_NOT_OK(answer->status());
-    --outstanding_;
+    HR_CHECK(!trips_.empty(), "an answer without a trip");
+    trip_size_.Took(trips_.front(), (*answer)->user_nanoseconds);
+    trips_.pop_front();
     if (user_nanoseconds_) user_nanoseconds_->Add((*answer)->user_nanoseconds);
     HR_RETURN_NOT_OK(EmitInSlices((*answer)->batch, out));
   }
-  return stage_->status();
+  HR_RETURN_NOT_OK(stage_->status());
+  return StartTrips();
 }
 
 }  // namespace headrace::data::python
