@@ -13,6 +13,7 @@ from headrace.location import here
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from os import PathLike
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -46,8 +47,21 @@ def _count(what: str, name: str, value: Any, least: int = 0) -> str:
     return str(value)
 
 
+def _path(what: str, value: Any) -> str:
+    import os
+
+    return _text(what, "path", os.fspath(value) if isinstance(value, os.PathLike) else value)
+
+
+def _last_part(path: str, otherwise: str) -> str:
+    """What an operator is called after its path."""
+    return path.rstrip("/").rpartition("/")[2] or otherwise
+
+
 def _properties(what: str, properties: Mapping[str, Any] | None) -> dict[str, str]:
-    out = {}
+    out: dict[str, str] = {}
+    if properties is not None and not isinstance(properties, Mapping):
+        _refuse(what, f"properties takes a dict, not {type(properties).__name__}", wrong_type=True)
     for name, value in (properties or {}).items():
         if not isinstance(name, str) or not isinstance(value, (str, int, float)):
             _refuse(what, "properties takes names of librdkafka settings with str, int, float or bool values", wrong_type=True)
@@ -87,11 +101,17 @@ class Sink(Connector):
 class KafkaSource(Source[Any]):
     """Rows from a Kafka topic; partitions that are added later are found.
 
-    topic: its name. bootstrap_servers: "host:port,…"; without it the engine's KAFKA_BOOTSTRAP_SERVERS.
-    group_id: consumer group for committed positions. start: "earliest", "latest", "committed", or a time (aware datetime, or int
-    ms since 1970): the first record at or after it. stop_at="latest" makes it bounded: it ends at the offsets found at the start.
-    value_format: "string" (UTF-8 to str), "bytes", "json". on_error: "fail" the job at a record that cannot be read, or "skip"
-    and count it. discovery_interval_ms: how often new partitions are looked for (0: never). properties: settings of librdkafka.
+    Shape: one row a record, its value alone: str (value_format "string", must be UTF-8), bytes ("bytes"), or what the JSON says
+    ("json"). Records without a value count as unreadable. In order within a partition; each partition is read by one subtask.
+
+    topic: its name. bootstrap_servers: "host:port,…"; without it the engine's KAFKA_BOOTSTRAP_SERVERS. group_id: consumer group
+    that commits show progress for. start: "earliest", "latest", "committed" (by group_id), or a time (aware datetime, or int ms
+    since 1970): the first record at or after it. stop_at="latest" makes it bounded: it ends at the offsets found at the start.
+    on_error: "fail" the job at a record that cannot be read, or "skip" and count it. discovery_interval_ms: how often new
+    partitions are looked for (0: never; default 30000). properties: settings of librdkafka.
+
+    Errors: JobTypeError or JobValueError for wrong arguments. An unknown topic is refused at submit; brokers that are away are
+    waited for; a topic that goes away fails the job.
     """
 
     def __init__(
@@ -114,6 +134,8 @@ class KafkaSource(Source[Any]):
         if group_id is not None:
             options["group_id"] = _text(what, "group_id", group_id)
         options.update(_start(what, start))
+        if options["start"] == "committed" and group_id is None:
+            _refuse(what, "start='committed' needs a group_id: whose commits?")
         if stop_at is not None:
             options["stop_at"] = _choice(what, "stop_at", stop_at, ("latest",))
         options["value_format"] = _choice(what, "value_format", value_format, ("string", "bytes", "json"))
@@ -140,10 +162,15 @@ def _start(what: str, start: Any) -> dict[str, str]:
 
 
 class KafkaSink(Sink):
-    """Rows into a Kafka topic. A str is written as UTF-8, bytes as they are, anything else as JSON; value_format overrides that.
+    """Rows into a Kafka topic that exists. A restarted job writes rows again: at least once.
 
-    The message key is the stream's key behind key_by, else null. delivery: "at_least_once", "exactly_once", "none"; without it the
-    engine's default.
+    Shape: one message a row. Value (value_format "auto"): a str as UTF-8, bytes as they are, anything else as JSON; "string",
+    "bytes" and "json" write one of these always. The message key is the stream's key behind key_by, else null. delivery:
+    "at_least_once", "exactly_once" (written at least once for now), "none"; without it the engine's default.
+    properties: settings of librdkafka.
+
+    Errors: JobTypeError or JobValueError for wrong arguments. Rows that the brokers refuse for good fail the job; brokers that
+    are away hold it up.
     """
 
     def __init__(
@@ -167,30 +194,33 @@ class KafkaSink(Sink):
 
 
 class FileSource(Source[Any]):
-    """Rows from a file, all files of a folder, or a glob: one a line (str), or one a JSON line. Bounded.
+    """Rows from a file, all files of a folder, or a glob, as the machines of the cluster see the path. Bounded.
 
-    on_error: "fail" the job at a line that cannot be read, or "skip" and count it.
+    Shape: one str a line (format "lines", without its line end), or one JSON value a line ("json": dict, list, str, int, float,
+    bool, None). Files are shared out among the subtasks as wholes. on_error: "fail" the job at a line that cannot be read (not
+    UTF-8, not JSON, longer than 16 MiB), or "skip" and count it.
     """
 
-    def __init__(self, path: str, format: Literal["lines", "json"] = "lines", *, on_error: OnError = "fail") -> None:
-        import os
-
+    def __init__(
+        self, path: str | PathLike[str], format: Literal["lines", "json"] = "lines", *, on_error: OnError = "fail"
+    ) -> None:
         what = "FileSource"
-        options = {"path": _text(what, "path", os.fspath(path))}
-        options["format"] = _choice(what, "format", format, ("lines", "json"))
+        options = {"path": _path(what, path), "format": _choice(what, "format", format, ("lines", "json"))}
         options["on_error"] = _choice(what, "on_error", on_error, ("fail", "skip"))
-        super().__init__("file", options, os.path.basename(path.rstrip("/")) or "files", bounded=True)
+        super().__init__("file", options, _last_part(options["path"], "files"), bounded=True)
 
 
 class FileSink(Sink):
-    """Rows into files of a folder, one file a subtask: lines (str as it is, anything else as its text) or JSON lines."""
+    """Rows into files ``part-<subtask>-<n>`` of a folder, which is made when it does not exist.
 
-    def __init__(self, path: str, format: Literal["lines", "json"] = "lines") -> None:
-        import os
+    Shape: a line a row: str as it is and anything else as its text (format "lines"), or JSON ("json"). A file shows when it is
+    complete: at the end of the job, at 64 MiB or 10 s after its first row. At least once: a restarted job writes rows again.
+    """
 
+    def __init__(self, path: str | PathLike[str], format: Literal["lines", "json"] = "lines") -> None:
         what = "FileSink"
-        options = {"path": _text(what, "path", os.fspath(path)), "format": _choice(what, "format", format, ("lines", "json"))}
-        super().__init__("file", options, os.path.basename(path.rstrip("/")) or "files")
+        options = {"path": _path(what, path), "format": _choice(what, "format", format, ("lines", "json"))}
+        super().__init__("file", options, _last_part(options["path"], "files"))
 
 
 class CollectionSource(Source[T_co]):
@@ -199,10 +229,9 @@ class CollectionSource(Source[T_co]):
     def __init__(self, rows: Iterable[T_co]) -> None:
         if isinstance(rows, (str, bytes)):
             _refuse("CollectionSource", f"it takes an iterable of rows, not one {type(rows).__name__}", wrong_type=True)
-        try:
-            self.rows: list[T_co] = list(rows)
-        except TypeError:
+        if not isinstance(rows, Iterable):
             _refuse("CollectionSource", f"it takes an iterable of rows, not {type(rows).__name__}", wrong_type=True)
+        self.rows: list[T_co] = list(rows)
         super().__init__("collection", {}, "collection", bounded=True)
 
     def payload(self) -> bytes:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_MAX_KEY_GROUPS: Final = 32768
+_MAX_MS: Final = 366 * 24 * 3600 * 1000
 
 
 def _milliseconds(what: str, value: int | timedelta, least: int) -> int:
@@ -30,6 +30,8 @@ def _milliseconds(what: str, value: int | timedelta, least: int) -> int:
         raise JobTypeError(f"{what} ({here()}): it takes ms as an int, or a timedelta, not {type(value).__name__}")
     if ms < least:
         raise JobValueError(f"{what} ({here()}): {ms} ms is too short; at least {least} ms")
+    if ms > _MAX_MS:
+        raise JobValueError(f"{what} ({here()}): {ms} ms is too long; at most a year, {_MAX_MS} ms")
     return ms
 
 
@@ -57,9 +59,10 @@ class RestartStrategy:
     def exponential(cls, initial_delay_ms: int | timedelta, max_delay_ms: int | timedelta) -> RestartStrategy:
         """Any number of restarts; the delay doubles from initial to max while failures go on."""
         what = "RestartStrategy.exponential"
-        return cls(
-            3, initial_delay_ms=_milliseconds(what, initial_delay_ms, 1), max_delay_ms=_milliseconds(what, max_delay_ms, 1)
-        )
+        first, longest = _milliseconds(what, initial_delay_ms, 1), _milliseconds(what, max_delay_ms, 1)
+        if first > longest:
+            raise JobValueError(f"{what} ({here()}): it starts with {first} ms, above its longest delay of {longest} ms")
+        return cls(3, initial_delay_ms=first, max_delay_ms=longest)
 
 
 class JobResult:
@@ -77,8 +80,10 @@ class StreamExecutionEnvironment:
     """One job: sources, streams, settings. Owned by the program that writes it; one thread. Nothing runs before execute()."""
 
     def __init__(self, name: str = "job") -> None:
-        if not isinstance(name, str) or not name.strip() or len(name) > 200:
-            raise JobValueError(f"StreamExecutionEnvironment ({here()}): the name takes 1 to 200 characters")
+        if not isinstance(name, str):
+            raise JobTypeError(f"StreamExecutionEnvironment ({here()}): the name takes a str, not {type(name).__name__}")
+        if not name.strip() or len(name) > 200 or not name.isprintable():
+            raise JobValueError(f"StreamExecutionEnvironment ({here()}): the name takes 1 to 200 printable characters")
         self._name = name
         self._location = here()
         self._operators: list[Operator] = []
@@ -119,6 +124,9 @@ class StreamExecutionEnvironment:
         gives the path of any. JobValueError if one does not exist."""
         from headrace.archives import add_search_path, collect_files
 
+        for path in paths:
+            if not isinstance(path, (str, os.PathLike)):
+                raise JobTypeError(f"add_files ({here()}): it takes paths, not {type(path).__name__}")
         try:
             collect_files([*self._files, *paths])
         except JobError as error:
@@ -138,6 +146,11 @@ class StreamExecutionEnvironment:
                 )
             self._requirements += ["-r", path]
         else:
+            if not isinstance(requirements, Iterable):
+                raise JobTypeError(
+                    f"add_python_requirements ({here()}): it takes a list of requirements or the path of a file of them, "
+                    f"not {type(requirements).__name__}"
+                )
             added = list(requirements)
             if any(not isinstance(r, str) or not r.strip() or r.startswith("-") for r in added):
                 raise JobValueError(

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from headrace.engine import EmbeddedRun, find_engine
 from headrace.environment import JobResult
-from headrace.errors import JobError, JobFailed, JobValueError
+from headrace.errors import JobError, JobFailed, JobTypeError, JobValueError
+from headrace.location import here
 
 if TYPE_CHECKING:
     from headrace.environment import StreamExecutionEnvironment
@@ -46,6 +47,9 @@ def _same_file(a: str, b: str) -> bool:
 
 
 def execute(env: StreamExecutionEnvironment, submit: str | None) -> JobResult:
+    """What StreamExecutionEnvironment.execute() says."""
+    if submit is not None and not isinstance(submit, str):
+        raise JobTypeError(f"execute ({here()}): submit takes a str like 'host:8081', not {type(submit).__name__}")
     request = _Request(env)
     graph = env.get_job_graph()
     if request.write and submit is None:

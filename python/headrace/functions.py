@@ -66,7 +66,7 @@ def _own_dataclasses(modules: Iterable[ModuleType]) -> list[type]:
                 continue
             try:
                 cloudpickle.dumps(item, 5)
-            except Exception:
+            except Exception:  # a class attribute's own __reduce__ may raise anything
                 continue  # its instances are pickled one by one, or refused by name where they are used
             found.append(item)
     return found

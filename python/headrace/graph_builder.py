@@ -136,7 +136,7 @@ def _pickle(operator: Operator, modules: list[ModuleType]) -> tuple[bytes, str]:
     assert operator.function is not None
     try:
         return pack_function(operator.function, modules), describe(operator.function)[:200]
-    except Exception as error:
+    except Exception as error:  # whatever __reduce__ of anything the function refers to raises
         raise JobTypeError(
             f"{operator.describe()}: its function cannot be pickled: {error}. "
             "Open clients, locks and files inside the function, not around it"

@@ -115,7 +115,7 @@ def _unwrap(data: bytes) -> bytes:
 
     try:
         loaded = _OnlyJobGraphs(io.BytesIO(data)).load()
-    except Exception as error:
+    except Exception as error:  # damaged pickles raise nearly anything
         raise JobValueError(f"not a Headrace job file: {error}") from error
     if not isinstance(loaded, JobGraph) or not isinstance(loaded._data, bytes):
         raise JobValueError("not a Headrace job file")

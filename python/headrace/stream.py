@@ -24,6 +24,8 @@ K = TypeVar("K")
 
 MAX_PARALLELISM: Final = 32768
 _MAX_NAME_BYTES: Final = 200
+#: inspect.CO_COROUTINE, without the import's time.
+_CO_COROUTINE: Final = 0x80
 
 
 class Operator:
@@ -114,11 +116,20 @@ class DataStream(_Settable, Generic[T]):
         super().__init__(env, operator)
         self._partitioning = partitioning
 
+    if not TYPE_CHECKING:  # to a type checker a stream without a key has no such verb
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "reduce":
+                raise AttributeError(f"reduce ({here()}): it folds the rows of a key: call key_by() on the stream first")
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     def _function(self, kind: str, function: Any) -> Operator:
         from headrace.functions import describe
 
         if not callable(function):
             raise JobTypeError(f"{kind} ({here()}): it takes a function, not {type(function).__name__}")
+        if getattr(getattr(function, "__code__", None), "co_flags", 0) & _CO_COROUTINE:
+            raise JobTypeError(f"{kind} ({here()}): it takes a plain function; an async one gives no row when it is called")
         shown = describe(function)
         name = kind if "<lambda>" in shown else shown
         return self._env._add(Operator(kind, name, [(self._operator, self._partitioning)], function=function))

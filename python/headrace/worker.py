@@ -147,6 +147,7 @@ class Worker:
         self._inputs: list[Any] = []
         self._outputs: list[Any] = []
         self._stages: dict[int, Stage] = {}
+        self._pid = os.getpid()
 
     def serve(self) -> int:
         """Answers until the socket closes or STOP; the exit code."""
@@ -155,7 +156,10 @@ class Worker:
         import cloudpickle  # noqa: F401  while the TaskManager prepares the first LOAD
 
         while True:
-            datagram = self._socket.recv(256)
+            try:
+                datagram = self._socket.recv(256)
+            except ConnectionResetError:  # the TaskManager died with an answer unread
+                return 0
             if not datagram:
                 return 0
             if len(datagram) != DATAGRAM.size:
@@ -171,6 +175,16 @@ class Worker:
                 return 0
             else:
                 return self._confused(f"a datagram of type {kind}")
+
+    def _end_if_forked(self, error: BaseException | None) -> None:
+        """User code that forks and returns, or raises, twice: the answer is the first process' alone."""
+        if os.getpid() == self._pid:
+            return
+        cause = error.__cause__ if isinstance(error, UserError) else error
+        if isinstance(cause, SystemExit):
+            os._exit(cause.code if isinstance(cause.code, int) else 0 if cause.code is None else 1)
+        sys.stderr.write("headrace worker: a process that a function forked came back out of the function; it ends here\n")
+        os._exit(1)
 
     def _confused(self, what: str) -> int:
         sys.stderr.write(f"headrace worker: {what} is not in protocol version {PROTOCOL_VERSION}\n")
@@ -215,6 +229,7 @@ class Worker:
             source.map(arena_size)
             stage = self._stages[_U64.unpack(source.read(offset, 8))[0]]
             columns, user_ns = _run(stage, source.read_block(offset + 8, length - 8))
+            self._end_if_forked(None)
             target = self._outputs[arena]
             try:
                 written = target.write_block(_ANSWER_AT + 8, columns)
@@ -227,6 +242,7 @@ class Worker:
         self._send(DONE, arena, request, _ANSWER_AT, written + 8)
 
     def _fail(self, arena: int, request: int, error: BaseException) -> None:
+        self._end_if_forked(error)
         body = codec.encode(report(error))
         self._outputs[arena].write(_ANSWER_AT, body)
         self._send(FAILED, arena, request, _ANSWER_AT, len(body))
@@ -265,7 +281,7 @@ def report(error: BaseException) -> dict[str, Any]:
         file, line = function.co_filename, function.co_firstlineno
         code = linecache.getline(file, line).strip()
     return {
-        "type": type(error).__qualname__, "message": _text(str, error)[:4000], "traceback": text, "file": file, "line": line, "code": code,
+        "type": type(error).__qualname__, "message": _text(str, error)[:4000], "traceback": text, "file": file, "line": line, "code": code[:200],
         "uid": operator.uid if operator else "", "name": operator.name if operator else "", "row": _text(repr, row[:200] if type(row) in (str, bytes) else row)[:200] if has_row else "",
     }  # fmt: skip
 

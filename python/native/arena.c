@@ -14,7 +14,7 @@ typedef struct {
   size_t size;
 } Arena;
 
-enum { kGrowthStep = 1 << 16 };
+enum { kGrowthStep = 1 << 16, kMaxArenaBytes = 1 << 30 };
 
 static int arena_remap(Arena *self, size_t size) {
   void *base = self->base == NULL ? mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, self->fd, 0)
@@ -30,7 +30,12 @@ static int arena_remap(Arena *self, size_t size) {
 
 /* Makes the file and the mapping at least `need` bytes long. */
 static int arena_grow(Arena *self, size_t need) {
+  if (need > kMaxArenaBytes) {
+    PyErr_SetString(PyExc_ValueError, "the results of one batch have more than 1 GiB");
+    return -1;
+  }
   size_t size = self->size + self->size / 2;
+  if (size > kMaxArenaBytes) size = kMaxArenaBytes;
   if (size < need) size = need;
   size = (size + kGrowthStep - 1) / kGrowthStep * kGrowthStep;
   if (ftruncate(self->fd, (off_t)size) != 0) {

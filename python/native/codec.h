@@ -70,6 +70,9 @@ static inline uint64_t load_u64(const uint8_t *p) { uint64_t v; memcpy(&v, p, 8)
 /* writer.c: a Writer on the heap; free it with heap_writer_free. */
 void heap_writer_init(Writer *w);
 void heap_writer_free(Writer *w);
+int write_u8(Writer *w, uint8_t b);                           /* reserves, then puts */
+int write_whole(Writer *w, PyObject *bytes);                  /* a bytes object as it is; takes the reference, NULL passes its error on */
+int write_text(Writer *w, PyObject *text, int (*put)(Writer *, const char *, size_t), int (*surrogates)(Writer *, PyObject *));
 
 /* hooks.c: what stays in Python (headrace.codec_py), imported when first needed. */
 typedef enum {

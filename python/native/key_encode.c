@@ -43,17 +43,9 @@ static int encode_float_key(Writer *w, PyObject *key) {
   return 0;
 }
 
-static int encode_key_other(Writer *w, PyObject *key) {
+static int encode_key_other(Writer *w, PyObject *key, int depth) {
   PyObject *hook = hook_get(kHookEncodeKeyOther);
-  if (hook == NULL) return -1;
-  PyObject *bytes = PyObject_CallFunctionObjArgs(hook, key, NULL);
-  if (bytes == NULL) return -1;
-  char *data;
-  Py_ssize_t n;
-  int result = PyBytes_AsStringAndSize(bytes, &data, &n);
-  if (result == 0 && (result = writer_reserve(w, (size_t)n)) == 0) put_bytes(w, data, (size_t)n);
-  Py_DECREF(bytes);
-  return result;
+  return hook == NULL ? -1 : write_whole(w, PyObject_CallFunction(hook, "Oi", key, depth));
 }
 
 /* 0 < r: as 0.D x 10^e. */
@@ -72,7 +64,7 @@ static void put_remainder(Writer *w, uint64_t r) {
 static int encode_int_key(Writer *w, PyObject *key) {
   int overflow;
   long long v = PyLong_AsLongLongAndOverflow(key, &overflow);
-  if (overflow) return encode_key_other(w, key);
+  if (overflow) return encode_key_other(w, key, 0);
   if (v == -1 && PyErr_Occurred()) return -1;
   if (writer_reserve(w, 40) < 0) return -1;
   double d = (double)v;
@@ -87,16 +79,13 @@ static int encode_int_key(Writer *w, PyObject *key) {
   return 0;
 }
 
-static int encode_str_key(Writer *w, PyObject *key) {
-  Py_ssize_t n;
-  const char *data = PyUnicode_AsUTF8AndSize(key, &n);
-  if (data == NULL) {
-    if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) return -1;
-    PyErr_Clear();
-    PyErr_SetString(PyExc_ValueError, "a str with lone surrogates cannot be a key");
-    return -1;
-  }
-  return put_escaped(w, kKeyStr, data, (size_t)n);
+static int put_text(Writer *w, const char *data, size_t n) { return put_escaped(w, kKeyStr, data, n); }
+
+static int refuse_surrogates(Writer *w, PyObject *key) {
+  (void)w;
+  (void)key;
+  PyErr_SetString(PyExc_ValueError, "a str with lone surrogates cannot be a key");
+  return -1;
 }
 
 static int encode_tuple_key(Writer *w, PyObject *key, int depth) {
@@ -104,32 +93,25 @@ static int encode_tuple_key(Writer *w, PyObject *key, int depth) {
     PyErr_Format(PyExc_ValueError, "the key is nested deeper than %d levels", (int)kMaxDepth);
     return -1;
   }
-  if (writer_reserve(w, 1) < 0) return -1;
-  put_u8(w, kKeyTuple);
+  if (write_u8(w, kKeyTuple) < 0) return -1;
   Py_ssize_t n = PyTuple_Size(key);
   for (Py_ssize_t i = 0; i < n; i++) {
     if (encode_key(w, PyTuple_GetItem(key, i), depth + 1) < 0) return -1;
   }
-  if (writer_reserve(w, 1) < 0) return -1;
-  put_u8(w, 0);
-  return 0;
+  return write_u8(w, 0);
 }
 
 int encode_key(Writer *w, PyObject *key, int depth) {
-  if (PyUnicode_Check(key)) return encode_str_key(w, key);
+  if (PyUnicode_Check(key)) return write_text(w, key, put_text, refuse_surrogates);
   if (PyLong_Check(key)) return encode_int_key(w, key);
   if (PyTuple_Check(key)) return encode_tuple_key(w, key, depth);
   if (PyFloat_Check(key)) return encode_float_key(w, key);
-  if (key == Py_None) {
-    if (writer_reserve(w, 1) < 0) return -1;
-    put_u8(w, kKeyNone);
-    return 0;
-  }
+  if (key == Py_None) return write_u8(w, kKeyNone);
   if (PyBytes_Check(key)) {
     char *data;
     Py_ssize_t n;
     if (PyBytes_AsStringAndSize(key, &data, &n) < 0) return -1;
     return put_escaped(w, kKeyBytes, data, (size_t)n);
   }
-  return encode_key_other(w, key);
+  return encode_key_other(w, key, depth);
 }

@@ -20,27 +20,10 @@ static int put_tag_and_count(Writer *w, uint8_t tag, size_t n) {
 /* Leaves that C does not know, as whole encodings made by Python: calendar types, Decimal, UUID, big ints, pickles. */
 static int encode_other(Writer *w, PyObject *value) {
   PyObject *hook = hook_get(kHookEncodeOther);
-  if (hook == NULL) return -1;
-  PyObject *bytes = PyObject_CallFunctionObjArgs(hook, value, NULL);
-  if (bytes == NULL) return -1;
-  char *data;
-  Py_ssize_t n;
-  int result = PyBytes_AsStringAndSize(bytes, &data, &n);
-  if (result == 0 && (result = writer_reserve(w, (size_t)n)) == 0) put_bytes(w, data, (size_t)n);
-  Py_DECREF(bytes);
-  return result;
+  return hook == NULL ? -1 : write_whole(w, PyObject_CallFunctionObjArgs(hook, value, NULL));
 }
 
-static int encode_str(Writer *w, PyObject *value) {
-  Py_ssize_t n;
-  const char *data = PyUnicode_AsUTF8AndSize(value, &n);
-  if (data == NULL) {
-    if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) return -1;
-    PyErr_Clear();
-    return encode_other(w, value);
-  }
-  return put_tagged(w, kTagStr, data, (size_t)n);
-}
+static int put_text(Writer *w, const char *data, size_t n) { return put_tagged(w, kTagStr, data, n); }
 
 static int encode_int(Writer *w, PyObject *value) {
   int overflow;
@@ -193,19 +176,13 @@ static int encode_rare(Writer *w, PyObject *value, PyTypeObject *type, int depth
   return result;
 }
 
-static int encode_constant(Writer *w, uint8_t tag) {
-  if (writer_reserve(w, 1) < 0) return -1;
-  put_u8(w, tag);
-  return 0;
-}
-
 int encode_value(Writer *w, PyObject *value, int depth) {
   PyTypeObject *type = Py_TYPE(value);
-  if (type == &PyUnicode_Type) return encode_str(w, value);
+  if (type == &PyUnicode_Type) return write_text(w, value, put_text, encode_other);
   if (type == &PyLong_Type) return encode_int(w, value);
   if (type == &PyFloat_Type) return encode_float(w, value);
-  if (value == Py_None) return encode_constant(w, kTagNone);
-  if (type == &PyBool_Type) return encode_constant(w, value == Py_True ? kTagTrue : kTagFalse);
+  if (value == Py_None) return write_u8(w, kTagNone);
+  if (type == &PyBool_Type) return write_u8(w, value == Py_True ? kTagTrue : kTagFalse);
   if (type == &PyBytes_Type) {
     char *data;
     Py_ssize_t n;

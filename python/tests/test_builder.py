@@ -155,6 +155,7 @@ def test_connector_options() -> None:
     source = KafkaSource(
         "t",
         start="committed",
+        group_id="g",
         stop_at="latest",
         value_format="json",
         on_error="skip",
@@ -176,6 +177,10 @@ def test_connector_options() -> None:
     )  # fmt: skip
     assert codec.decode(CollectionSource(iter([("a", 1), None])).payload()) == [("a", 1), None]
     assert headrace.KafkaSourceOperator is KafkaSource and headrace.KafkaSinkOperator is KafkaSink
+
+
+async def async_identity(row):
+    return row
 
 
 WRONG = {
@@ -201,6 +206,23 @@ WRONG = {
     "interval text": (lambda env: env.enable_checkpointing("1m"), TypeError, "ms as an int"),
     "name": (lambda env: env.from_collection([1]).name("x" * 300), ValueError, "name()"),
     "missing file": (lambda env: env.add_files("/no/such/file"), ValueError, "/no/such/file does not exist"),
+    "path of a number": (lambda env: FileSource(5), TypeError, "path takes a str, not int"),
+    "folder of a number": (lambda env: FileSink(None), TypeError, "path takes a str, not NoneType"),
+    "committed by nobody": (lambda env: KafkaSource("t", start="committed"), ValueError, "needs a group_id"),
+    "properties": (lambda env: KafkaSource("t", properties=["a"]), TypeError, "properties takes a dict, not list"),
+    "one number": (lambda env: env.from_collection(5), TypeError, "an iterable of rows, not int"),
+    "async function": (lambda env: env.from_collection([1]).map(async_identity), TypeError, "async"),
+    "backwards delays": (lambda env: RestartStrategy.exponential(10_000, 10), ValueError, "above its longest delay of 10 ms"),
+    "endless interval": (lambda env: env.enable_checkpointing(2**70), ValueError, "too long"),
+    "job name of a number": (lambda env: StreamExecutionEnvironment(5), TypeError, "the name takes a str"),
+    "job name with a surrogate": (lambda env: StreamExecutionEnvironment("a\ud800"), ValueError, "printable"),
+    "file of a number": (lambda env: env.add_files(5), TypeError, "it takes paths, not int"),
+    "requirement of a number": (lambda env: env.add_python_requirements(5), TypeError, "a list of requirements"),
+    "submit to a number": (
+        lambda env: (env.from_collection([1]).print(), env.execute(submit=5)),
+        TypeError,
+        "submit takes a str",
+    ),
     "pip option": (lambda env: env.add_python_requirements(["--index-url=x"]), ValueError, "no option of pip"),
 }
 
@@ -215,7 +237,28 @@ def test_wrong_argument_names_the_users_line(case: str) -> None:
 
 
 def test_reduce_needs_a_keyed_stream() -> None:
-    assert not hasattr(StreamExecutionEnvironment("a").from_collection([1]), "reduce")
+    stream = StreamExecutionEnvironment("a").from_collection([1])
+    assert not hasattr(stream, "reduce")
+    with pytest.raises(AttributeError, match=r"reduce \(.*test_builder.py:\d+\): .*key_by\(\)"):
+        stream.reduce(max)
+    with pytest.raises(AttributeError, match="no attribute 'window'"):
+        stream.window  # noqa: B018
+
+
+def test_paths_are_taken_as_paths_too() -> None:
+    assert FileSource(Path("/data/in.txt")).options["path"] == "/data/in.txt"
+    assert FileSource(Path("/data/in.txt")).default_name == "in.txt"
+    assert FileSink(Path("/data/out/")).options["path"] == "/data/out"
+    assert FileSource("/").default_name == "files"
+
+
+def test_what_an_iterable_raises_is_not_taken_for_a_wrong_argument() -> None:
+    def rows():
+        raise TypeError("from inside")
+        yield 1
+
+    with pytest.raises(TypeError, match="^from inside$"):
+        StreamExecutionEnvironment("a").from_collection(rows())
 
 
 def test_function_that_cannot_be_pickled_is_named() -> None:
@@ -404,7 +447,9 @@ def test_import_is_light() -> None:
         "bad = [m for m in ('pyarrow', 'google.protobuf', 'cloudpickle') if m in sys.modules]\nassert not bad, bad\n"
         "assert all(getattr(headrace, n) is not None for n in headrace.__all__)\n"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, env={**os.environ, "PYTHONPATH": str(Path(headrace.__file__).parents[1])})
+    subprocess.run(
+        [sys.executable, "-c", script], check=True, env={**os.environ, "PYTHONPATH": str(Path(headrace.__file__).parents[1])}
+    )
 
 
 def test_unknown_name_is_an_attribute_error() -> None:

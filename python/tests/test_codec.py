@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pytest
 import vectors
-from vector_types import City, Color, Level, Pair, Point
+from vector_types import City, Color, Level, Pair, Point, Tree
 
 from headrace import _codec, codec_py
 
@@ -217,6 +217,65 @@ def test_keys_of_random_strings_order_as_python_does() -> None:
         a, b = ("".join(r.choice("\0\1ab\uffff\U00010000") for _ in range(r.randrange(6))) for _ in range(2))
         assert (_codec.encode_key(a) < _codec.encode_key(b)) == (a < b)
         assert (_codec.encode_key((a, 1)) < _codec.encode_key((b, 0))) == ((a, 1) < (b, 0))
+
+
+# ---- limits ----
+
+
+def nested(shape: Any, depth: int, leaf: Any) -> Any:
+    value = leaf
+    for _ in range(depth):
+        value = shape(value)
+    return value
+
+
+LIMITS: list[Any] = [
+    2**4000, -(2**4000), 2**4000 - 1, -(2**63), 2**63, -0.0, (0.0, -0.0), struct.unpack("d", b"\x01" + bytes(5) + b"\xf8\xff")[0],
+    "x" * 10_000_000, "é\0" * 5_000_000, b"\0" * 10_000_000, "\ud800", "a\udfff" * 1000, ("\ud800", 1),
+    {"z": 1, "a": 2, 3: {"y": None, "b": -0.0}}, {-0.0: 1}, {True: 1, 2: 2}, set(range(3000)), list(range(100_000)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "value", LIMITS, ids=lambda v: repr(v)[:20] if not isinstance(v, int) else f"int of {v.bit_length()} bits"
+)
+def test_twins_agree_at_the_limits(value: Any) -> None:
+    encoded = _codec.encode(value)
+    assert encoded == codec_py.encode(value)
+    assert same(_codec.decode(encoded), value) and same(codec_py.decode(encoded), value)
+    assert outcome(_codec.encode_key, value) == outcome(codec_py.encode_key, value)
+    block = _codec.encode_block([(0, [value, value])])
+    assert block == codec_py.encode_block([(0, [value, value])])
+    assert same(_codec.decode_block(block)[0][2], [value, value])
+
+
+@pytest.mark.parametrize("depth", [99, 100, 101, 150])
+def test_twins_agree_on_how_deep_is_too_deep(depth: int) -> None:
+    shapes = (
+        lambda v: (v,),
+        lambda v: [v],
+        lambda v: {"k": v},
+        lambda v: frozenset([v]),
+        lambda v: Point(v, 0.5),
+        lambda v: Tree(v, 1),
+    )
+    for leaf in (1, UUID(int=1), "\ud800", 2**70):
+        for shape in shapes:
+            value = nested(shape, depth, leaf)
+            encoded = outcome(_codec.encode, value)
+            assert encoded == outcome(codec_py.encode, value)
+            assert (encoded is ValueError) is (depth > 100)
+            assert outcome(_codec.encode_key, value) == outcome(codec_py.encode_key, value)
+    # A frozen dataclass continues the count of the tuples around it.
+    mixed = nested(lambda v: (v,), 60, Tree(nested(lambda v: (v,), depth - 60, 1), 1))
+    assert outcome(_codec.encode_key, mixed) == outcome(codec_py.encode_key, mixed)
+
+
+def test_dict_order_survives_both_ways() -> None:
+    value = {f"k{i * 7919 % 1000}": i for i in range(1000)}
+    for writer in (_codec, codec_py):
+        for reader in (_codec, codec_py):
+            assert list(reader.decode(writer.encode(value))) == list(value)
 
 
 # ---- classes ----

@@ -139,6 +139,61 @@ def test_exception_whose_text_raises(tm: FakeTaskManager) -> None:
     assert "Nasty" in error["type"] and "raises RuntimeError" in error["message"]
 
 
+@pytest.mark.parametrize("way", ["returns", "raises", "exits"])
+def test_forked_child_that_leaves_the_function_gives_no_second_answer(tm: FakeTaskManager, way: str) -> None:
+    def fork(x):
+        child = os.fork()
+        if child == 0:
+            if way == "raises":
+                raise ValueError("in the child")
+            if way == "exits":
+                raise SystemExit(7)
+            return "child"
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    stage = tm.load(("map", fork))
+    assert tm.run(stage, [1]) == {0: [7 if way == "exits" else 1]}
+    assert tm.run(stage, [1]) == {0: [7 if way == "exits" else 1]}
+    assert tm.stop() == 0
+    assert ("came back out of the function" in tm.output()) is (way != "exits")
+
+
+def test_pool_of_processes_inside_a_function(tm: FakeTaskManager) -> None:
+    def spread(x):
+        from multiprocessing import get_context
+
+        with get_context("fork").Pool(2) as pool:
+            return pool.map(abs, [-x, x])
+
+    assert tm.run(tm.load(("map", spread)), [3]) == {0: [[3, 3]]}
+
+
+def test_threads_that_outlive_a_row_do_no_harm(tm: FakeTaskManager) -> None:
+    def start(x):
+        import threading
+
+        for _ in range(3):
+            threading.Thread(target=lambda: [print("tick") for _ in range(200)]).start()
+        return x
+
+    stage = tm.load(("map", start))
+    for _ in range(5):
+        assert tm.run(stage, list(range(20))) == {0: list(range(20))}
+
+
+def test_results_beyond_an_arena_name_the_operator(tm: FakeTaskManager) -> None:
+    part = b"x" * (64 << 20)
+    error = failure(tm, tm.load(("flat_map", lambda n: [part] * n)), [17])
+    assert "more than 1 GiB" in error["message"] and error["name"] == "flat_map-0"
+
+
+def test_line_of_source_without_end_does_not_drown_the_report(tm: FakeTaskManager, tmp_path) -> None:
+    (tmp_path / "minified.py").write_text("def f(x): return 1 // x" + " " * 10 + "#" + "y" * 3_000_000 + "\n")
+    error = failure(tm, tm.load(("map", b"cminified\nf\n."), sys_path=[str(tmp_path)]), [0])
+    assert error["type"] == "ZeroDivisionError" and len(error["code"]) <= 200 and len(error["traceback"]) <= 20_000
+    assert error["file"].endswith("minified.py") and error["line"] == 1
+
+
 def test_worker_that_dies_is_seen_at_once(tm: FakeTaskManager) -> None:
     stage = tm.load(("map", lambda x: os._exit(9)))
     start = time.monotonic()

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import mmap
 import os
-from typing import Any
+from typing import Any, Final
 
 from headrace.codec_py.blocks import decode_block, encode_block
 
+#: What the TaskManager maps at most.
+_MAX_BYTES: Final = 1 << 30
+
 
 class Arena:
-    """A memfd mapped into this process; owns the mapping, not the descriptor. One thread uses it."""
+    """A memfd mapped into this process; owns the mapping, not the descriptor. One thread uses it. Sizes and offsets are bytes.
+
+    Errors: ValueError for a range outside the memory, and for a batch that would take more than 1 GiB.
+    """
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -26,7 +32,9 @@ class Arena:
         self._map = mmap.mmap(self._fd, size)
 
     def _grow(self, need: int) -> None:
-        size = max(need, self.size() * 3 // 2)
+        if need > _MAX_BYTES:
+            raise ValueError("the results of one batch have more than 1 GiB")
+        size = max(need, min(self.size() * 3 // 2, _MAX_BYTES))
         size = -(-size // 65536) * 65536
         os.ftruncate(self._fd, size)
         self._remap(size)

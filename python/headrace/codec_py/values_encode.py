@@ -31,13 +31,13 @@ def _pickled(value: Any) -> bytes:
 
     try:
         data = pickle.dumps(value, 5)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
+    except (pickle.PicklingError, AttributeError, TypeError, RecursionError) as error:
         # Classes and functions of __main__ and of local scopes go by value.
         import cloudpickle
 
         try:
             data = cloudpickle.dumps(value, 5)
-        except Exception:
+        except Exception:  # whatever __reduce__ and __getstate__ of the user's class raise
             raise ValueError(f"a {type(value).__name__} cannot travel between processes: {error}") from error
     return b"\x14" + counted(data)
 
