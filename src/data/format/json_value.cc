@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
+#include <iterator>
+
+#include "columnar/value_cursor.h"
 #include "columnar/value_encoding.h"
 
 namespace headrace::data::format {
 namespace {
 
-constexpr int kMaxDepth = 100;  // as deep as decoders of the value encoding go
+constexpr int kMaxDepth = columnar::kMaxValueDepth;
 
 void AppendBigInt(std::uint64_t value, std::string* out) {
   // Beyond int64 and positive: eight bytes, and a ninth that keeps the sign bit clear.
@@ -18,38 +21,28 @@ void AppendBigInt(std::uint64_t value, std::string* out) {
   out->push_back(0);
 }
 
-// Recursion is bounded by kMaxDepth.
+/// size() saturates at 2^24 - 1; larger ones are counted.
+template <typename Container>
+std::size_t CountOf(const Container& container) {
+  const std::size_t size = container.size();
+  return size < 0xFFFFFF ? size : static_cast<std::size_t>(std::distance(container.begin(), container.end()));
+}
+
+/// `depth` containers are open around the element. Recursion is bounded by kMaxDepth.
 Status AppendElement(const simdjson::dom::element& element, int depth, std::string* out) {
   using Type = simdjson::dom::element_type;
   columnar::ValueWriter writer(out);
-  if (depth > kMaxDepth) return Status::Invalid("nested deeper than ", kMaxDepth);
+  if (depth >= kMaxDepth && (element.is_array() || element.is_object())) return Status::Invalid("nested deeper than ", kMaxDepth);
   switch (element.type()) {
     case Type::ARRAY: {
       const simdjson::dom::array array = element.get_array().value_unsafe();
-      // size() saturates at 2^24 - 1; such arrays are counted.
-      std::size_t count = array.size();
-      if (count >= 0xFFFFFF) {
-        count = 0;
-        for (auto item : array) {
-          (void)item;
-          ++count;
-        }
-      }
-      writer.ListHeader(count);
+      writer.ListHeader(CountOf(array));
       for (const simdjson::dom::element item : array) HR_RETURN_NOT_OK(AppendElement(item, depth + 1, out));
       break;
     }
     case Type::OBJECT: {
       const simdjson::dom::object object = element.get_object().value_unsafe();
-      std::size_t count = object.size();
-      if (count >= 0xFFFFFF) {
-        count = 0;
-        for (auto field : object) {
-          (void)field;
-          ++count;
-        }
-      }
-      writer.DictHeader(count);
+      writer.DictHeader(CountOf(object));
       for (const simdjson::dom::key_value_pair field : object) {
         writer.String(field.key);
         HR_RETURN_NOT_OK(AppendElement(field.value, depth + 1, out));
@@ -91,7 +84,7 @@ Status JsonValueReader::Append(std::string_view json, std::string* out) {
   simdjson::dom::element root;
   const simdjson::error_code error = state_->parser.parse(json.data(), json.size(), /*realloc_if_needed=*/true).get(root);
   if (error) return Status::Invalid("not JSON: ", simdjson::error_message(error));
-  return AppendElement(root, 1, out);
+  return AppendElement(root, 0, out);
 }
 
 }  // namespace headrace::data::format

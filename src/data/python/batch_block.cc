@@ -19,7 +19,7 @@ using columnar::ValueForm;
 
 enum Role : std::uint32_t { kValue = 0, kKey = 1, kGroup = 2, kState = 3, kCounts = 4 };
 constexpr std::uint64_t kHeaderBytes = 8, kColumnBytes = 56, kAlignment = 64;
-constexpr std::uint32_t kMaxColumns = 8;
+constexpr std::uint32_t kMaxColumns = 16;
 
 std::uint64_t Align(std::uint64_t at) { return (at + kAlignment - 1) / kAlignment * kAlignment; }
 bool HasOffsets(std::uint32_t form) { return form == 0 || form == 1 || form == 5; }

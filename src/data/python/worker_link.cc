@@ -140,10 +140,9 @@ void WorkerLink::SendNextLoadLocked() {
   PendingLoad load = std::move(loads_.front());
   loads_.pop_front();
   auto memory = arenas_[0]->in.Reserve(load.description.size());
-  if (!memory.ok()) {  // only a function larger than an arena can be
-    const std::lock_guard lock(load.stage->mutex);
-    load.stage->status = memory.status();
-    return;
+  if (!memory.ok()) {
+    load.stage->SetFailed(memory.status());
+    return SendNextLoadLocked();
   }
   std::memcpy(*memory, load.description.data(), load.description.size());
   arenas_[0]->busy = true;

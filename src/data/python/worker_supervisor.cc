@@ -272,8 +272,10 @@ void WorkerSupervisor::OnExit(Worker& worker) {
 }
 
 Status WorkerSupervisor::ExplainExit(Worker& worker, int code, int status) const {
-  const std::string how =
-      code == CLD_EXITED ? fmt::format("with exit code {}", status) : fmt::format("by signal {} ({})", status, ::strsignal(status));
+  // Nobody here sends SIGKILL to a worker whose end still has to be explained.
+  const char* cause = code != CLD_EXITED && status == SIGKILL ? ", as the kernel does when memory runs out" : "";
+  const std::string how = code == CLD_EXITED ? fmt::format("with exit code {}", status)
+                                             : fmt::format("by signal {} ({}){}", status, ::strsignal(status), cause);
   const std::string tail = worker.err->Tail();
   const std::string said = tail.empty() ? std::string() : "; it said last:\n" + tail;
   if (!worker.link->ready())

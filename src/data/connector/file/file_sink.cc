@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "columnar/key_group.h"
 #include "data/connector/file/part_files.h"
 #include "data/connector/row_text.h"
 #include "plan/connector_options.h"
@@ -82,7 +83,8 @@ class FileSinkWriter final : public SinkWriter {
 
  private:
   void Run() {
-    PartFiles files(folder_, context_->subtask, context_->job_id.substr(0, 8));
+    // Two sinks of one job may write to one folder.
+    PartFiles files(folder_, context_->subtask, fmt::format("{:.8}-{:016x}", context_->job_id, columnar::HashKey(context_->operator_uid)));
     Status status = files.Prepare();
     std::chrono::steady_clock::time_point opened_at{};
     std::unique_lock lock(mutex_);

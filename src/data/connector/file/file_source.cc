@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <deque>
@@ -14,6 +13,7 @@
 #include "data/connector/bad_record.h"
 #include "data/connector/file/line_reader.h"
 #include "data/connector/read_queue.h"
+#include "data/connector/split_set.h"
 #include "data/format/json_value.h"
 #include "plan/connector_options.h"
 #include "plan/source_splits.h"
@@ -26,10 +26,7 @@ constexpr std::int64_t kBatchBytes = 256 << 10;
 constexpr std::size_t kQueuedBatches = 16;
 constexpr std::int64_t kQueuedBytes = 4 << 20;
 
-struct IndexedSplit {
-  std::uint32_t index;
-  plan::FileSplit split;
-};
+using FileSplits = SplitSet<plan::FileSplit, &plan::FileSplit::position>;
 
 /// Reads files one after the other on its own thread into the queue. Owned by its reader.
 class FileThread {
@@ -44,9 +41,9 @@ class FileThread {
     RequestStop();
     thread_.join();
   }
-  void Add(std::vector<IndexedSplit> splits) {
+  void Add(std::vector<FileSplits::Added> splits) {
     const std::lock_guard lock(mutex_);
-    for (IndexedSplit& split : splits) waiting_.push_back(std::move(split));
+    for (FileSplits::Added& split : splits) waiting_.push_back(std::move(split));
     changed_.notify_one();
   }
   void RequestStop() {
@@ -59,7 +56,7 @@ class FileThread {
  private:
   void Run() {
     while (true) {
-      IndexedSplit next;
+      FileSplits::Added next;
       {
         std::unique_lock lock(mutex_);
         changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
@@ -72,12 +69,13 @@ class FileThread {
     }
   }
 
-  Status ReadFile(const IndexedSplit& file) {
+  Status ReadFile(const FileSplits::Added& file) {
     HR_ASSIGN_OR_RAISE(LineReader lines, LineReader::Open(file.split.path, file.split.position));
+    std::string_view line;
     while (!stopping_) {
       const std::int64_t line_start = lines.position();
-      std::string_view line;
       HR_ASSIGN_OR_RAISE(const LineReader::Found found, lines.Next(&line));
+      if (found == LineReader::Found::kUnfinished) continue;
       if (found == LineReader::Found::kEnd) return Close({file.index, lines.position(), true});
       std::string why;
       if (found == LineReader::Found::kTooLong)
@@ -125,7 +123,7 @@ class FileThread {
   std::string scratch_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<IndexedSplit> waiting_;
+  std::deque<FileSplits::Added> waiting_;
   std::atomic<bool> stopping_{false};
   std::thread thread_;
 };
@@ -142,59 +140,31 @@ class FileSourceReader final : public SourceReader {
   }
 
   Status AddSplits(const std::vector<plan::SourceSplit>& splits) override {
-    std::vector<IndexedSplit> added;
-    for (const plan::SourceSplit& split : splits) {
-      HR_ASSIGN_OR_RAISE(plan::FileSplit parsed, plan::FileSplit::FromPayload(split.payload));
-      if (std::any_of(splits_.begin(), splits_.end(), [&](const State& s) { return s.id == split.id; })) continue;
-      added.push_back({static_cast<std::uint32_t>(splits_.size()), parsed});
-      splits_.push_back({split.id, std::move(parsed), false});
-    }
+    HR_ASSIGN_OR_RAISE(auto added, splits_.Add(splits));
     if (added.empty()) return Status::OK();
     if (thread_ == nullptr) thread_ = std::make_unique<FileThread>(json_, skip_bad_, *context_, &queue_);
-    open_splits_ += added.size();
     thread_->Add(std::move(added));
     return Status::OK();
   }
 
-  void NoMoreSplits() override { no_more_splits_ = true; }
+  void NoMoreSplits() override { splits_.NoMore(); }
 
   Result<SourcePoll> Poll() override {
-    ReadItem item;
-    while (true) {
-      HR_ASSIGN_OR_RAISE(const bool found, queue_.Pop(&item));
-      if (!found) break;
-      for (const SplitProgress& progress : item.progress) {
-        State& state = splits_[progress.split];
-        state.split.position = progress.position;
-        if (progress.ended && !std::exchange(state.ended, true)) --open_splits_;
-      }
-      if (item.batch) return SourcePoll{SourcePoll::Kind::kBatch, std::move(item.batch)};
-    }
-    return SourcePoll{no_more_splits_ && open_splits_ == 0 ? SourcePoll::Kind::kEnd : SourcePoll::Kind::kNothingYet, {}};
+    HR_ASSIGN_OR_RAISE(columnar::DataBatch batch, splits_.Take(&queue_, [](const auto&) {}));
+    if (batch) return SourcePoll{SourcePoll::Kind::kBatch, std::move(batch)};
+    return SourcePoll{splits_.ended() ? SourcePoll::Kind::kEnd : SourcePoll::Kind::kNothingYet, {}};
   }
 
-  std::vector<plan::SourceSplit> Positions() const override {
-    std::vector<plan::SourceSplit> positions;
-    for (const State& state : splits_) positions.push_back({state.id, state.split.ToPayload()});
-    return positions;
-  }
+  std::vector<plan::SourceSplit> Positions() const override { return splits_.Positions(); }
 
   void RequestStop() override {
     if (thread_ != nullptr) thread_->RequestStop();
   }
 
  private:
-  struct State {
-    std::string id;
-    plan::FileSplit split;
-    bool ended;
-  };
-
   const bool json_, skip_bad_;
   const ConnectorContext* context_ = nullptr;
-  std::vector<State> splits_;
-  std::size_t open_splits_ = 0;
-  bool no_more_splits_ = false;
+  FileSplits splits_;
   ReadQueue queue_;
   std::unique_ptr<FileThread> thread_;  // after the queue: it uses it
 };

@@ -22,12 +22,15 @@ Status CannotRead(const std::string& path, int error) {
 }  // namespace
 
 Result<LineReader> LineReader::Open(const std::string& path, std::int64_t position) {
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
   if (file < 0) return CannotRead(path, errno);
   LineReader reader(file, path, position);
   struct stat about {};
   if (::fstat(file, &about) != 0) return CannotRead(path, errno);
   if (S_ISDIR(about.st_mode)) return CannotRead(path, EISDIR);
+  if (!S_ISREG(about.st_mode))
+    return Error(ErrorCode::kConnectorIo, fmt::format("\"{:.500}\" is not a file but a pipe, a socket or a device", path),
+                 "A file source reads regular files. Write what comes over a pipe to a file or to Kafka.");
   if (position > 0 && ::lseek(file, position, SEEK_SET) < 0) return CannotRead(path, errno);
   return reader;
 }
@@ -39,6 +42,7 @@ LineReader::LineReader(LineReader&& other) noexcept
       buffer_(std::move(other.buffer_)),
       start_(other.start_),
       scanned_(other.scanned_),
+      passed_over_(other.passed_over_),
       at_end_(other.at_end_) {}
 
 LineReader::~LineReader() {
@@ -60,29 +64,28 @@ Result<bool> LineReader::Fill() {
 }
 
 Result<LineReader::Found> LineReader::Next(std::string_view* line) {
-  bool too_long = false;
   while (true) {
     const std::size_t end = buffer_.find('\n', scanned_);
-    if (end != std::string::npos || (at_end_ && (start_ < buffer_.size() || too_long))) {
+    if (end != std::string::npos || (at_end_ && (start_ < buffer_.size() || passed_over_ > 0))) {
       const bool terminated = end != std::string::npos;
       const std::size_t stop = terminated ? end : buffer_.size();
       *line = std::string_view(buffer_).substr(start_, stop - start_);
       start_ = scanned_ = terminated ? stop + 1 : stop;
-      position_ += static_cast<std::int64_t>(line->size()) + (terminated ? 1 : 0);
+      const bool too_long = passed_over_ > 0 || line->size() > kMaxLineBytes;
+      position_ += std::exchange(passed_over_, 0) + static_cast<std::int64_t>(line->size()) + (terminated ? 1 : 0);
       if (line->ends_with('\r')) line->remove_suffix(1);
-      if (too_long || line->size() > kMaxLineBytes) return Found::kTooLong;
-      return Found::kLine;
+      return too_long ? Found::kTooLong : Found::kLine;
     }
     if (at_end_) return Found::kEnd;
     scanned_ = buffer_.size();
-    if (buffer_.size() - start_ > kMaxLineBytes) {
-      // Pass over what is there; the rest of the line follows.
-      position_ += static_cast<std::int64_t>(buffer_.size() - start_);
+    const bool pass_over = passed_over_ > 0 || buffer_.size() - start_ > kMaxLineBytes;
+    if (pass_over) {
+      passed_over_ += static_cast<std::int64_t>(buffer_.size() - start_);
       start_ = scanned_ = buffer_.size();
-      too_long = true;
     }
     HR_ASSIGN_OR_RAISE(const bool more, Fill());
     at_end_ = !more;
+    if (pass_over) return Found::kUnfinished;
   }
 }
 

@@ -2,12 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "data/connector/kafka/kafka_options.h"
 #include "data/connector/kafka/topic_fetcher.h"
 #include "data/connector/read_queue.h"
+#include "data/connector/split_set.h"
 #include "kafka/topic_split.h"
 #include "plan/connector_options.h"
 
@@ -29,71 +29,42 @@ class KafkaSourceReader final : public SourceReader {
   }
 
   Status AddSplits(const std::vector<plan::SourceSplit>& splits) override {
-    if (splits.empty()) return Status::OK();
-    std::vector<kafka::TopicSplit> parsed;
-    for (const plan::SourceSplit& split : splits) {
-      HR_ASSIGN_OR_RAISE(kafka::TopicSplit topic_split, kafka::TopicSplit::FromPayload(split.payload));
-      if (topic_split.topic != options_.topic)
-        return Error(ErrorCode::kInvalidPlan, fmt::format("split {:.300} is not of topic \"{}\"", split.id, options_.topic));
-      const auto same = [&](const State& state) { return state.split.partition == topic_split.partition; };
-      // An assignment that is repeated after a lost answer must not read a partition twice.
-      if (std::any_of(splits_.begin(), splits_.end(), same)) continue;
-      splits_.push_back({split.id, topic_split, false});
-      parsed.push_back(std::move(topic_split));
+    HR_ASSIGN_OR_RAISE(const auto added, splits_.Add(splits));
+    if (added.empty()) return Status::OK();
+    std::vector<kafka::TopicSplit> partitions;
+    for (const auto& [index, split] : added) {
+      if (split.topic != options_.topic)
+        return Error(ErrorCode::kInvalidPlan, fmt::format("split {:.300} is not of topic \"{}\"", split.Id(), options_.topic));
+      partitions.push_back(split);
     }
-    if (parsed.empty()) return Status::OK();
     // Subtasks without a partition cost no client and no thread.
     if (fetcher_ == nullptr) {
       HR_ASSIGN_OR_RAISE(fetcher_, TopicFetcher::Start(options_, *context_, &queue_));
     }
-    const auto first = static_cast<std::uint32_t>(splits_.size() - parsed.size());
-    open_splits_ += parsed.size();
-    fetcher_->Add(std::move(parsed), first);
+    fetcher_->Add(std::move(partitions), added.front().index);
     return Status::OK();
   }
 
-  void NoMoreSplits() override { no_more_splits_ = true; }
+  void NoMoreSplits() override { splits_.NoMore(); }
 
   Result<SourcePoll> Poll() override {
-    ReadItem item;
-    while (true) {
-      HR_ASSIGN_OR_RAISE(const bool found, queue_.Pop(&item));
-      if (!found) break;
-      for (const SplitProgress& progress : item.progress) {
-        State& state = splits_[progress.split];
-        state.split.start_offset = progress.position;
-        if (progress.ended && !std::exchange(state.ended, true)) --open_splits_;
-      }
-      fetcher_->SetConsumed(item.progress);
-      if (item.batch) return SourcePoll{SourcePoll::Kind::kBatch, std::move(item.batch)};
-    }
-    if (!no_more_splits_ || open_splits_ > 0) return SourcePoll{};
+    HR_ASSIGN_OR_RAISE(columnar::DataBatch batch, splits_.Take(&queue_, [this](const auto& progress) { fetcher_->SetConsumed(progress); }));
+    if (batch) return SourcePoll{SourcePoll::Kind::kBatch, std::move(batch)};
+    if (!splits_.ended()) return SourcePoll{};
     RequestStop();  // nothing more to read: commits what was read and lets the thread go
     return SourcePoll{SourcePoll::Kind::kEnd, {}};
   }
 
-  std::vector<plan::SourceSplit> Positions() const override {
-    std::vector<plan::SourceSplit> positions;
-    for (const State& state : splits_) positions.push_back({state.id, state.split.ToPayload()});
-    return positions;
-  }
+  std::vector<plan::SourceSplit> Positions() const override { return splits_.Positions(); }
 
   void RequestStop() override {
     if (fetcher_ != nullptr) fetcher_->RequestStop();
   }
 
  private:
-  struct State {
-    std::string id;
-    kafka::TopicSplit split;  ///< start_offset = position
-    bool ended = false;
-  };
-
   TopicFetcherOptions options_;
   const ConnectorContext* context_ = nullptr;
-  std::vector<State> splits_;
-  std::size_t open_splits_ = 0;
-  bool no_more_splits_ = false;
+  SplitSet<kafka::TopicSplit, &kafka::TopicSplit::start_offset> splits_;
   ReadQueue queue_;
   std::unique_ptr<TopicFetcher> fetcher_;  // after the queue: its thread uses it
 };

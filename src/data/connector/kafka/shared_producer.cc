@@ -223,7 +223,9 @@ void SharedProducer::HandleError(rd_kafka_event_t* event) {
   } else if (kafka::IsRefusal(error)) {
     FailAll(kafka::StatusOf(error, fmt::format("brokers {}", bootstrap_servers_), reason));
   } else if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || error == RD_KAFKA_RESP_ERR__RESOLVE) {
-    SetWaiting(fmt::format("no broker of {} answers: {}", bootstrap_servers_, reason));
+    SetWaiting(fmt::format("no broker of {} answers: {}", bootstrap_servers_, broker_error_.empty() ? reason : broker_error_));
+  } else if (kafka::IsPassing(error)) {
+    broker_error_ = reason;
   }
 }
 
@@ -244,6 +246,7 @@ void SharedProducer::SetWaiting(const std::string& reason) {
   if (!waiting_ && !reason.empty()) LogWarn("kafka", reason);
   if (waiting_ && reason.empty()) LogInfo("kafka", fmt::format("the brokers of {} take rows again", bootstrap_servers_));
   waiting_ = !reason.empty();
+  if (!waiting_) broker_error_.clear();
   const std::lock_guard lock(mutex_);
   waiting_reason_ = reason;
   for (const auto& ledger : ledgers_) ledger->SetWaiting(reason);

@@ -105,7 +105,8 @@ class SharedProducer {
   std::vector<std::pair<std::string, kafka::TopicPtr>> topics_;
   std::string waiting_reason_;
   std::atomic<bool> broken_{false}, stopping_{false};
-  bool waiting_ = false;  ///< delivery thread only
+  bool waiting_ = false;      ///< delivery thread only
+  std::string broker_error_;  ///< what librdkafka said last of one broker; delivery thread only
   std::thread thread_;
 };
 

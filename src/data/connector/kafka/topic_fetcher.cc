@@ -20,10 +20,6 @@ constexpr milliseconds kHousekeeping{1000};
 constexpr milliseconds kCommitInterval{5000};
 /// How long the end of a reader waits for its last commit; a cancel has 5 s in all.
 constexpr milliseconds kLastCommit{3500};
-/// How long brokers that answer must deny a topic that existed before it counts as gone.
-constexpr milliseconds kGoneAfter{10'000};
-/// librdkafka does not tell of a topic that is deleted while it is read, so after this much silence the brokers are asked.
-constexpr milliseconds kAskAfterSilence{10'000};
 constexpr int kProbeTimeoutMs = 500;
 
 columnar::ValueForm FormOf(KafkaValueFormat format) {
@@ -326,7 +322,9 @@ void TopicFetcher::OnError(rd_kafka_t* client, int error, const char* reason, vo
   if (kafka::IsRefusal(code)) {
     self->fatal_ = kafka::StatusOf(code, fmt::format("brokers {}", self->options_.settings.bootstrap_servers), reason);
   } else if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || code == RD_KAFKA_RESP_ERR__RESOLVE) {
-    self->SetWaiting(fmt::format("no broker of {} answers: {}", self->options_.settings.bootstrap_servers, reason));
+    self->SetWaitingForBrokers(reason);
+  } else if (kafka::IsPassing(code)) {
+    self->broker_error_ = reason;
   }
 }
 
@@ -347,7 +345,7 @@ Status TopicFetcher::KeepHouse(SteadyTime now) {
   next_housekeeping_ = now + kHousekeeping;
   rd_kafka_poll(client_.get(), 0);
   HR_RETURN_NOT_OK(fatal_);
-  if (waiting_ || now - last_heard_ >= kAskAfterSilence) HR_RETURN_NOT_OK(ProbeBroker(now));
+  if (waiting_ || now - last_heard_ >= options_.ask_after_silence) HR_RETURN_NOT_OK(ProbeBroker(now));
   PublishLag();
   if (!options_.group_id.empty() && now >= next_commit_) {
     next_commit_ = now + kCommitInterval;
@@ -362,7 +360,7 @@ Status TopicFetcher::ProbeBroker(SteadyTime now) {
   const rd_kafka_resp_err_t error = rd_kafka_metadata(client_.get(), 0, topic_.get(), &metadata, kProbeTimeoutMs);
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
     unknown_topic_ = false;  // an absent broker says nothing about the topic
-    if (!waiting_) SetWaiting(fmt::format("no broker of {} answers: {}", options_.settings.bootstrap_servers, rd_kafka_err2str(error)));
+    if (!waiting_) SetWaitingForBrokers(rd_kafka_err2str(error));
     return Status::OK();
   }
   const std::unique_ptr<const rd_kafka_metadata_t, decltype(&rd_kafka_metadata_destroy)> owned(metadata, &rd_kafka_metadata_destroy);
@@ -380,10 +378,10 @@ Status TopicFetcher::ProbeBroker(SteadyTime now) {
 Status TopicFetcher::TopicIsUnknown(SteadyTime now) {
   if (!std::exchange(unknown_topic_, true)) unknown_since_ = now;
   SetWaiting(fmt::format("topic \"{}\" is not known to the brokers at present", options_.topic));
-  if (now - unknown_since_ < kGoneAfter) return Status::OK();
+  if (now - unknown_since_ < options_.gone_after) return Status::OK();
   return Error(ErrorCode::kUnknownTopic,
                fmt::format("topic \"{}\" is gone: the brokers have not known it for {} s", options_.topic,
-                           std::chrono::duration_cast<std::chrono::seconds>(kGoneAfter).count()),
+                           std::chrono::duration_cast<std::chrono::seconds>(options_.gone_after).count()),
                "Create it again and restart the job, or cancel the job.");
 }
 
@@ -393,7 +391,13 @@ void TopicFetcher::SetWaiting(const std::string& reason) {
   if (context_.on_waiting) context_.on_waiting(reason);
 }
 
+void TopicFetcher::SetWaitingForBrokers(std::string_view why) {
+  // "1/1 brokers are down" hides a failed handshake or a wrong name; what was said of the broker itself does not.
+  SetWaiting(fmt::format("no broker of {} answers: {}", options_.settings.bootstrap_servers, broker_error_.empty() ? why : broker_error_));
+}
+
 void TopicFetcher::ClearWaiting() {
+  broker_error_.clear();
   if (waiting_) LogInfo("kafka", fmt::format("topic \"{}\": the brokers answer again", options_.topic), {{"job_id", context_.job_id}});
   waiting_ = false;
   if (context_.on_waiting) context_.on_waiting("");

@@ -30,6 +30,10 @@ struct TopicFetcherOptions {
   std::string group_id;  ///< commits of this group show progress; empty = none
   KafkaValueFormat format = KafkaValueFormat::kString;
   bool skip_bad_records = false;
+  /// librdkafka does not tell of a topic that is deleted while it is read, so after this much silence the brokers are asked.
+  std::chrono::milliseconds ask_after_silence{10'000};
+  /// How long brokers that answer must deny a topic that existed before it counts as gone.
+  std::chrono::milliseconds gone_after{10'000};
 };
 
 /// Reads partitions of one topic on a thread of its own and puts finished batches into a ReadQueue. Owns the librdkafka
@@ -81,6 +85,7 @@ class TopicFetcher {
   Status ProbeBroker(SteadyTime now);
   Status TopicIsUnknown(SteadyTime now);
   void SetWaiting(const std::string& reason);
+  void SetWaitingForBrokers(std::string_view why);
   void ClearWaiting();
   void PublishLag();
   void Commit();
@@ -102,6 +107,7 @@ class TopicFetcher {
   format::JsonValueReader json_;
   std::string scratch_;
   BadRecordPolicy bad_records_;
+  std::string broker_error_;  ///< what librdkafka said last of one broker: why none answers
   SteadyTime first_row_at_{}, next_housekeeping_{}, next_commit_{}, unknown_since_{}, last_heard_{};
   bool unknown_topic_ = false, waiting_ = false, drained_ = true, commit_warned_ = false, commit_pending_ = false;
   bool commit_refused_ = false;  ///< the last commit failed for a reason that passes

@@ -31,7 +31,11 @@ TEST(JsonValue, MalformedDocumentsAreErrors) {
     EXPECT_EQ(RoundTrip(json), "error") << json;
   EXPECT_EQ(RoundTrip(std::string(2000, '[') + std::string(2000, ']')), "error");
   EXPECT_EQ(RoundTrip(std::string(101, '[') + std::string(101, ']')), "error");
-  EXPECT_NE(RoundTrip(std::string(99, '[') + std::string(99, ']')), "error");
+  for (const char* leaf : {"", "1", "\"x\""}) {
+    const std::string deepest = std::string(100, '[') + leaf + std::string(100, ']');
+    EXPECT_EQ(RoundTrip(deepest), deepest);
+  }
+  EXPECT_EQ(RoundTrip("{\"a\":\"\\ud800\"}"), "error");  // a lone surrogate is no UTF-8
 }
 
 TEST(JsonValue, ReaderIsReusableAfterAnError) {

@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -6,6 +7,7 @@
 #include <fstream>
 
 #include "columnar/value_encoding.h"
+#include "data/connector/file/line_reader.h"
 #include "data/connector/tests/test_context.h"
 #include "plan/source_splits.h"
 
@@ -114,6 +116,35 @@ TEST_F(FileConnector, EndlessLineIsBadNotMemory) {
   EXPECT_EQ(*rows, (std::vector<std::string>{"a", "b"}));
 }
 
+TEST_F(FileConnector, PipeOrDeviceIsRefusedInsteadOfReadForEver) {
+  ASSERT_EQ(::mkfifo((folder_ + "/pipe").c_str(), 0600), 0);
+  for (const std::string& path : {folder_ + "/pipe", std::string("/dev/zero")}) {
+    TestContext test;
+    const Status status = ReadAll(SpecOf("file", {{"path", path}}), &test).status();
+    EXPECT_EQ(CodeOf(status), ErrorCode::kConnectorIo) << status;
+    EXPECT_NE(status.message().find(path), std::string::npos) << status;
+  }
+}
+
+TEST_F(FileConnector, LineBeyondTheBoundLetsItsReaderStop) {
+  Put("long.txt", std::string((16u << 20) + (1u << 20), 'x') + "\nshort\n");
+  auto lines = LineReader::Open(folder_ + "/long.txt", 0);
+  ASSERT_TRUE(lines.ok()) << lines.status();
+  std::string_view line;
+  int pauses = 0;
+  LineReader::Found found = *lines->Next(&line);
+  for (; found == LineReader::Found::kUnfinished; found = *lines->Next(&line)) {
+    EXPECT_EQ(lines->position(), 0);  // a restart reads the line from its beginning
+    ++pauses;
+  }
+  EXPECT_GE(pauses, 2);
+  EXPECT_EQ(found, LineReader::Found::kTooLong);
+  EXPECT_EQ(*lines->Next(&line), LineReader::Found::kLine);
+  EXPECT_EQ(line, "short");
+  EXPECT_EQ(lines->position(), static_cast<std::int64_t>((17u << 20) + 7));
+  EXPECT_EQ(*lines->Next(&line), LineReader::Found::kEnd);
+}
+
 TEST_F(FileConnector, FileThatVanishedIsTransient) {
   Put("gone.txt", "x\n");
   const auto spec = SpecOf("file", {{"path", folder_ + "/gone.txt"}});
@@ -144,6 +175,31 @@ TEST_F(FileConnector, SinkPublishesWholeFilesOnlyAndNeverOverwrites) {
   EXPECT_EQ(Get(out + "/part-0-0"), "one\ntwo\n");
   EXPECT_EQ(Get(out + "/part-0-1"), "\"th\\\"ree\"\n");
   EXPECT_EQ(std::distance(fs::directory_iterator(out), fs::directory_iterator{}), 2);
+}
+
+TEST_F(FileConnector, TwoSinksOfAJobShareAFolder) {
+  TestContext first, second;
+  second.context.operator_uid = "uid2";
+  auto a = *MakeSinkWriter(SpecOf("file", {{"path", folder_}})), b = *MakeSinkWriter(SpecOf("file", {{"path", folder_}}));
+  const auto write = [](SinkWriter* writer, TestContext* test, const std::string& row) {
+    ASSERT_TRUE(writer->Open(test->context).ok());
+    ASSERT_TRUE(writer->Write(TextBatch({row})).ok());
+  };
+  write(a.get(), &first, "of a");
+  // Its file is open, and still hidden, when the other begins.
+  const auto hidden = [&] {
+    return std::count_if(fs::directory_iterator(folder_), fs::directory_iterator{},
+                         [](const auto& entry) { return entry.path().filename().native().ends_with(".inprogress"); });
+  };
+  for (int i = 0; i < 1000 && hidden() < 1; ++i) first.waker.Wait(5);
+  write(b.get(), &second, "of b");
+  for (int i = 0; i < 1000 && hidden() < 2; ++i) second.waker.Wait(5);
+  for (auto [writer, test] : {std::pair{a.get(), &first}, std::pair{b.get(), &second}}) {
+    writer->RequestFlush();
+    for (int i = 0; i < 200 && !writer->flushed() && writer->Poll().ok(); ++i) test->waker.Wait(50);
+    ASSERT_TRUE(writer->flushed() && writer->Poll().ok()) << writer->Poll();
+  }
+  EXPECT_EQ(Get(folder_ + "/part-0-0") + Get(folder_ + "/part-0-1"), "of a\nof b\n");
 }
 
 TEST_F(FileConnector, SinkSaysThatAFolderCannotBeMade) {
