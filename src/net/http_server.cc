@@ -32,6 +32,7 @@ using std::chrono::milliseconds;
 using SteadyTime = std::chrono::steady_clock::time_point;
 
 constexpr milliseconds kLinger{2'000};
+constexpr milliseconds kLastGrace{1'000};
 constexpr std::size_t kReadSize = 64u << 10;
 
 std::string_view View(boost::beast::string_view text) { return {text.data(), text.size()}; }
@@ -58,8 +59,11 @@ Status CheckHead(HttpRequest* request, unsigned version) {
 }
 
 Status StatusOfReadError(const error_code& error, std::size_t max_header_bytes) {
-  if (error == http::error::header_limit || error == http::error::buffer_overflow) {
+  if (error == http::error::header_limit) {
     return Error(ErrorCode::kHeaderTooLarge, fmt::format("the request line and headers are longer than {} bytes", max_header_bytes));
+  }
+  if (error == http::error::buffer_overflow) {
+    return Error(ErrorCode::kTooLarge, fmt::format("a line between the chunks of the body is longer than {} bytes", kReadSize));
   }
   if (error == http::error::body_limit) return Error(ErrorCode::kTooLarge, "the request body is larger than this path takes");
   return Error(ErrorCode::kBadRequest, "the request is not valid HTTP/1.1: " + error.message());
@@ -93,6 +97,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void Linger();
   void ReleaseBudget();
   void Arm(milliseconds timeout);
+  void AwaitTimer(milliseconds timeout);
   std::string PeerText() const;
 
   HttpServer::Core* core_;
@@ -109,7 +114,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   enum class Phase { kIdle, kHead, kBody, kHandler, kWriting, kClosing } phase_ = Phase::kIdle;
   bool keep_alive_ = false;
   bool draining_ = false;
-  std::size_t budget_ = 0;  // bytes taken from the core's body budget
+  std::size_t budget_ = 0;  // bytes taken from the core's body budget, given back with the answer
   SteadyTime body_start_{};
   std::size_t body_bytes_ = 0;
 };
@@ -174,20 +179,25 @@ class HttpResponder::Request {
 void HttpResponder::Send(HttpResponse response) const { request_->Send(std::move(response)); }
 
 HttpConnection::HttpConnection(HttpServer::Core* core, std::uint64_t id, tcp::socket socket)
-    : core_(core), id_(id), socket_(std::move(socket)), timer_(core->io_) {}
+    : core_(core), id_(id), socket_(std::move(socket)), timer_(core->io_), buffer_(core->options_.max_header_bytes + kReadSize) {}
 
 /// Cancels what the socket does after `timeout`; zero disarms.
 void HttpConnection::Arm(milliseconds timeout) {
-  const std::uint64_t serial = ++timer_serial_;
+  ++timer_serial_;
   timed_out_ = false;
   timer_.cancel();
-  if (timeout.count() == 0) return;
+  if (timeout.count() > 0) AwaitTimer(timeout);
+}
+
+void HttpConnection::AwaitTimer(milliseconds timeout) {
   timer_.expires_after(timeout);
-  timer_.async_wait([self = shared_from_this(), serial](const error_code& error) {
+  timer_.async_wait([self = shared_from_this(), serial = timer_serial_](const error_code& error) {
     if (error || serial != self->timer_serial_) return;
-    self->timed_out_ = true;
+    if (std::exchange(self->timed_out_, true)) return self->Close();
     error_code ignored;
     self->socket_.cancel(ignored);
+    // A read that was done in the same instant had nothing to cancel and goes on: then only closing ends it.
+    self->AwaitTimer(kLastGrace);
   });
 }
 
@@ -277,13 +287,15 @@ void HttpConnection::ReadBody() {
 void HttpConnection::OnBodyPart() {
   if (!parser_->is_done()) return ReadBody();
   request_.body = std::move(parser_->get().body());
+  // A chunked body has taken as much as its path allows; it keeps what it came to until the answer.
+  core_->buffered_bytes_ -= budget_ - request_.body.size();
+  budget_ = request_.body.size();
   Dispatch();
 }
 
 void HttpConnection::Dispatch() {
   phase_ = Phase::kHandler;
   Arm(milliseconds(0));
-  ReleaseBudget();
   const auto responder = HttpResponder(std::make_shared<HttpResponder::Request>(core_->shared_from_this(), id_, serial_));
   try {
     core_->handler_(std::move(request_), responder);

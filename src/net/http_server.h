@@ -41,7 +41,7 @@ struct HttpServerOptions {
   std::string name = "rest";                        ///< of the thread and the logger
   std::size_t max_connections = 512;                ///< more get 503 and are closed
   std::size_t max_header_bytes = 16u << 10;         ///< 431 above
-  std::size_t max_buffered_bytes = 256u << 20;      ///< of all bodies together; 503 above
+  std::size_t max_buffered_bytes = 256u << 20;      ///< of all bodies together, each until its request is answered; 503 above
   std::chrono::milliseconds header_timeout{5'000};  ///< whole head, from its first byte; a new connection's first byte too
   std::chrono::milliseconds idle_timeout{60'000};   ///< between requests
   std::chrono::milliseconds body_pause{5'000};      ///< longest pause inside a body: 408 after

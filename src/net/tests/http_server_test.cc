@@ -141,6 +141,19 @@ TEST_F(HttpServerTest, ChunkedBodiesAreJoinedAndCapped) {
   EXPECT_EQ(handled_, 1);
 }
 
+TEST_F(HttpServerTest, ALineBetweenChunksIsCapped) {
+  Start();
+  for (const std::string_view line : {"5;name=", "0\r\nTrailer: "}) {
+    RawConnection connection(server_->port());
+    connection.Write("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + std::string(line));
+    const std::string piece(64 << 10, 'a');
+    std::size_t sent = 0;
+    while (sent < (8u << 20) && connection.Write(piece)) sent += piece.size();
+    EXPECT_NE(connection.Read("hint").find(" 413 "), std::string::npos) << line;
+  }
+  EXPECT_EQ(handled_, 0);
+}
+
 TEST_F(HttpServerTest, MalformedRequestsGet400AsAProblem) {
   Start();
   for (const std::string request :
@@ -257,6 +270,24 @@ TEST_F(HttpServerTest, BodiesTogetherStayBelowTheBudget) {
   EXPECT_EQ(Client().Send("POST", "/", {}, std::string(200, 'x'))->status, 503);
   hog.Write(std::string(900, 'y'));
   hog.Read("POST /");
+  EXPECT_EQ(Client().Send("POST", "/", {}, std::string(200, 'x'))->status, 200);
+}
+
+TEST_F(HttpServerTest, ABodyCountsUntilItsRequestIsAnswered) {
+  options_.max_buffered_bytes = 1000;
+  std::promise<HttpResponder> asked;
+  std::atomic<bool> first{true};
+  Start([&](HttpRequest request, HttpResponder responder) {
+    if (first.exchange(false)) return asked.set_value(responder);
+    responder.Send(TextResponse(200, std::to_string(request.body.size())));
+  });
+  RawConnection held(server_->port());
+  held.Write("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n" + std::string(900, 'y'));
+  const HttpResponder responder = asked.get_future().get();
+  EXPECT_EQ(Client().Send("POST", "/", {}, std::string(200, 'x'))->status, 503);
+  EXPECT_EQ(Client().Send("POST", "/", {}, std::string(100, 'x'))->status, 200);
+  responder.Send(TextResponse(200, "done"));
+  held.Read("done");
   EXPECT_EQ(Client().Send("POST", "/", {}, std::string(200, 'x'))->status, 200);
 }
 
