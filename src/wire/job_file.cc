@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "proto/plan.pb.h"
+#include "wire/message_bytes.h"
 #include "wire/pickle_reader.h"
 #include "wire/plan_codec.h"
 #include "wire/sha256.h"
@@ -17,6 +18,7 @@ namespace {
 constexpr std::string_view kMagic = "HEADRACE";
 constexpr std::uint32_t kFormatVersion = 1;
 constexpr std::size_t kHashAt = 12, kHashEnd = 44, kHeaderAt = 48;
+constexpr std::size_t kMaxHeaderFields = 10'000;
 
 std::uint32_t ReadU32(std::string_view bytes, std::size_t at) {
   std::uint32_t value = 0;
@@ -46,7 +48,7 @@ bool IsMinorVersion(std::string_view text) {
 
 Result<JobFileHeader> ReadHeader(std::string_view bytes) {
   proto::JobFileHeader message;
-  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return Broken("its header cannot be decoded");
+  HR_RETURN_NOT_OK(ParseWithin(kMaxHeaderFields, bytes, "not a Headrace job file: its header", ErrorCode::kNotAJobFile, &message));
   if (message.format_version() != kFormatVersion) {
     return Error(ErrorCode::kJobFileVersion, fmt::format("the header of the job file has format version {}; this cluster reads version {}", message.format_version(), kFormatVersion));
   }

@@ -50,6 +50,14 @@ TEST(JobFile, FunctionsWithoutAPythonVersionAreRefused) {
   EXPECT_EQ(CodeOf(ReadJobFile(WriteJobFile(file)).status()), ErrorCode::kNotAJobFile);
 }
 
+TEST(JobFile, AHeaderOfManySmallFieldsIsNotBuilt) {
+  JobFile file = testing::SampleJobFile();
+  file.header.packages.assign(20'000, "");
+  const Status status = ReadEnvelope(WriteEnvelope(file)).status();
+  EXPECT_EQ(CodeOf(status), ErrorCode::kNotAJobFile);
+  EXPECT_EQ(status.message(), "not a Headrace job file: its header has more than 10000 fields");
+}
+
 TEST(JobFile, AnotherPythonMinorVersionIsNamed) {
   plan::JobGraph graph = testing::SampleJobFile().graph;
   EXPECT_TRUE(CheckPythonVersion(graph, "3.11").ok());
