@@ -13,6 +13,8 @@ namespace headrace::wire {
 namespace {
 
 constexpr std::size_t kMaxMessage = 4 << 10, kMaxTraceback = 16 << 10, kMaxName = 1 << 10, kMaxSample = 400, kMaxSamples = 5;
+// A heartbeat that is too large to be sent would make its process count as lost.
+constexpr std::size_t kMaxHeartbeatTexts = 1 << 20;
 
 std::string Cut(const std::string& text, std::size_t most) { return text.size() <= most ? text : text.substr(0, most) + "..."; }
 
@@ -56,6 +58,15 @@ void ReportToMessage(const TaskReport& report, proto::TaskReport* message) {
   failure->set_user_location(Cut(report.failure.user_location, kMaxName));
   failure->set_operator_name(Cut(report.failure.operator_name, kMaxName));
   failure->set_operator_uid(Cut(report.failure.operator_uid, kMaxName));
+}
+
+/// Takes the size of the texts out of `room`; with too little left, what ReportTask has carried whole is left out.
+void FitInto(std::size_t* room, proto::TaskFailure* failure) {
+  if (failure->ByteSizeLong() > *room) {
+    failure->clear_traceback();
+    failure->set_message(Cut(failure->message(), kMaxSample));
+  }
+  *room -= std::min(*room, failure->ByteSizeLong());
 }
 
 Result<TaskReport> ReportFromMessage(const proto::TaskReport& message) {
@@ -147,7 +158,12 @@ void ToMessage(const HeartbeatRequest& request, proto::HeartbeatRequest* message
   message->set_id(request.id.str());
   message->set_incarnation(request.incarnation.str());
   message->set_sequence(request.sequence);
-  for (const TaskReport& report : request.tasks) ReportToMessage(report, message->add_tasks());
+  std::size_t room = kMaxHeartbeatTexts;
+  for (const TaskReport& report : request.tasks) {
+    proto::TaskReport* added = message->add_tasks();
+    ReportToMessage(report, added);
+    if (added->has_failure()) FitInto(&room, added->mutable_failure());
+  }
   for (const TaskMetrics& metrics : request.metrics) MetricsToMessage(metrics, message->add_metrics());
   message->set_resident_bytes(request.resident_bytes);
   message->set_worker_processes(request.worker_processes);

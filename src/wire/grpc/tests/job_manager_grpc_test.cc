@@ -86,6 +86,19 @@ TEST_F(JobManagerGrpc, AHugeTracebackIsCutInsteadOfLosingTheReport) {
   EXPECT_LT(handler_.report.failure.traceback.size(), 20'000u);
 }
 
+TEST_F(JobManagerGrpc, AHeartbeatOfManyFailuresArrives) {
+  HeartbeatRequest request;
+  request.tasks.resize(1000, {SomeAttempt(), TaskState::kFailed, {1401, std::string(4000, 'm'), std::string(20'000, 't'), "job.py:3", "map", "u1"}});
+  Answer<HeartbeatReply> answer;
+  client_.Heartbeat(request, answer.reply());
+  const Outcome<HeartbeatReply> outcome = answer.Wait();
+  ASSERT_TRUE(outcome.done()) << outcome.reason().ToString();
+  ASSERT_EQ(handler_.heartbeat.tasks.size(), 1000u);
+  EXPECT_GT(handler_.heartbeat.tasks.front().failure.traceback.size(), 10'000u);
+  EXPECT_EQ(handler_.heartbeat.tasks.back().failure.code, 1401);
+  EXPECT_EQ(handler_.heartbeat.tasks.back().failure.message.substr(0, 100), std::string(100, 'm'));
+}
+
 TEST_F(JobManagerGrpc, AMessageAboveTheLimitIsNotSent) {
   HeartbeatRequest request;
   request.tasks.resize(500'000, {SomeAttempt(), TaskState::kRunning, {}});
