@@ -5,6 +5,7 @@
 
 #include "apps/cli/command.h"
 #include "apps/version.h"
+#include "base/nearest_name.h"
 
 namespace {
 
@@ -33,7 +34,7 @@ ExitCode RefuseUsage(const CLI::App& app, const CLI::ParseError& error) {
       !at->get_subcommands([](const CLI::App*) { return true; }).empty()) {
     std::vector<std::string> names;
     for (const CLI::App* known : at->get_subcommands([](const CLI::App*) { return true; })) names.push_back(known->get_name());
-    const std::string nearest = headrace::NearestName(extra.front(), names);
+    const std::string nearest(headrace::NearestName(extra.front(), {names.begin(), names.end()}));
     why = "there is no command \"" + extra.front() + "\"" + (nearest.empty() ? "" : "; did you mean " + nearest + "?");
   }
   std::fprintf(stderr, "error: %s: %s\n  hint: %s --help\n", command.c_str(), why.c_str(), command.c_str());

@@ -17,7 +17,7 @@ struct SettingSpec {
   std::string_view bare_name;  ///< "JOBMANAGER_REST_PORT", or empty
   SettingType type;
   std::string_view default_value;
-  std::string_view rule;       ///< "low..high" or "a|b"
+  std::string_view rule;  ///< "low..high" or "a|b"
   bool secret;
   std::string_view readers;    ///< letters of j t l c; empty: has no effect yet
   std::string_view help;
@@ -85,8 +85,5 @@ class Settings {
   std::vector<std::string> warnings_;
   std::string home_;
 };
-
-/// Of `candidates` the one with the smallest edit distance to `text`; empty when none is near enough to be meant.
-std::string NearestName(std::string_view text, const std::vector<std::string>& candidates);
 
 }  // namespace headrace

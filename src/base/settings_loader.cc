@@ -9,6 +9,7 @@
 #include <set>
 #include <utility>
 
+#include "base/nearest_name.h"
 #include "base/settings.h"
 #include "base/units.h"
 
@@ -111,7 +112,7 @@ const SettingSpec* FindSpec(std::string_view key) {
 }
 
 Status UnknownKey(std::string_view what, std::string_view name, const std::vector<std::string>& candidates) {
-  const std::string nearest = NearestName(name, candidates);
+  const std::string_view nearest = NearestName(name, {candidates.begin(), candidates.end()});
   return Bad(fmt::format("{} \"{}\" is not a setting{}", what, name.substr(0, 128),
                          nearest.empty() ? "" : fmt::format("; did you mean {}?", nearest)));
 }
@@ -291,28 +292,6 @@ std::map<std::string, std::string> ProcessEnvironment() {
     if (equals != std::string_view::npos) environment.emplace(text.substr(0, equals), text.substr(equals + 1));
   }
   return environment;
-}
-
-std::string NearestName(std::string_view text, const std::vector<std::string>& candidates) {
-  text = text.substr(0, 128);
-  std::string nearest;
-  std::size_t best = std::max<std::size_t>(3, text.size() / 3) + 1;
-  for (const std::string& candidate : candidates) {
-    std::vector<std::size_t> row(candidate.size() + 1);
-    for (std::size_t j = 0; j < row.size(); ++j) row[j] = j;
-    for (std::size_t i = 1; i <= text.size(); ++i) {
-      std::size_t diagonal = std::exchange(row[0], i);
-      for (std::size_t j = 1; j < row.size(); ++j) {
-        const std::size_t change = diagonal + (text[i - 1] == candidate[j - 1] ? 0 : 1);
-        diagonal = std::exchange(row[j], std::min({change, row[j] + 1, row[j - 1] + 1}));
-      }
-    }
-    if (row.back() < best) {
-      best = row.back();
-      nearest = candidate;
-    }
-  }
-  return nearest;
 }
 
 }  // namespace headrace

@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <limits>
 #include <optional>
 
+#include "base/nearest_name.h"
+#include "base/units.h"
 #include "plan/kafka_property.h"
-#include "plan/nearest_name.h"
 
 namespace headrace::plan {
 namespace {
@@ -92,22 +92,6 @@ std::optional<std::int64_t> ParseInt(std::string_view text) {
   return value;
 }
 
-/// "1500", "1500ms", "10s", "5m", "1h"
-std::optional<std::int64_t> ParseDurationMs(std::string_view text) {
-  std::size_t digits = 0;
-  while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9') ++digits;
-  const std::optional<std::int64_t> number = ParseInt(text.substr(0, digits));
-  if (!number) return std::nullopt;
-  const std::string_view unit = text.substr(digits);
-  std::int64_t factor = 0;
-  if (unit.empty() || unit == "ms") factor = 1;
-  if (unit == "s") factor = 1000;
-  if (unit == "m") factor = 60'000;
-  if (unit == "h") factor = 3'600'000;
-  if (factor == 0 || *number > std::numeric_limits<std::int64_t>::max() / factor) return std::nullopt;
-  return *number * factor;
-}
-
 std::optional<bool> ParseBool(std::string_view text) {
   if (text == "true" || text == "True" || text == "1") return true;
   if (text == "false" || text == "False" || text == "0") return false;
@@ -155,7 +139,7 @@ Status CheckValue(const OptionSpec& option, std::string_view value, std::string_
       return number && *number >= 0 ? Status::OK() : bad("a whole number of 0 or more");
     }
     case Type::kBool: return ParseBool(value) ? Status::OK() : bad("true or false");
-    case Type::kDurationMs: return ParseDurationMs(value) ? Status::OK() : bad("milliseconds, or a number with ms, s, m or h");
+    case Type::kDurationMs: return ParseDurationMs(value).ok() ? Status::OK() : bad("milliseconds, or a number with ms, s, m or h");
     case Type::kChoice: return IsChoice(option.choices, value) ? Status::OK() : bad("one of " + ChoicesForPeople(option.choices));
   }
   return Status::OK();
@@ -253,7 +237,7 @@ std::int64_t OptionInt(const ConnectorSpec& spec, bool is_source, std::string_vi
   const std::string text = OptionString(spec, is_source, name);
   const OptionSpec* option = FindOption(spec, is_source, name);
   const bool duration = option != nullptr && option->type == Type::kDurationMs;
-  return (duration ? ParseDurationMs(text) : ParseInt(text)).value_or(0);
+  return duration ? ParseDurationMs(text).ValueOr(0) : ParseInt(text).value_or(0);
 }
 
 bool OptionBool(const ConnectorSpec& spec, bool is_source, std::string_view name) { return ParseBool(OptionString(spec, is_source, name)).value_or(false); }

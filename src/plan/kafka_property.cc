@@ -6,7 +6,7 @@
 #include <array>
 #include <vector>
 
-#include "plan/nearest_name.h"
+#include "base/nearest_name.h"
 
 namespace headrace::plan {
 namespace {

@@ -5,10 +5,10 @@
 #include <unordered_set>
 #include <utility>
 
+#include "base/nearest_name.h"
 #include "plan/collection_payload.h"
 #include "plan/connector_options.h"
 #include "plan/execution_plan.h"
-#include "plan/nearest_name.h"
 #include "plan/topology.h"
 
 namespace headrace::plan {

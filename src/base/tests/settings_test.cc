@@ -219,7 +219,5 @@ TEST(SettingsDeathTest, AskingForAKeyThatIsNotInTheTableIsABug) {
   EXPECT_DEATH(settings.Int("rest.port"), "rest.port");
 }
 
-TEST(NearestName, KeepsSilentWhenNothingIsNear) { EXPECT_EQ(NearestName("zzzzzzzz", {"rest.port", "log.level"}), ""); }
-
 }  // namespace
 }  // namespace headrace

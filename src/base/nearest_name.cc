@@ -1,11 +1,11 @@
-#include "plan/nearest_name.h"
+#include "base/nearest_name.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 
-namespace headrace::plan {
+namespace headrace {
 namespace {
 
 constexpr std::size_t kMaxCompared = 64;
@@ -53,4 +53,4 @@ std::string DidYouMean(std::string_view wanted, const std::vector<std::string_vi
   return nearest.empty() ? std::string() : fmt::format(" - did you mean \"{}\"?", nearest);
 }
 
-}  // namespace headrace::plan
+}  // namespace headrace

@@ -3,7 +3,7 @@
 #include <string_view>
 #include <vector>
 
-namespace headrace::plan {
+namespace headrace {
 
 /// The candidate that a person who typed `wanted` most likely meant: the smallest edit distance (a swap of two letters
 /// counts once), at most a third of the length. Empty when nothing is near. Looks at the first 64 bytes only. Any thread.
@@ -11,4 +11,4 @@ std::string_view NearestName(std::string_view wanted, const std::vector<std::str
 /// ` - did you mean "topic"?`, or nothing.
 std::string DidYouMean(std::string_view wanted, const std::vector<std::string_view>& candidates);
 
-}  // namespace headrace::plan
+}  // namespace headrace
