@@ -17,6 +17,7 @@ namespace {
 constexpr std::size_t kMaxOperators = 1000;
 constexpr std::size_t kMaxInputs = 10'000;
 constexpr std::size_t kMaxNameBytes = 200;
+constexpr std::size_t kMaxFileBytes = 4096, kMaxCodeBytes = 4096;
 constexpr std::size_t kMaxArchives = 100;
 constexpr std::uint32_t kMaxMaxParallelism = 32'768;
 constexpr std::uint32_t kDefaultMaxParallelism = 128;
@@ -24,12 +25,23 @@ constexpr std::uint32_t kValueEncodingVersion = 1;
 
 Status Invalid(std::string message, std::string hint = {}) { return Error(ErrorCode::kInvalidPlan, std::move(message), std::move(hint)); }
 
+bool HasControlCharacter(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
+}
+
 /// Names are printed in logs and pages: short, and without line breaks that could forge a line.
 Status CheckName(std::string_view what, std::string_view name, std::string_view who) {
   if (name.size() > kMaxNameBytes) return Invalid(fmt::format("{}: the {} has {} bytes; at most {} are taken", who, what, name.size(), kMaxNameBytes), "Choose a shorter name.");
-  for (char c : name) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) return Invalid(fmt::format("{}: the {} holds a control character", who, what), "Choose a name on one line.");
-  }
+  if (HasControlCharacter(name)) return Invalid(fmt::format("{}: the {} holds a control character", who, what), "Choose a name on one line.");
+  return Status::OK();
+}
+
+/// File and line stand in most messages about an operator.
+Status CheckLocation(const OperatorSpec& spec, std::size_t index) {
+  const auto refuse = [&](std::string_view why) { return Invalid(fmt::format("{} number {}: {}", spec.KindName(), index + 1, why)); };
+  if (spec.location.file.size() > kMaxFileBytes) return refuse(fmt::format("the file it was made in has a name of {} bytes; at most {} are taken", spec.location.file.size(), kMaxFileBytes));
+  if (HasControlCharacter(spec.location.file)) return refuse("the name of the file it was made in holds a control character");
+  if (spec.location.code.size() > kMaxCodeBytes) return refuse(fmt::format("the line it was made in has {} bytes; at most {} are taken", spec.location.code.size(), kMaxCodeBytes));
   return Status::OK();
 }
 
@@ -76,6 +88,7 @@ class Validator {
     std::unordered_map<OperatorUid, const OperatorSpec*> seen;
     for (std::size_t i = 0; i < graph_.operators.size(); ++i) {
       OperatorSpec& spec = graph_.operators[i];
+      HR_RETURN_NOT_OK(CheckLocation(spec, i));
       const std::string who = Position(spec, i);
       if (spec.uid.empty()) return Invalid(fmt::format("{} has no uid", who));
       HR_RETURN_NOT_OK(CheckName("uid", spec.uid.str(), who));

@@ -55,7 +55,7 @@ Result<plan::OperatorKind> KindFromMessage(const proto::Operator& message) {
     case proto::Operator::KIND_NOT_SET: break;
   }
   plan::OperatorSpec named;
-  named.location = {message.location().file(), message.location().line(), ""};
+  named.location = {message.location().file().substr(0, 200), message.location().line(), ""};
   return Error(ErrorCode::kUnknownFeature, fmt::format("operator \"{}\" (uid {}, {}) is of a kind that this cluster does not know", message.name().substr(0, 200), message.uid().substr(0, 200), named.location.ToString()));
 }
 
