@@ -38,19 +38,20 @@ Result<std::vector<PartitionOffset>> ReadOffsets(const rd_kafka_topic_partition_
   return offsets;
 }
 
-/// The blocking questions. Lives on the probe's thread only.
+/// The blocking questions, each within the time since Begin(). Lives on the probe's thread only.
 class BlockingProbe {
  public:
   BlockingProbe(ClientSettings settings, ClientPtr client, int timeout_ms)
       : settings_(std::move(settings)), client_(std::move(client)), timeout_ms_(timeout_ms) {}
 
+  void Begin() { deadline_ = SteadyClock::now() + std::chrono::milliseconds(timeout_ms_); }
+
   Result<std::vector<std::int32_t>> ListPartitions(const std::string& topic) {
-    const auto deadline = SteadyClock::now() + std::chrono::milliseconds(timeout_ms_);
     const TopicPtr handle(rd_kafka_topic_new(client_.get(), topic.c_str(), nullptr));
     if (handle == nullptr) return StatusOf(rd_kafka_last_error(), TopicName(topic));
     while (true) {
       const rd_kafka_metadata_t* metadata = nullptr;
-      const rd_kafka_resp_err_t error = rd_kafka_metadata(client_.get(), 0, handle.get(), &metadata, RemainingMs(deadline));
+      const rd_kafka_resp_err_t error = rd_kafka_metadata(client_.get(), 0, handle.get(), &metadata, RemainingMs());
       if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return Unreachable(error, topic);
       const std::unique_ptr<const rd_kafka_metadata_t, decltype(&rd_kafka_metadata_destroy)> owned(metadata, &rd_kafka_metadata_destroy);
       if (metadata->topic_cnt < 1) return StatusOf(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, TopicName(topic));
@@ -63,7 +64,7 @@ class BlockingProbe {
       }
       // A topic that was just made has no leaders yet.
       const bool passing = found.err == RD_KAFKA_RESP_ERR_NO_ERROR || IsPassing(found.err);
-      if (!passing || SteadyClock::now() + std::chrono::milliseconds(100) > deadline) {
+      if (!passing || SteadyClock::now() + std::chrono::milliseconds(100) > deadline_) {
         return StatusOf(found.err == RD_KAFKA_RESP_ERR_NO_ERROR ? RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE : found.err, TopicName(topic));
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
@@ -74,7 +75,7 @@ class BlockingProbe {
   Result<std::vector<PartitionOffset>> OffsetsAt(const std::string& topic, const std::vector<std::int32_t>& partitions, std::int64_t when) {
     if (partitions.empty()) return std::vector<PartitionOffset>{};
     const OffsetsPtr list = MakeOffsets(topic, partitions, when);
-    const rd_kafka_resp_err_t error = rd_kafka_offsets_for_times(client_.get(), list.get(), timeout_ms_);
+    const rd_kafka_resp_err_t error = rd_kafka_offsets_for_times(client_.get(), list.get(), RemainingMs());
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR && !IsUnknownTopic(error)) return Unreachable(error, topic);
     return ReadOffsets(*list, topic);
   }
@@ -106,7 +107,7 @@ class BlockingProbe {
     HR_ASSIGN_OR_RAISE(ConfPtr conf, MakeConf(settings_, {}, {{"group.id", group_id}, {"enable.auto.commit", "false"}}));
     HR_ASSIGN_OR_RAISE(const ClientPtr client, MakeClient(RD_KAFKA_CONSUMER, std::move(conf)));
     const OffsetsPtr list = MakeOffsets(topic, partitions, RD_KAFKA_OFFSET_INVALID);
-    const rd_kafka_resp_err_t error = rd_kafka_committed(client.get(), list.get(), timeout_ms_);
+    const rd_kafka_resp_err_t error = rd_kafka_committed(client.get(), list.get(), RemainingMs());
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return Unreachable(error, topic);
     HR_ASSIGN_OR_RAISE(std::vector<PartitionOffset> offsets, ReadOffsets(*list, topic));
     std::erase_if(offsets, [](const PartitionOffset& o) { return o.offset < 0; });
@@ -135,9 +136,9 @@ class BlockingProbe {
   }
 
  private:
-  static int RemainingMs(SteadyClock::time_point deadline) {
+  int RemainingMs() const {
     return static_cast<int>(
-        std::max<std::int64_t>(1, std::chrono::duration_cast<std::chrono::milliseconds>(deadline - SteadyClock::now()).count()));
+        std::max<std::int64_t>(1, std::chrono::duration_cast<std::chrono::milliseconds>(deadline_ - SteadyClock::now()).count()));
   }
   Status Unreachable(rd_kafka_resp_err_t error, const std::string& topic) const {
     if (!IsPassing(error)) return StatusOf(error, TopicName(topic));
@@ -148,6 +149,7 @@ class BlockingProbe {
   ClientSettings settings_;
   ClientPtr client_;
   int timeout_ms_;
+  SteadyClock::time_point deadline_{};
 };
 
 /// Owns the thread that asks. Requests are closures over the blocking probe; a null probe means "answer that we stop".
@@ -198,6 +200,7 @@ class ThreadedAdminProbe final : public AdminProbe {
       requests_.push_back([done = std::move(done), question = std::move(question)](BlockingProbe* probe) {
         if (probe == nullptr)
           return done(Outcome<T>::NotDone(Error(ErrorCode::kBrokerUnreachable, "the question was not asked: the process stops")));
+        probe->Begin();
         Result<T> answer = question(*probe);
         if (answer.ok()) return done(Outcome<T>::Done(answer.MoveValueUnsafe()));
         done(Outcome<T>::NotDone(answer.status()));

@@ -36,7 +36,8 @@ struct ReadRange {
 };
 
 /// Asks one Kafka cluster about topics. Calls return at once; each callback is called exactly once, on the probe's own
-/// side thread (post to your executor from it), requests being served in order. A request is bounded by the timeout.
+/// side thread (post to your executor from it), requests being served in order. The timeout bounds each call from its turn on,
+/// however many questions to brokers it takes.
 /// Answers: done; not_done with kUnknownTopic, kBrokerUnreachable (transient: ask again) or kBadOption (not authorised).
 /// Questions change nothing, topics are never created by asking, so there is no unknown outcome.
 /// Stops in two phases: RequestStop() does not block and answers what is queued with kBrokerUnreachable; the destructor joins.
@@ -59,7 +60,7 @@ class AdminProbe {
   virtual void RequestStop() = 0;
 };
 
-/// A probe with its own client. `timeout_ms` bounds one request. Fails only for settings that librdkafka refuses (kBadOption).
+/// A probe with its own client. Fails only for settings that librdkafka refuses (kBadOption).
 Result<std::unique_ptr<AdminProbe>> MakeAdminProbe(const ClientSettings& settings, int timeout_ms = 5000);
 
 }  // namespace headrace::kafka
