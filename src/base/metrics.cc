@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <mutex>
 
@@ -16,7 +17,8 @@ enum class Kind { kCounter, kGauge, kHistogram };
 /// A gauge read at exposition. Dropping the handle waits for a running read, so that the function never outlives its owner.
 struct CallbackGauge {
   std::mutex mutex;
-  std::function<double()> read;  // empty once the handle is gone
+  std::function<double()> read;   // empty once the handle is gone
+  std::atomic<bool> gone{false};  // the same, for who holds the registry's lock: a running read may wait for that
 };
 
 struct Series {
@@ -179,6 +181,7 @@ std::shared_ptr<void> MetricsRegistry::AddCallbackGauge(const std::string& name,
   return std::shared_ptr<void>(raw, [callback = std::move(callback)](void*) mutable {
     std::lock_guard lock(callback->mutex);
     callback->read = nullptr;
+    callback->gone = true;
   });
 }
 
@@ -207,10 +210,7 @@ std::string MetricsRegistry::Expose() const {
     const auto found = series.find(labels);
     if (found == series.end()) continue;
     const Series& s = found->second;
-    const bool callback_gone = s.callback == nullptr || [&] {
-      std::lock_guard l(s.callback->mutex);
-      return s.callback->read == nullptr;
-    }();
+    const bool callback_gone = s.callback == nullptr || s.callback->gone;
     if (callback_gone && s.counter.expired() && s.gauge.expired() && s.histogram.expired()) series.erase(found);
   }
   return text;
