@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <libpq-fe.h>
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -45,7 +46,25 @@ bool HasClass(std::string_view sqlstate, std::string_view prefix) { return sqlst
 
 }  // namespace
 
+// libpq goes through a list of hosts too, but without a time of its own for each: a host that is silent would keep the others
+// from ever being asked.
 Result<std::unique_ptr<Connection>> Connection::Open(const ConnectionOptions& options, const Wait& wait) {
+  std::string refusals;
+  Status last;
+  for (std::size_t begin = 0; begin <= options.host.size();) {
+    const std::size_t end = std::min(options.host.find(',', begin), options.host.size());
+    ConnectionOptions one = options;
+    one.host = options.host.substr(begin, end - begin);
+    auto connection = OpenOne(one, wait);
+    if (connection.ok()) return connection;
+    last = connection.status();
+    refusals += (refusals.empty() ? "" : "; ") + last.message();
+    begin = end + 1;
+  }
+  return Status(last.code(), refusals, last.detail());
+}
+
+Result<std::unique_ptr<Connection>> Connection::OpenOne(const ConnectionOptions& options, const Wait& wait) {
   const auto keywords = options.Keywords();
   std::vector<const char*> names, values;
   for (const auto& [name, value] : keywords) {

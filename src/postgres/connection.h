@@ -20,7 +20,8 @@ using Wait = std::function<bool(int fd, bool for_write, MonotonicTime until)>;
 /// One libpq connection in non-blocking pipeline mode. Owned and touched by one thread; closed by its destructor.
 class Connection {
  public:
-  /// Connects, waiting with `wait`. kStoreUnavailable with the server's own words when it does not work.
+  /// Connects, waiting with `wait`: to the first host of the list that takes it, each within the connect timeout.
+  /// kStoreUnavailable with the servers' own words when none does.
   static Result<std::unique_ptr<Connection>> Open(const ConnectionOptions& options, const Wait& wait);
   ~Connection();
   Connection(const Connection&) = delete;
@@ -49,6 +50,7 @@ class Connection {
   std::int64_t announced_pid() const;
 
  private:
+  static Result<std::unique_ptr<Connection>> OpenOne(const ConnectionOptions& options, const Wait& wait);
   Connection(pg_conn* connection, std::string where) : connection_(connection), where_(std::move(where)) {}
   Status Lost(std::string_view doing) const;
   Ended EndedWith(const pg_result* result) const;

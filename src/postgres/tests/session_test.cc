@@ -1,7 +1,9 @@
 #include "postgres/session.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <future>
@@ -49,6 +51,25 @@ TEST_F(PostgresSession, BytesOfAnyKindComeBackUnchanged) {
   EXPECT_EQ(rows.value().Int64(0, 1), -7);
   EXPECT_EQ(rows.value().Bytes(0, 2), "é'\\");
   EXPECT_TRUE(rows.value().IsNull(0, 3));
+}
+
+TEST_F(PostgresSession, ASilentHostDoesNotHideTheNextOfTheList) {
+  // Takes connections and never says a word, on the server's port of another loopback address.
+  const int silent = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(SharedPostgres().port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+  ASSERT_EQ(bind(silent, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  ASSERT_EQ(listen(silent, 4), 0);
+  ConnectionOptions options = OptionsAt(SharedPostgres().port);
+  options.host = "127.0.0.2,127.0.0.1";
+  options.connect_timeout_ms = 300;
+  Session session(options, {}, &executor_);
+  const auto rows = Ask(session, Reads("SELECT 7::int8"));
+  close(silent);
+  ASSERT_TRUE(rows.done()) << rows.reason().ToString();
+  EXPECT_EQ(rows.value().Int64(0, 0), 7);
 }
 
 TEST_F(PostgresSession, AnErrorFailsItsOwnStatementOnly) {
