@@ -15,8 +15,9 @@ namespace headrace::columnar {
 namespace {
 
 constexpr int kMaxDepth = 100;
-constexpr std::int64_t kMaxDecimalExponent = 5000;
-constexpr std::size_t kMaxRemainderDigits = 10'000;
+// What the encoders take: Decimals down to 10^-2000, beside a float64 whose last bit is worth at most 10^293.
+constexpr std::int64_t kMaxDecimalExponent = 2000;
+constexpr std::size_t kMaxRemainderDigits = 2400;
 /// Integral numbers up to here are written with all their digits.
 constexpr double kAllDigitsBelow = 1e40;
 

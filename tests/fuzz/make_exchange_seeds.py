@@ -1,4 +1,4 @@
-"""Writes the seeds of corpus/exchange_frame and corpus/value_decoder. Run it again when docs/formats/exchange.md or value_vectors.json change."""
+"""Writes the seeds of corpus/exchange_frame, corpus/value_decoder and corpus/key_decoder. Run it again when docs/formats/exchange.md or value_vectors.json change."""
 
 from __future__ import annotations
 
@@ -76,6 +76,11 @@ def main() -> None:
     encoded = {v["value_hex"] for group in ("values", "malformed_values") for v in vectors[group] if "value_hex" in v}
     for index, value in enumerate(sorted(v for v in encoded if len(v) < 400)):
         (folder / f"value_{index:03}").write_bytes(bytes.fromhex(value))
+    folder = HERE / "corpus" / "key_decoder"
+    folder.mkdir(parents=True, exist_ok=True)
+    keys = {v["key_hex"] for v in vectors["values"] if "key_hex" in v}
+    for index, key in enumerate(sorted(k for k in keys if len(k) < 400)):
+        (folder / f"key_{index:03}").write_bytes(bytes.fromhex(key))
 
 
 if __name__ == "__main__":
