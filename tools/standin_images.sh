@@ -43,6 +43,8 @@ make_base() {
     cp -a /etc/apt/sources.list* "$root/etc/apt/"
   fi
   cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
+  # Also where update-ca-certificates looks: an upgrade of the package writes the bundle anew.
+  if [ -d /usr/local/share/ca-certificates ]; then mkdir -p "$root/usr/local/share/ca-certificates"; cp -rL /usr/local/share/ca-certificates/. "$root/usr/local/share/ca-certificates/"; fi
   rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/* "$root"/usr/share/doc/* "$root"/usr/share/man/*
   tar -C "$root" -c . | docker import -c 'CMD ["bash"]' -c "LABEL $LABEL.recipe=$recipe $LABEL.what=Debian-12-by-debootstrap" - $BASE >/dev/null
 }
