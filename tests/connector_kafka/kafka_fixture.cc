@@ -210,6 +210,31 @@ std::unique_ptr<SourceReader> KafkaTest::Open(const plan::ConnectorSpec& spec, T
   return std::move(*reader);
 }
 
+std::unique_ptr<SinkWriter> KafkaTest::OpenSink(const plan::ConnectorSpec& spec, TestContext* test) {
+  auto writer = MakeSinkWriter(spec);
+  HR_CHECK(writer.ok(), writer.status().ToString());
+  HR_CHECK((*writer)->Open(test->context).ok());
+  return std::move(*writer);
+}
+
+void KafkaTest::Write(SinkWriter* writer, TestContext* test, const columnar::DataBatch& batch) {
+  ASSERT_TRUE(Eventually(test, 60'000, [&] { return !writer->Poll().ok() || writer->writable(); }));
+  ASSERT_TRUE(writer->Poll().ok()) << writer->Poll();
+  ASSERT_TRUE(writer->Write(batch).ok());
+}
+
+void KafkaTest::Flush(SinkWriter* writer, TestContext* test, int timeout_ms) {
+  writer->RequestFlush();
+  ASSERT_TRUE(Eventually(test, timeout_ms, [&] { return !writer->Poll().ok() || writer->flushed(); }));
+  ASSERT_TRUE(writer->Poll().ok()) << writer->Poll();
+}
+
+columnar::DataBatch KafkaTest::Numbered(int first, int count) {
+  std::vector<std::string> rows;
+  for (int i = 0; i < count; ++i) rows.push_back("row " + std::to_string(first + i));
+  return TextBatch(rows);
+}
+
 bool Eventually(TestContext* test, int timeout_ms, const std::function<bool()>& condition) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
   while (!condition()) {

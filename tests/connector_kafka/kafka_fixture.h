@@ -57,7 +57,14 @@ class KafkaTest : public ::testing::Test {
   plan::ConnectorSpec Source(const std::string& topic, std::map<std::string, std::string> options = {});
   plan::ConnectorSpec Sink(const std::string& topic, std::map<std::string, std::string> options = {});
   /// An open reader with these splits.
-  std::unique_ptr<SourceReader> Open(const plan::ConnectorSpec& spec, TestContext* test, const std::vector<plan::SourceSplit>& splits);
+  static std::unique_ptr<SourceReader> Open(const plan::ConnectorSpec& spec, TestContext* test,
+                                            const std::vector<plan::SourceSplit>& splits);
+  static std::unique_ptr<SinkWriter> OpenSink(const plan::ConnectorSpec& spec, TestContext* test);
+  /// Waits for room and writes.
+  static void Write(SinkWriter* writer, TestContext* test, const columnar::DataBatch& batch);
+  static void Flush(SinkWriter* writer, TestContext* test, int timeout_ms = 60'000);
+  /// Rows "row N".
+  static columnar::DataBatch Numbered(int first, int count);
 
   Broker& broker_ = Broker::Get();
   std::unique_ptr<kafka::AdminProbe> probe_;

@@ -16,28 +16,6 @@ namespace {
 
 class KafkaSinkOnBroker : public KafkaTest {
  protected:
-  std::unique_ptr<SinkWriter> OpenSink(const plan::ConnectorSpec& spec, TestContext* test) {
-    auto writer = MakeSinkWriter(spec);
-    HR_CHECK(writer.ok(), writer.status().ToString());
-    HR_CHECK((*writer)->Open(test->context).ok());
-    return std::move(*writer);
-  }
-  /// Waits for room, writes, waits for room again.
-  static void Write(SinkWriter* writer, TestContext* test, const columnar::DataBatch& batch) {
-    ASSERT_TRUE(Eventually(test, 60'000, [&] { return !writer->Poll().ok() || writer->writable(); }));
-    ASSERT_TRUE(writer->Poll().ok()) << writer->Poll();
-    ASSERT_TRUE(writer->Write(batch).ok());
-  }
-  static void Flush(SinkWriter* writer, TestContext* test, int timeout_ms = 60'000) {
-    writer->RequestFlush();
-    ASSERT_TRUE(Eventually(test, timeout_ms, [&] { return !writer->Poll().ok() || writer->flushed(); }));
-    ASSERT_TRUE(writer->Poll().ok()) << writer->Poll();
-  }
-  static columnar::DataBatch Numbered(int first, int count) {
-    std::vector<std::string> rows;
-    for (int i = 0; i < count; ++i) rows.push_back("row " + std::to_string(first + i));
-    return TextBatch(rows);
-  }
   static columnar::DataBatch Keyed(const std::vector<std::string>& keys, const std::vector<std::string>& values) {
     arrow::LargeBinaryBuilder key_builder;
     arrow::LargeStringBuilder value_builder;
@@ -140,42 +118,6 @@ TEST_F(KafkaSinkOnBroker, BrokerRestartLosesNothing) {
   EXPECT_EQ(seen.size(), static_cast<std::size_t>(kBatches * kRows));
 }
 
-TEST_F(KafkaSinkOnBroker, BrokerAwayIsBackpressureWithAReason) {
-  const std::string topic = Topic(1);
-  TestContext test;
-  auto writer = OpenSink(Sink(topic, {{"property.queue.buffering.max.messages", "5000"}}), &test);
-  Write(writer.get(), &test, Numbered(0, 1));
-  Flush(writer.get(), &test);
-  broker_.Stop();
-  int written = 1;
-  // Without a broker the queue fills, and then the task is held back.
-  while (writer->writable() && written < 100'000) {
-    ASSERT_TRUE(writer->Write(Numbered(written, 1000)).ok());
-    written += 1000;
-  }
-  EXPECT_LT(written, 20'000);
-  EXPECT_TRUE(Eventually(&test, 20'000, [&] { return !test.Waiting().empty() && !test.Waiting().back().empty(); }));
-  EXPECT_TRUE(writer->Poll().ok()) << writer->Poll();
-  writer->RequestFlush();
-  EXPECT_FALSE(writer->flushed());
-  broker_.Start();
-  Flush(writer.get(), &test);
-  EXPECT_TRUE(Eventually(&test, 10'000, [&] { return test.Waiting().back().empty(); }));
-  EXPECT_EQ(ConsumeAll(topic).size(), static_cast<std::size_t>(written));
-}
-
-TEST_F(KafkaSinkOnBroker, ReasonGoesAwayWithoutRowsToo) {
-  const std::string topic = Topic(1);
-  TestContext test;
-  auto writer = OpenSink(Sink(topic), &test);
-  Write(writer.get(), &test, Numbered(0, 1));
-  Flush(writer.get(), &test);
-  broker_.Stop();
-  ASSERT_TRUE(Eventually(&test, 20'000, [&] { return !test.Waiting().empty() && !test.Waiting().back().empty(); }));
-  broker_.Start();
-  EXPECT_TRUE(Eventually(&test, 20'000, [&] { return test.Waiting().back().empty(); }));
-}
-
 TEST_F(KafkaSinkOnBroker, RefusedRowsSurfaceInPoll) {
   const std::string topic = Topic(1, {{"max.message.bytes", "2000"}});
   TestContext test;
@@ -191,19 +133,6 @@ TEST_F(KafkaSinkOnBroker, RefusedRowsSurfaceInPoll) {
   auto other = OpenSink(Sink(topic), &test);
   const Status huge = other->Write(TextBatch({"small", std::string(2'000'000, 'x'), "small"}));
   EXPECT_EQ(CodeOf(huge), ErrorCode::kBadRecord) << huge;
-}
-
-TEST_F(KafkaSinkOnBroker, CancelledWriterLeavesQuicklyWithRowsOnTheirWay) {
-  const std::string topic = Topic(1);
-  TestContext test;
-  auto writer = OpenSink(Sink(topic), &test);
-  broker_.Stop();
-  for (int i = 0; i < 20; ++i) ASSERT_TRUE(writer->Write(Numbered(i * 1000, 1000)).ok());
-  const auto start = std::chrono::steady_clock::now();
-  writer->RequestStop();
-  writer.reset();
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(3));
-  broker_.Start();
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <set>
 #include <thread>
 
+#include "data/connector/kafka/topic_fetcher.h"
 #include "tests/connector_kafka/kafka_fixture.h"
 
 namespace headrace::data::connector {
@@ -226,11 +227,15 @@ TEST_F(KafkaSourceOnBroker, IdleSubtasksCostNextToNoCpu) {
     writers.push_back(*MakeSinkWriter(Sink(topic)));
     ASSERT_TRUE(writers.back()->Open(test.context).ok());
   }
-  std::this_thread::sleep_for(std::chrono::seconds(6));  // connections made, the commits of the start done
-  const auto cpu_s = [] { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; };
-  const double before_s = cpu_s();
-  std::this_thread::sleep_for(std::chrono::seconds(10));
-  const double percent = (cpu_s() - before_s) / 10 * 100;
+  const auto percent_over = [](std::chrono::milliseconds time) {
+    const std::clock_t before = std::clock();
+    std::this_thread::sleep_for(time);
+    return static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC / std::chrono::duration<double>(time).count() * 100;
+  };
+  // Connections are being made until the process calms down; if it never does, the measurement says so.
+  for (int i = 0; i < 12 && percent_over(std::chrono::milliseconds(500)) > 1.0; ++i) {
+  }
+  const double percent = percent_over(std::chrono::seconds(5));  // as long as the interval of commits
   RecordProperty("cpu_percent", std::to_string(percent));
   std::printf("4 idle sources and sinks: %.2f %% of a core\n", percent);
   // The aim is 0.5 % for a whole TaskManager; sanitizers and a busy machine's cold caches get room.
@@ -248,57 +253,39 @@ TEST_F(KafkaSourceOnBroker, StopsAtOnceWhenIdle) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(1500));
 }
 
-TEST_F(KafkaSourceOnBroker, BrokerAwayInTheMiddleIsWaitedFor) {
-  const std::string topic = Topic(1);
-  ProduceLines(topic, 0, 0, 1000);
-  TestContext test;
-  auto reader = Open(Source(topic), &test, Plan(topic));
-  ASSERT_EQ(ReadRows(reader.get(), &test, 1000)->size(), 1000u);
-  broker_.Stop();
-  ASSERT_TRUE(Eventually(&test, 20'000, [&] {
-    EXPECT_TRUE(reader->Poll().ok());
-    return !test.Waiting().empty() && !test.Waiting().back().empty();
-  }));
-  EXPECT_NE(test.Waiting().back().find(broker_.address()), std::string::npos) << test.Waiting().back();
-  broker_.Start();
-  ProduceLines(topic, 0, 1000, 1000);
-  const auto rows = ReadRows(reader.get(), &test, 1000, 30'000);
-  ASSERT_TRUE(rows.ok()) << rows.status();
-  EXPECT_EQ(*rows, Lines(1000, 1000));
-  EXPECT_TRUE(test.Waiting().back().empty()) << test.Waiting().back();
-}
-
-TEST_F(KafkaSourceOnBroker, BrokerAwayAtTheStartIsWaitedFor) {
-  const std::string topic = Topic(1);
-  ProduceLines(topic, 0, 0, 10);
-  const auto splits = Plan(topic);
-  broker_.Kill();
-  TestContext test;
-  auto reader = Open(Source(topic), &test, splits);
-  ASSERT_TRUE(Eventually(&test, 20'000, [&] {
-    EXPECT_TRUE(reader->Poll().ok());
-    return !test.Waiting().empty();
-  }));
-  broker_.Start();
-  const auto rows = ReadRows(reader.get(), &test, 10, 30'000);
-  ASSERT_TRUE(rows.ok()) << rows.status();
-  EXPECT_EQ(*rows, Lines(0, 10));
-  EXPECT_TRUE(Eventually(&test, 10'000, [&] { return test.Waiting().back().empty(); }));
-}
-
 TEST_F(KafkaSourceOnBroker, DeletedTopicFailsInTheEnd) {
   const std::string topic = Topic(1);
   ProduceLines(topic, 0, 0, 10);
   TestContext test;
-  auto reader = Open(Source(topic), &test, Plan(topic));
-  ASSERT_EQ(ReadRows(reader.get(), &test, 10)->size(), 10u);
+  ReadQueue queue(16, 1 << 20);
+  queue.set_waker(&test.waker);
+  TopicFetcherOptions options;
+  options.settings = *kafka::MakeClientSettings(broker_.address(), {});
+  options.topic = topic;
+  options.ask_after_silence = options.gone_after = std::chrono::milliseconds(1500);
+  const auto fetcher = *TopicFetcher::Start(std::move(options), test.context, &queue);
+  fetcher->Add({kafka::TopicSplit{topic, 0, 0, kafka::kNoStop}}, 0);
+  ReadItem item;
+  ASSERT_TRUE(Eventually(&test, 20'000, [&] { return *queue.Pop(&item) && item.batch.num_rows() == 10; }));
   broker_.DeleteTopic(topic);
   Status status;
-  EXPECT_TRUE(Eventually(&test, 60'000, [&] {
-    status = reader->Poll().status();
+  EXPECT_TRUE(Eventually(&test, 30'000, [&] {
+    status = queue.Pop(&item).status();
     return !status.ok();
   }));
   EXPECT_EQ(CodeOf(status), ErrorCode::kUnknownTopic) << status;
+  EXPECT_FALSE(test.Waiting().empty());  // it said so before it gave up
+}
+
+TEST_F(KafkaSourceOnBroker, FailedHandshakeIsTheReasonThatIsShown) {
+  const std::string topic = Topic(1);
+  const auto splits = Plan(topic);
+  TestContext test;
+  auto reader = Open(Source(topic, {{"property.security.protocol", "ssl"}}), &test, splits);  // the broker speaks plain text
+  EXPECT_TRUE(Eventually(&test, 20'000, [&] {
+    EXPECT_TRUE(reader->Poll().ok());
+    return !test.Waiting().empty() && test.Waiting().back().find("SSL") != std::string::npos;
+  })) << (test.Waiting().empty() ? "no reason" : test.Waiting().back());
 }
 
 }  // namespace
