@@ -56,8 +56,8 @@ Status Run(const Settings& settings, SignalWaiter* signals) {
   const std::string python = options.task_manager.python_version.empty() ? fmt::format("none: {} has no headrace package", options.task_manager.python_executable)
                                                                           : fmt::format("{} ({})", options.task_manager.python_version, options.task_manager.python_executable);
   const std::uint32_t slots = options.task_manager.slots;
-  HR_ASSIGN_OR_RAISE(auto host, data::taskmanager::TaskManagerHost::Make(std::move(options), job_managers, &metrics));
-  auto fetch = [gateway = job_managers.front()](BlobId blob, wire::Reply<std::string> reply) { gateway->FetchBlob(std::move(blob), std::move(reply)); };
+  HR_ASSIGN_OR_RAISE(auto host, data::taskmanager::TaskManagerHost::Make(std::move(options), std::move(job_managers), &metrics));
+  auto fetch = [host = host.get()](BlobId blob, wire::Reply<std::string> reply) { host->FetchBlob(std::move(blob), std::move(reply)); };
   HR_ASSIGN_OR_RAISE(auto rpc, wire::GrpcTaskManagerServer::Start({bind, settings.Port("taskmanager.rpc_port")}, &host->gateway(), fetch));
   HR_ASSIGN_OR_RAISE(auto metrics_server, net::StartMetricsServer(bind, settings.Port("metrics.port"), &metrics));
   host->Start(rpc->port(), metrics_server->port());

@@ -70,6 +70,10 @@ void TaskManager::RequestStop(std::function<void()> stopped) {
   });
 }
 
+void TaskManager::FetchBlob(BlobId id, wire::Reply<std::string> reply) {
+  gate_->Post([this, id = std::move(id), reply = std::move(reply)] { link_.gateway().FetchBlob(id, reply); });
+}
+
 void TaskManager::CheckStopped() {
   if (!stopped_ || std::any_of(jobs_.begin(), jobs_.end(), [](const auto& item) { return item.second.run != nullptr; })) return;
   for (auto& [id, entry] : jobs_) {

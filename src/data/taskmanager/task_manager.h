@@ -30,6 +30,8 @@ class TaskManager final : public wire::TaskManagerGateway {
   void Start(std::uint16_t rpc_port = 0, std::uint16_t metrics_port = 0);
   /// `stopped` is called once on the control executor when nothing runs any more.
   void RequestStop(std::function<void()> stopped);
+  /// Asks the JobManager that this process is registered with. Any thread; once the TaskManager is gone the reply is dropped.
+  void FetchBlob(BlobId id, wire::Reply<std::string> reply);
 
   void Deploy(wire::LeaderToken leader, Incarnation target, plan::JobDeployment deployment, wire::Reply<Nothing> reply) override;
   void Cancel(wire::LeaderToken leader, Incarnation target, JobId job, DeploymentNumber up_to, wire::Reply<Nothing> reply) override;

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/executor.h"
@@ -36,6 +37,8 @@ class TaskManagerHost {
   ~TaskManagerHost();  ///< RequestStop() and Join()
   /// What a server on port 6124 hands its calls to. Lives as long as the host; after Join() calls are dropped.
   wire::TaskManagerGateway& gateway() { return *task_manager_; }
+  /// What that server fetches large plans with. Any thread.
+  void FetchBlob(BlobId id, wire::Reply<std::string> reply) { task_manager_->FetchBlob(std::move(id), std::move(reply)); }
   std::uint16_t exchange_port() const { return exchange_->port(); }
   void Start(std::uint16_t rpc_port, std::uint16_t metrics_port);
   void RequestStop();

@@ -161,6 +161,19 @@ TEST(TaskManager, RegistersAtTheAddressThatLeads) {
   EXPECT_GT(rig.job_manager(1).heartbeats.size(), before);
 }
 
+TEST(TaskManager, BlobsComeFromTheJobManagerThatItIsRegisteredWith) {
+  TaskManagerRig rig(1, 2);
+  rig.job_manager(0).mode = FakeJobManager::Mode::kRefuse;
+  const BlobId plan(std::string(64, 'a'));
+  rig.job_manager(1).blobs[plan] = "a large plan";
+  rig.RunFor(seconds(3));
+  std::optional<std::string> content;
+  rig.manager->FetchBlob(plan, [&](Outcome<std::string> outcome) { content = outcome.done() ? outcome.TakeValue() : "refused"; });
+  rig.Settle();
+  EXPECT_EQ(content, "a large plan");
+  EXPECT_EQ(rig.job_manager(0).fetches, 0);
+}
+
 TEST(TaskManager, RegistersAgainWhenItIsNotKnownAndKeepsItsTasks) {
   TaskManagerRig rig;
   rig.endless = true;
