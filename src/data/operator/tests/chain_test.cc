@@ -1,5 +1,7 @@
 #include "data/operator/chain.h"
 
+#include <arrow/array/array_primitive.h>
+#include <arrow/record_batch.h>
 #include <gtest/gtest.h>
 
 #include <deque>
@@ -10,6 +12,7 @@
 #include "data/connector/sink.h"
 #include "data/operator/checking.h"
 #include "data/operator/sink_operator.h"
+#include "data/operator/union.h"
 
 namespace headrace::data::op {
 namespace {
@@ -87,6 +90,27 @@ TEST(Chain, NoControlElementPassesAnOutstandingBatch) {
   rig.sides[1]->release = 1;
   EXPECT_EQ(rig.Run(), "r b1");
   EXPECT_FALSE(rig.chain->busy());
+}
+
+TEST(Union, RowsOfAllInputsKeepTheirPlaceBeforeControlElements) {
+  std::vector<ChainLink> links;
+  links.push_back({MakeCheckingOperator(std::make_unique<Union>(), "union"), "union", "uid", "union", ""});
+  Chain chain(std::move(links));
+  ASSERT_TRUE(chain.Open({}).ok());
+  std::string out;
+  for (const std::uint32_t input : {0u, 2u, 1u, 0u}) {
+    ASSERT_TRUE(chain.accepting());
+    ASSERT_TRUE(chain.Push(input, Row(input)).ok());
+    ASSERT_TRUE(chain.Push(0, columnar::Watermark{input}).ok());
+    ASSERT_TRUE(chain.Step().ok());
+    while (chain.has_output()) {
+      const auto element = chain.TakeOutput();
+      if (const auto* batch = std::get_if<columnar::DataBatch>(&element))
+        out += "r" + std::to_string(static_cast<const arrow::Int64Array&>(*batch->records()->column(0)).Value(0));
+      if (const auto* w = std::get_if<columnar::Watermark>(&element)) out += "w" + std::to_string(w->event_time_ms);
+    }
+  }
+  EXPECT_EQ(out, "r0w0r2w2r1w1r0w0");
 }
 
 TEST(Chain, WhatAnOperatorEmitsAtItsEndComesBeforeTheEnd) {
