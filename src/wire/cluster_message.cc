@@ -47,37 +47,6 @@ Result<TaskState> StateFromMessage(proto::TaskState state) {
   }
 }
 
-void ReportToMessage(const TaskReport& report, proto::TaskReport* message) {
-  ToMessage(report.attempt, message->mutable_attempt());
-  message->set_state(StateToMessage(report.state));
-  if (report.state != TaskState::kFailed) return;
-  proto::TaskFailure* failure = message->mutable_failure();
-  failure->set_code(static_cast<std::uint32_t>(report.failure.code));
-  failure->set_message(Cut(report.failure.message, kMaxMessage));
-  failure->set_traceback(Cut(report.failure.traceback, kMaxTraceback));
-  failure->set_user_location(Cut(report.failure.user_location, kMaxName));
-  failure->set_operator_name(Cut(report.failure.operator_name, kMaxName));
-  failure->set_operator_uid(Cut(report.failure.operator_uid, kMaxName));
-}
-
-/// Takes the size of the texts out of `room`; with too little left, what ReportTask has carried whole is left out.
-void FitInto(std::size_t* room, proto::TaskFailure* failure) {
-  if (failure->ByteSizeLong() > *room) {
-    failure->clear_traceback();
-    failure->set_message(Cut(failure->message(), kMaxSample));
-  }
-  *room -= std::min(*room, failure->ByteSizeLong());
-}
-
-Result<TaskReport> ReportFromMessage(const proto::TaskReport& message) {
-  TaskReport report;
-  report.attempt = FromMessage(message.attempt());
-  HR_ASSIGN_OR_RAISE(report.state, StateFromMessage(message.state()));
-  const proto::TaskFailure& failure = message.failure();
-  report.failure = {static_cast<int>(failure.code()), failure.message(), failure.traceback(), failure.user_location(), failure.operator_name(), failure.operator_uid()};
-  return report;
-}
-
 void MetricsToMessage(const TaskMetrics& metrics, proto::TaskMetrics* message) {
   ToMessage(metrics.attempt, message->mutable_attempt());
   message->set_records_in(metrics.records_in);
@@ -104,6 +73,45 @@ TaskMetrics MetricsFromMessage(const proto::TaskMetrics& message) {
   metrics.waiting_reason = message.waiting_reason();
   metrics.bad_record_samples = {message.bad_record_samples().begin(), message.bad_record_samples().end()};
   return metrics;
+}
+
+void ReportToMessage(const TaskReport& report, proto::TaskReport* message) {
+  ToMessage(report.attempt, message->mutable_attempt());
+  message->set_state(StateToMessage(report.state));
+  if (report.metrics) {
+    MetricsToMessage(*report.metrics, message->mutable_metrics());
+    message->mutable_metrics()->clear_attempt();
+  }
+  if (report.state != TaskState::kFailed) return;
+  proto::TaskFailure* failure = message->mutable_failure();
+  failure->set_code(static_cast<std::uint32_t>(report.failure.code));
+  failure->set_message(Cut(report.failure.message, kMaxMessage));
+  failure->set_traceback(Cut(report.failure.traceback, kMaxTraceback));
+  failure->set_user_location(Cut(report.failure.user_location, kMaxName));
+  failure->set_operator_name(Cut(report.failure.operator_name, kMaxName));
+  failure->set_operator_uid(Cut(report.failure.operator_uid, kMaxName));
+}
+
+/// Takes the size of the texts out of `room`; with too little left, what ReportTask has carried whole is left out.
+void FitInto(std::size_t* room, proto::TaskFailure* failure) {
+  if (failure->ByteSizeLong() > *room) {
+    failure->clear_traceback();
+    failure->set_message(Cut(failure->message(), kMaxSample));
+  }
+  *room -= std::min(*room, failure->ByteSizeLong());
+}
+
+Result<TaskReport> ReportFromMessage(const proto::TaskReport& message) {
+  TaskReport report;
+  report.attempt = FromMessage(message.attempt());
+  HR_ASSIGN_OR_RAISE(report.state, StateFromMessage(message.state()));
+  const proto::TaskFailure& failure = message.failure();
+  report.failure = {static_cast<int>(failure.code()), failure.message(), failure.traceback(), failure.user_location(), failure.operator_name(), failure.operator_uid()};
+  if (message.has_metrics()) {
+    report.metrics = MetricsFromMessage(message.metrics());
+    report.metrics->attempt = report.attempt;
+  }
+  return report;
 }
 
 }  // namespace

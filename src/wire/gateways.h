@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,10 +30,20 @@ struct TaskFailure {
   std::string operator_name, operator_uid;
 };
 
+/// Small numbers that ride on heartbeats and on the last report of an attempt; everything else is scraped.
+struct TaskMetrics {
+  AttemptId attempt;
+  std::uint64_t records_in = 0, records_out = 0, bytes_in = 0, bytes_out = 0, bad_records = 0;
+  double busy_ratio = 0, backpressured_ratio = 0;
+  std::string waiting_reason;          ///< why a source or sink waits; empty when it does not
+  std::vector<std::string> bad_record_samples;
+};
+
 struct TaskReport {
   AttemptId attempt;
   TaskState state = TaskState::kDeploying;
-  TaskFailure failure;          ///< kFailed only
+  TaskFailure failure;                 ///< kFailed only
+  std::optional<TaskMetrics> metrics;  ///< the last numbers of an attempt that has ended: no heartbeat may come after it
 };
 
 struct RegisterRequest {
@@ -51,20 +62,12 @@ struct RegisterReply {
   std::int64_t heartbeat_timeout_ms = 5000;
 };
 
-/// Small numbers that ride on a heartbeat; everything else is scraped.
-struct TaskMetrics {
-  AttemptId attempt;
-  std::uint64_t records_in = 0, records_out = 0, bytes_in = 0, bytes_out = 0, bad_records = 0;
-  double busy_ratio = 0, backpressured_ratio = 0;
-  std::string waiting_reason;          ///< why a source or sink waits; empty when it does not
-  std::vector<std::string> bad_record_samples;
-};
 struct HeartbeatRequest {
   TaskManagerId id;
   Incarnation incarnation;
   std::uint64_t sequence = 0;
-  std::vector<TaskReport> tasks;       ///< states of all live attempts, so that a lost report is repaired
-  std::vector<TaskMetrics> metrics;
+  std::vector<TaskReport> tasks;       ///< states of all attempts of live deployments, so that a lost report is repaired
+  std::vector<TaskMetrics> metrics;    ///< of attempts that have not ended
   std::uint64_t resident_bytes = 0;
   std::uint32_t worker_processes = 0;
   LeaderToken highest_leader;          ///< the highest that this process has heard of; epoch 0 when none

@@ -15,11 +15,11 @@ namespace {
 
 constexpr std::size_t kSamplesKept = 10;
 
-/// Takes the numbers of a heartbeat. A process sends each sample once, so those of earlier heartbeats stay.
-void TakeMetrics(const wire::TaskMetrics& heartbeat, wire::TaskMetrics* kept) {
+/// Takes newer numbers. A process sends each sample once, so those that it sent before stay.
+void TakeMetrics(const wire::TaskMetrics& newer, wire::TaskMetrics* kept) {
   std::vector<std::string> samples = std::move(kept->bad_record_samples);
-  *kept = heartbeat;
-  samples.insert(samples.end(), heartbeat.bad_record_samples.begin(), heartbeat.bad_record_samples.end());
+  *kept = newer;
+  samples.insert(samples.end(), newer.bad_record_samples.begin(), newer.bad_record_samples.end());
   if (samples.size() > kSamplesKept) samples.erase(samples.begin(), samples.end() - kSamplesKept);
   kept->bad_record_samples = std::move(samples);
 }
@@ -50,6 +50,7 @@ bool ExecutionGraph::Apply(const ProcessKey& process, const wire::TaskReport& re
   if (Rank(report.state) <= Rank(found->second.state)) return false;
   found->second.state = report.state;
   found->second.heartbeats_without_it = 0;
+  if (report.metrics) TakeMetrics(*report.metrics, &found->second.metrics);
   return true;
 }
 
@@ -59,7 +60,11 @@ std::vector<AttemptId> ExecutionGraph::NoteHeartbeat(const ProcessKey& process, 
   for (const wire::TaskReport& report : heartbeat.tasks) named.insert(report.attempt);
   for (const wire::TaskMetrics& metrics : heartbeat.metrics) {
     const auto found = tasks_.find(metrics.attempt);
-    if (found != tasks_.end() && found->second.process == process) TakeMetrics(metrics, &found->second.metrics);
+    if (found == tasks_.end() || found->second.process != process) continue;
+    // The last numbers came with the last report: of a heartbeat that it overtook only the samples are news.
+    wire::TaskMetrics news = found->second.ended() ? found->second.metrics : metrics;
+    news.bad_record_samples = metrics.bad_record_samples;
+    TakeMetrics(news, &found->second.metrics);
   }
   std::vector<AttemptId> missing;
   for (auto& [attempt, task] : tasks_) {

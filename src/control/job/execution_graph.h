@@ -20,7 +20,7 @@ struct TaskEntry {
   cluster::ProcessKey process;
   std::uint32_t slot = 0;
   wire::TaskState state = wire::TaskState::kDeploying;
-  wire::TaskMetrics metrics;                ///< of the newest heartbeat, with the newest samples of bad records ever sent
+  wire::TaskMetrics metrics;  ///< of the newest heartbeat or the last report, with the newest samples of bad records ever sent
   std::uint32_t heartbeats_without_it = 0;  ///< in a row, since it was taken
 
   bool ended() const { return state != wire::TaskState::kDeploying && state != wire::TaskState::kRunning; }

@@ -128,7 +128,7 @@ void JobMaster::OnHeartbeat(const cluster::ProcessKey& process, const wire::Hear
     if (report.attempt.job == id()) OnTaskReport(process, report);
   }
   for (const AttemptId& attempt : facts_.execution.NoteHeartbeat(process, heartbeat, kHeartbeatPatience)) {
-    wire::TaskReport report{attempt, wire::TaskState::kFailed, {}};
+    wire::TaskReport report{attempt, wire::TaskState::kFailed, {}, {}};
     report.failure.code = static_cast<int>(ErrorCode::kTaskManagerLost);
     report.failure.message =
         fmt::format("TaskManager {} does not run {} any more and never said why.", process.id.str(), facts_.execution.TaskName(attempt));

@@ -47,7 +47,10 @@ class InputChannel {
 class OutputChannel {
  public:
   virtual ~OutputChannel() = default;
-  /// True when credit is left for a batch. The waker given at Open is woken when it becomes true again.
+  /// True from when the consumer took the channel until it breaks. What was written before is on its way then, and a loss
+  /// fails the consumer. The waker given at Open is woken when it changes.
+  virtual bool open() const = 0;
+  /// True when credit is left for a batch. The waker is woken when it becomes true again.
   virtual bool writable() const = 0;
   /// Takes the element. Control elements are always taken and keep their place. A batch may be written while writable();
   /// its size may overdraw the credit once. An error means the channel is broken for good (kExchangeBroken, kStaleAttempt).
@@ -65,7 +68,8 @@ class Exchange {
   virtual Result<std::shared_ptr<InputChannel>> RegisterInput(const ChannelId& id, std::int64_t credit_bytes, Waker* waker) = 0;
   /// Opens the producer's end towards `peer`, or in process when `peer` is this process. Returns at once; writable() turns
   /// true when the consumer granted credit. A consumer that is not registered yet is asked again until `open_timeout_ms`.
-  virtual Result<std::shared_ptr<OutputChannel>> OpenOutput(const ChannelId& id, const Endpoint& peer, std::int64_t open_timeout_ms, Waker* waker) = 0;
+  virtual Result<std::shared_ptr<OutputChannel>> OpenOutput(const ChannelId& id, const Endpoint& peer, std::int64_t open_timeout_ms,
+                                                            Waker* waker) = 0;
   /// Fails and forgets all channels of a deployment; after it returns no waker of theirs is called. Idempotent.
   virtual void Release(const JobId& job, DeploymentNumber deployment) = 0;
   /// The port the exchange listens on.
@@ -75,11 +79,11 @@ class Exchange {
 };
 
 struct ExchangeOptions {
-  std::string task_manager;      ///< own identity, checked by peers
+  std::string task_manager;  ///< own identity, checked by peers
   std::string incarnation;
   std::string bind_host = "127.0.0.1";
-  std::uint16_t port = 0;        ///< 0 = free port
-  bool listen = true;            ///< false: in-process only (embedded)
+  std::uint16_t port = 0;  ///< 0 = free port
+  bool listen = true;      ///< false: in-process only (embedded)
 };
 Result<std::unique_ptr<Exchange>> MakeExchange(const ExchangeOptions& options);
 

@@ -57,7 +57,12 @@ Result<std::optional<StreamElement>> InputQueue::Poll() {
   if (batch.ok()) return std::optional<StreamElement>(std::move(*batch));
   const Status failure =
       Error(ErrorCode::kExchangeBroken, "channel " + id_.ToString() + " carried a batch that cannot be read: " + batch.status().message());
-  Fail(failure);
+  {
+    std::lock_guard lock(mutex_);
+    if (failure_.ok()) failure_ = failure;  // also when the end is here: a batch before it is lost
+    producer_.reset();
+    ready_.store(true, std::memory_order_release);
+  }
   if (producer != nullptr) producer->ConsumerGone(failure);
   return failure;
 }

@@ -86,7 +86,7 @@ Status Task::Open() {
   HR_RETURN_NOT_OK(chain_.Open(context_));
   if (source_.reader != nullptr) HR_RETURN_NOT_OK(OpenSource());
   open_ = true;
-  last_step_end_ = clock_->Now();
+  vitals_->StartTimes(clock_->Now());
   if (on_running_) on_running_();
   return Status::OK();
 }
@@ -97,7 +97,7 @@ Status Task::OpenSource() {
     source_bytes_ =
         context_.metrics->GetCounter("headrace_bytes_out_total", "Bytes of the records that operators emitted", source_.context.labels);
   }
-  HR_RETURN_NOT_OK(source_.reader->Open(source_.context));
+  HR_RETURN_NOT_OK(OfSource(source_.reader->Open(source_.context)));
   bool more = false;
   for (const auto& assignment : spec_.sources) {
     if (assignment.source != source_.spec->uid) continue;
@@ -114,7 +114,12 @@ Status Task::GiveSplits(const std::vector<plan::SourceSplit>& splits) {
   for (const auto& split : splits) {
     if (known_splits_.insert(split.id).second) fresh.push_back(split);
   }
-  return fresh.empty() ? Status::OK() : source_.reader->AddSplits(fresh);
+  return fresh.empty() ? Status::OK() : OfSource(source_.reader->AddSplits(fresh));
+}
+
+Status Task::OfSource(Status status) {
+  source_failed_ = source_failed_ || !status.ok();
+  return status;
 }
 
 Status Task::TakeMail() {
@@ -137,7 +142,7 @@ Result<Task::Pause> Task::Work(MonotonicTime slice_end) {
   for (;;) {
     const MonotonicTime now = clock_->Now();
     HR_ASSIGN_OR_RAISE(const bool moved, Round(now));
-    if (end_left_ && !OutputsBlocked()) return Pause::kEnded;
+    if (end_left_ && OutputsDelivered()) return Pause::kEnded;
     if (!moved) {
       HR_RETURN_NOT_OK(FlushHeld(now, /*idle=*/!chain_.busy()));
       return OutputsBlocked() ? Pause::kBlocked : Pause::kNothingToDo;
@@ -150,6 +155,7 @@ Result<Task::Pause> Task::Work(MonotonicTime slice_end) {
 Result<bool> Task::Round(MonotonicTime now) {
   bool moved = false;
   for (auto& output : outputs_) {
+    HR_RETURN_NOT_OK(output.Check());
     HR_ASSIGN_OR_RAISE(const bool pumped, output.Pump());
     moved = moved || pumped;
   }
@@ -182,7 +188,9 @@ Result<bool> Task::DrainChain(MonotonicTime now) {
 Result<bool> Task::PullInput() {
   if (input_ended_ || !chain_.accepting()) return false;
   if (source_.reader != nullptr) {
-    HR_ASSIGN_OR_RAISE(auto poll, source_.reader->Poll());
+    auto polled = source_.reader->Poll();
+    HR_RETURN_NOT_OK(OfSource(polled.status()));
+    auto& poll = *polled;
     switch (poll.kind) {
       case connector::SourcePoll::Kind::kNothingYet:
         return false;
@@ -226,6 +234,10 @@ bool Task::OutputsBlocked() const {
   return std::any_of(outputs_.begin(), outputs_.end(), [](const EdgeOutput& output) { return output.blocked(); });
 }
 
+bool Task::OutputsDelivered() const {
+  return std::all_of(outputs_.begin(), outputs_.end(), [](const EdgeOutput& output) { return output.delivered(); });
+}
+
 MonotonicTime Task::NextFlush() const {
   MonotonicTime next = MonotonicTime::max();
   for (const auto& output : outputs_) {
@@ -235,15 +247,11 @@ MonotonicTime Task::NextFlush() const {
 }
 
 void Task::Account(MonotonicTime start, Pause pause) {
-  // The time since the last step was spent as that step said why it stopped: waiting for a worker is work, not idleness.
-  const auto waited = (start - last_step_end_).count();
-  auto& where = last_pause_ == Pause::kBlocked     ? vitals_->backpressured_ns
-                : last_pause_ == Pause::kSliceOver ? vitals_->busy_ns
-                                                   : vitals_->idle_ns;
-  where.fetch_add(waited, std::memory_order_relaxed);
-  last_step_end_ = clock_->Now();
-  vitals_->busy_ns.fetch_add((last_step_end_ - start).count(), std::memory_order_relaxed);
-  last_pause_ = pause == Pause::kNothingToDo && chain_.busy() ? Pause::kSliceOver : pause;
+  using Doing = TaskVitals::Doing;
+  const Doing next = pause == Pause::kBlocked                         ? Doing::kWaitForConsumers
+                     : pause == Pause::kNothingToDo && !chain_.busy() ? Doing::kWaitForInput
+                                                                      : Doing::kWork;
+  vitals_->NoteStep(start, clock_->Now(), next);
 }
 
 StepResult Task::Finish(TaskOutcome outcome) {
@@ -255,7 +263,7 @@ StepResult Task::Finish(TaskOutcome outcome) {
 
 StepResult Task::Fail(const Status& status) {
   failure_ = DescribeFailure(status, spec_.vertex(), chain_.failed_link());
-  if (chain_.failed_link() == nullptr && source_.spec != nullptr) {
+  if (source_failed_) {
     failure_.operator_name = source_.spec->name;
     failure_.operator_uid = source_.spec->uid.str();
     failure_.message = source_.spec->Describe() + ": " + status.message();

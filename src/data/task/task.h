@@ -25,7 +25,8 @@ enum class TaskOutcome { kNone, kFinished, kFailed, kCanceled };
 
 /// One subtask of a chain as a state machine: source or input gate → chain → edges. Step() moves rows until nothing more can
 /// move or the slice is over; it never blocks, so a loop can run many tasks.
-/// Life: new → running → ending (the end has left the chain, outputs drain) → finished; failed and canceled from anywhere.
+/// Life: new → running → ending (the end has left the chain, outputs drain and
+/// consumers take their channels) → finished; failed and canceled from anywhere.
 /// Owned by its TaskHandle. Step() on the loop's thread; RequestCancel(), AddSplits() and vitals() from any thread; outcome()
 /// and failure() once the handle is done. The destructor may wait for the side threads of connectors: not on a loop's thread.
 class Task final : public StepTask {
@@ -64,6 +65,9 @@ class Task final : public StepTask {
   Result<bool> PullInput();
   Status FlushHeld(MonotonicTime now, bool idle);
   bool OutputsBlocked() const;
+  bool OutputsDelivered() const;
+  /// Notes that an error is the source's.
+  Status OfSource(Status status);
   MonotonicTime NextFlush() const;
   void Account(MonotonicTime start, Pause pause);
   StepResult Finish(TaskOutcome outcome);
@@ -81,9 +85,7 @@ class Task final : public StepTask {
   std::vector<EdgeOutput> outputs_;
   op::Chain chain_;
   std::shared_ptr<Counter> source_records_, source_bytes_;
-  bool open_ = false, input_ended_ = false, end_left_ = false;
-  MonotonicTime last_step_end_{};
-  Pause last_pause_ = Pause::kNothingToDo;
+  bool open_ = false, input_ended_ = false, end_left_ = false, source_failed_ = false;
   TaskOutcome outcome_ = TaskOutcome::kNone;
   TaskFailure failure_;
   std::atomic<bool> cancel_{false}, has_mail_{false};

@@ -1,5 +1,6 @@
 #include "data/task/task_output.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace headrace::data::task {
@@ -54,11 +55,18 @@ Result<bool> EdgeOutput::Pump() {
       moved = true;
     }
   }
-  // A broken channel that nothing is written to must not go unnoticed.
-  if (queued_ > 0) {
-    for (const auto& channel : channels_) HR_RETURN_NOT_OK(channel->status());
-  }
   return moved;
+}
+
+Status EdgeOutput::Check() const {
+  for (const auto& channel : channels_) {
+    if (!channel->open()) HR_RETURN_NOT_OK(channel->status());
+  }
+  return Status::OK();
+}
+
+bool EdgeOutput::delivered() const {
+  return queued_ == 0 && std::all_of(channels_.begin(), channels_.end(), [](const auto& channel) { return channel->open(); });
 }
 
 }  // namespace headrace::data::task

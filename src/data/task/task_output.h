@@ -22,6 +22,10 @@ class EdgeOutput {
   Status AddControl(const columnar::StreamElement& element);
   /// Writes what the channels take. True when anything moved.
   Result<bool> Pump();
+  /// An error once a channel is broken, whether something waits for it or not.
+  Status Check() const;
+  /// After the end of input was added: true when every consumer is there to take it or to notice its loss.
+  bool delivered() const;
   /// Rows that wait for credit: take no more from the chain.
   bool blocked() const { return queued_ > 0; }
   /// Pieces held back to grow.

@@ -2,18 +2,47 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
+
 namespace headrace::data::task {
 
 /// What others may know of a running task: written by its task and its connectors, read by the TaskManager. Thread-safe.
-struct TaskVitals {
+class TaskVitals {
+ public:
+  /// What a task does between two steps; a worker that has its rows works for it.
+  enum class Doing { kWork, kWaitForConsumers, kWaitForInput };
+  struct Times {
+    Duration busy{}, backpressured{}, idle{};
+  };
+
   std::atomic<std::uint64_t> records_in{0}, records_out{0}, bytes_in{0}, bytes_out{0}, bad_records{0};
   std::atomic<std::int64_t> state_bytes{0};
-  /// Where the time of the task went since it started.
-  std::atomic<std::int64_t> busy_ns{0}, backpressured_ns{0}, idle_ns{0};
+
+  /// The task opened at `now`.
+  void StartTimes(MonotonicTime now) {
+    std::lock_guard lock(mutex_);
+    since_ = now;
+  }
+  /// A step ran from `start` to `end`; until the next one the task does `next`.
+  void NoteStep(MonotonicTime start, MonotonicTime end, Doing next) {
+    std::lock_guard lock(mutex_);
+    AddWait(start, &times_);
+    times_.busy += end - start;
+    since_ = end;
+    doing_ = next;
+  }
+  /// Where the time went until `now`, what goes on at present included.
+  Times TimesUntil(MonotonicTime now) const {
+    std::lock_guard lock(mutex_);
+    Times times = times_;
+    AddWait(now, &times);
+    return times;
+  }
 
   void SetWaitingReason(std::string reason) {
     std::lock_guard lock(mutex_);
@@ -36,7 +65,16 @@ struct TaskVitals {
 
  private:
   static constexpr std::size_t kMaxSamples = 5;
-  mutable std::mutex mutex_;
+  void AddWait(MonotonicTime now, Times* times) const {
+    if (!since_ || now <= *since_) return;
+    Duration& where = doing_ == Doing::kWork ? times->busy : doing_ == Doing::kWaitForConsumers ? times->backpressured : times->idle;
+    where += now - *since_;
+  }
+
+  mutable std::mutex mutex_;  // guards all below
+  Times times_;               // until since_
+  Doing doing_ = Doing::kWaitForInput;
+  std::optional<MonotonicTime> since_;
   std::string waiting_reason_;
   std::vector<std::string> samples_;
 };

@@ -83,7 +83,7 @@ python::WorkerPoolOptions DeploymentRun::PoolOptions(std::vector<std::string> sy
 }
 
 void DeploymentRun::FailStart(const Status& why) {
-  start_failure_ = why;
+  if (start_failure_.ok()) start_failure_ = why;
   cancelled_ = true;
   Close();
 }
@@ -116,7 +116,7 @@ Status DeploymentRun::BuildTasks() {
     entry->deployment = &task;
     entry->handle = std::make_shared<task::TaskHandle>();
     entry->vitals = std::make_shared<task::TaskVitals>();
-    entry->report = {task.attempt, wire::TaskState::kDeploying, {}};
+    entry->report = {task.attempt, wire::TaskState::kDeploying, {}, {}};
     tasks_.push_back(std::move(entry));
   }
   // All inputs are announced before the first output asks for one.
@@ -219,6 +219,7 @@ void DeploymentRun::OnDone(std::size_t index) {
   }
   entry.done = true;
   entry.task = nullptr;
+  entry.report.metrics = CountsOf(entry);
   parts_->blocking->Post([handle = entry.handle] { handle->DestroyTask(); });
   --live_;
   callbacks_.on_report(entry.report);
@@ -276,6 +277,10 @@ void DeploymentRun::Close() {
 }
 
 void DeploymentRun::FailAll(const Status& why) {
+  if (phase_ == Phase::kPreparing && !cancelled_) {  // what it waits for calls Start(), FailStart() or OnPool(), which close it
+    start_failure_ = Error(ErrorCode::kNotReady, why.message());  // kTaskManagerLost would say that the process is gone
+    cancelled_ = true;
+  }
   for (auto& entry : tasks_) {
     if (entry->started && !entry->done) entry->task->RequestFail(why);
   }
@@ -297,43 +302,49 @@ std::vector<wire::TaskReport> DeploymentRun::Reports() const {
   return reports;
 }
 
+wire::TaskMetrics DeploymentRun::CountsOf(TaskEntry& entry) const {
+  task::TaskVitals& vitals = *entry.vitals;
+  wire::TaskMetrics metrics;
+  metrics.attempt = entry.report.attempt;
+  metrics.records_in = vitals.records_in.load();
+  metrics.records_out = vitals.records_out.load();
+  metrics.bytes_in = vitals.bytes_in.load();
+  metrics.bytes_out = vitals.bytes_out.load();
+  metrics.bad_records = vitals.bad_records.load();
+  metrics.bad_record_samples = vitals.TakeSamples();
+  return metrics;
+}
+
 std::vector<wire::TaskMetrics> DeploymentRun::Metrics() {
   std::vector<wire::TaskMetrics> all;
-  struct Sum {
-    double busy = 0, backpressured = 0, idle = 0, state_bytes = 0;
-    int tasks = 0;
-  };
   std::map<VertexIndex, Sum> sums;
+  const MonotonicTime now = parts_->executor->clock().Now();
   for (auto& entry : tasks_) {
-    const task::TaskVitals& vitals = *entry->vitals;
-    wire::TaskMetrics metrics;
-    metrics.attempt = entry->report.attempt;
-    metrics.records_in = vitals.records_in.load();
-    metrics.records_out = vitals.records_out.load();
-    metrics.bytes_in = vitals.bytes_in.load();
-    metrics.bytes_out = vitals.bytes_out.load();
-    metrics.bad_records = vitals.bad_records.load();
-    const auto busy = vitals.busy_ns.load(), backpressured = vitals.backpressured_ns.load(), idle = vitals.idle_ns.load();
-    const auto total =
-        static_cast<double>((busy - entry->seen_busy) + (backpressured - entry->seen_backpressured) + (idle - entry->seen_idle));
+    Sum& sum = sums[entry->report.attempt.vertex];
+    ++sum.tasks;
+    if (entry->done) continue;  // its numbers are in its report
+    wire::TaskMetrics metrics = CountsOf(*entry);
+    const auto times = entry->vitals->TimesUntil(now);
+    const auto seen = std::exchange(entry->seen, times);
+    // A wait that was counted until now may turn out to have ended with the step that runs.
+    const auto spent = [](Duration until_now, Duration until_then) { return std::max(Duration{}, until_now - until_then); };
+    const Duration busy = spent(times.busy, seen.busy), backpressured = spent(times.backpressured, seen.backpressured);
+    const auto total = static_cast<double>((busy + backpressured + spent(times.idle, seen.idle)).count());
     if (total > 0) {
-      metrics.busy_ratio = static_cast<double>(busy - entry->seen_busy) / total;
-      metrics.backpressured_ratio = static_cast<double>(backpressured - entry->seen_backpressured) / total;
+      metrics.busy_ratio = static_cast<double>(busy.count()) / total;
+      metrics.backpressured_ratio = static_cast<double>(backpressured.count()) / total;
     }
-    entry->seen_busy = busy;
-    entry->seen_backpressured = backpressured;
-    entry->seen_idle = idle;
-    Sum& sum = sums[metrics.attempt.vertex];
+    metrics.waiting_reason = entry->vitals->waiting_reason();
     sum.busy += metrics.busy_ratio;
     sum.backpressured += metrics.backpressured_ratio;
-    sum.idle += 1 - metrics.busy_ratio - metrics.backpressured_ratio;
-    sum.state_bytes += entry->done ? 0 : static_cast<double>(vitals.state_bytes.load());
-    ++sum.tasks;
-    if (!entry->done) metrics.waiting_reason = vitals.waiting_reason();
-    metrics.bad_record_samples = entry->vitals->TakeSamples();
+    sum.state_bytes += static_cast<double>(entry->vitals->state_bytes.load());
     all.push_back(std::move(metrics));
   }
-  if (parts_->metrics == nullptr) return all;
+  if (parts_->metrics != nullptr) ShowGauges(sums);
+  return all;
+}
+
+void DeploymentRun::ShowGauges(const std::map<VertexIndex, Sum>& sums) {
   for (const auto& [vertex, sum] : sums) {
     Gauges& gauges = gauges_[vertex];
     if (gauges.busy == nullptr) {
@@ -350,9 +361,8 @@ std::vector<wire::TaskMetrics> DeploymentRun::Metrics() {
     gauges.state_bytes->Set(sum.state_bytes);
     gauges.busy->Set(sum.busy / sum.tasks);
     gauges.backpressured->Set(sum.backpressured / sum.tasks);
-    gauges.idle->Set(sum.idle / sum.tasks);
+    gauges.idle->Set(1 - (sum.busy + sum.backpressured) / sum.tasks);
   }
-  return all;
 }
 
 std::uint32_t DeploymentRun::num_workers() const { return pool_ == nullptr ? 0 : static_cast<std::uint32_t>(pool_->pids().size()); }

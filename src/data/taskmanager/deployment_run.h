@@ -40,13 +40,14 @@ class DeploymentRun {
   /// Instead of Start(): what it needs could not be had.
   void FailStart(const Status& why);
   void Cancel();
-  /// Fails every task that still runs.
+  /// Fails every task that still runs, and a start that is under way.
   void FailAll(const Status& why);
   Status AddSplits(const AttemptId& attempt, plan::SourceAssignment assignment);
   bool closed() const { return phase_ == Phase::kClosed; }
   bool started() const { return phase_ == Phase::kRunning || phase_ == Phase::kDrained; }
   /// States of all tasks, terminal ones included; empty once closed.
   std::vector<wire::TaskReport> Reports() const;
+  /// Of the tasks that have not ended; shares of time are since the last call. The last numbers of the others are in their reports.
   std::vector<wire::TaskMetrics> Metrics();
   std::uint32_t num_workers() const;
   /// Tasks that are not gone, for the report of a stuck cancellation.
@@ -63,10 +64,15 @@ class DeploymentRun {
     bool started = false, done = false;
     std::vector<std::shared_ptr<exchange::InputChannel>> inputs;
     std::vector<std::shared_ptr<exchange::OutputChannel>> outputs;
-    std::int64_t seen_busy = 0, seen_backpressured = 0, seen_idle = 0;
+    task::TaskVitals::Times seen;  // at the last heartbeat
   };
   struct Gauges {
     std::shared_ptr<Gauge> busy, backpressured, idle, state_bytes;
+  };
+  /// Of all subtasks of a vertex here, those that have ended included.
+  struct Sum {
+    double busy = 0, backpressured = 0, state_bytes = 0;
+    int tasks = 0;
   };
   void OnPool(Result<std::shared_ptr<python::WorkerPool>> pool);
   python::WorkerPoolOptions PoolOptions(std::vector<std::string> sys_path) const;
@@ -78,6 +84,9 @@ class DeploymentRun {
   void OnDone(std::size_t index);
   void Drained();
   void Close();
+  /// Samples of bad records are given out once.
+  wire::TaskMetrics CountsOf(TaskEntry& entry) const;
+  void ShowGauges(const std::map<VertexIndex, Sum>& sums);
 
   plan::JobDeployment deployment_;
   const TaskManagerOptions* options_;

@@ -50,7 +50,7 @@ class ExecutionGraphTest : public ::testing::Test {
     graph_.Reset(JobId("j"), 3, plan_, {{a_, 0}, {b_, 0}});
   }
   wire::TaskReport Report(std::uint32_t vertex, std::uint32_t subtask, TaskState state, DeploymentNumber deployment = 3) {
-    return {AttemptId{JobId("j"), deployment, vertex, subtask}, state, {}};
+    return {AttemptId{JobId("j"), deployment, vertex, subtask}, state, {}, {}};
   }
   const ProcessKey a_{TaskManagerId("a"), Incarnation("1")}, b_{TaskManagerId("b"), Incarnation("1")};
   std::shared_ptr<const plan::ExecutionPlan> plan_;
@@ -102,6 +102,26 @@ TEST_F(ExecutionGraphTest, SamplesOfBadRecordsStayWhenTheNextHeartbeatHasNone) {
   heartbeat.metrics[0].bad_record_samples.assign(9, "later");
   for (int i = 0; i < 3; ++i) graph_.NoteHeartbeat(a_, heartbeat, 3);
   EXPECT_EQ(samples(), std::vector<std::string>(10, "later")) << "the newest, and not without an end";
+}
+
+TEST_F(ExecutionGraphTest, LastReportCarriesTheLastCounts) {
+  const auto counts = [&](std::uint64_t records) {
+    wire::TaskMetrics metrics;
+    metrics.attempt = Report(0, 0, TaskState::kRunning).attempt;
+    metrics.records_in = records;
+    return metrics;
+  };
+  wire::HeartbeatRequest overtaken;
+  overtaken.tasks = {Report(0, 0, TaskState::kRunning)};
+  overtaken.metrics = {counts(5)};
+  wire::TaskReport last = Report(0, 0, TaskState::kFinished);
+  last.metrics = counts(1'000'000);
+  ASSERT_TRUE(graph_.Apply(a_, last));
+  EXPECT_EQ(graph_.Find(last.attempt)->metrics.records_in, 1'000'000u);
+  overtaken.metrics[0].bad_record_samples = {"line 7"};
+  graph_.NoteHeartbeat(a_, overtaken, 3);
+  EXPECT_EQ(graph_.Find(last.attempt)->metrics.records_in, 1'000'000u) << "an overtaken heartbeat knows less";
+  EXPECT_EQ(graph_.Find(last.attempt)->metrics.bad_record_samples, std::vector<std::string>{"line 7"}) << "but what it alone has, stays";
 }
 
 TEST_F(ExecutionGraphTest, DeploymentOnItsWayIsNotMissed) {

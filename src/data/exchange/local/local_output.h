@@ -20,7 +20,7 @@ class LocalOutput final : public OutputEnd, public ProducerEnd, public std::enab
   Status status() const override;
 
   const ChannelId& id() const { return id_; }
-  bool open() const { return open_.load(std::memory_order_acquire); }
+  bool open() const override { return open_.load(std::memory_order_acquire); }
   /// Binds to the consumer's queue, once. What was written before follows.
   void Connect(std::shared_ptr<InputQueue> queue);
   void Fail(const Status& why) override;

@@ -238,7 +238,7 @@ Status PeerLink::OnFrame(Frame frame) {
   const auto at = number == by_number_.end() ? channels_.end() : channels_.find(number->second);
   switch (type) {
     case FrameType::kAccept:
-      if (at == channels_.end()) return Status::OK();
+      if (at == channels_.end() || at->second.stage != Stage::kAsked) return Status::OK();
       at->second.stage = Stage::kOpen;
       at->second.output->Accepted(connection_, frame.header.channel,
                                   static_cast<std::int64_t>(std::min<std::uint64_t>(frame.header.sequence, INT64_MAX / 4)));

@@ -23,7 +23,7 @@ class RemoteOutput final : public OutputEnd {
   Status status() const override;
 
   const ChannelId& id() const { return id_; }
-  bool open() const { return open_.load(std::memory_order_acquire); }
+  bool open() const override { return open_.load(std::memory_order_acquire); }
   /// The consumer took the channel under this number of the connection. What was written before follows.
   void Accepted(std::shared_ptr<Connection> sender, std::uint32_t number, std::int64_t credit_bytes);
   void AddCredit(std::int64_t bytes);

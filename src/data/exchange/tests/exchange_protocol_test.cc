@@ -1,6 +1,7 @@
 // What a peer may do wrong, spoken over a plain socket, and peers that are not there or not who they should be.
 #include <arpa/inet.h>
 #include <arrow/buffer.h>
+#include <arrow/type.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -156,13 +157,13 @@ TEST_F(ExchangeProtocol, AFrameOfAnotherDeploymentIsNotTaken) {
 }
 
 TEST_F(ExchangeProtocol, BatchesThatCannotBeReadFailTheChannel) {
-  const auto no_schema = Register(Channel(0)), bad_schema = Register(Channel(1));
+  const auto no_schema = Register(Channel(0)), bad_schema = Register(Channel(1)), bad_batch = Register(Channel(2));
   RawPeer peer(exchange_->port());
   peer.Greet();
   peer.Open(1, Channel(0));
   peer.Open(2, Channel(1));
-  EXPECT_EQ(peer.Read().header.type, FrameType::kAccept);
-  EXPECT_EQ(peer.Read().header.type, FrameType::kAccept);
+  peer.Open(3, Channel(2));
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(peer.Read().header.type, FrameType::kAccept);
   FrameHeader header;
   header.type = FrameType::kData;
   header.channel = 1;
@@ -174,6 +175,19 @@ TEST_F(ExchangeProtocol, BatchesThatCannotBeReadFailTheChannel) {
   peer.SendBytes(bytes);
   peer.Send(FrameType::kSchema, 2, 0, "nonsense");
   EXPECT_TRUE(Await([&] { return !no_schema->Poll().ok() && !bad_schema->Poll().ok(); }));
+  // The end behind a batch that cannot be read does not hide the loss.
+  peer.Send(FrameType::kSchema, 3, 0,
+            columnar::EncodeSchema(arrow::Schema({arrow::field("value", arrow::int64())})).ValueOrDie()->ToString());
+  header.channel = 3;
+  header.sequence = 1;
+  EncodeHeader(header, reinterpret_cast<std::uint8_t*>(bytes.data()));
+  peer.SendBytes(bytes);
+  peer.Send(FrameType::kControl, 3, 2, EncodeControl(columnar::EndOfInput{}));
+  peer.Open(4, Channel(3));
+  EXPECT_EQ(peer.Read().header.type, FrameType::kClose) << "of channel 1";
+  EXPECT_EQ(peer.Read().header.type, FrameType::kClose) << "of channel 2";
+  EXPECT_EQ(peer.Read().header.type, FrameType::kRefuse) << "all before it has arrived";
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(CodeOf(bad_batch->Poll().status()), ErrorCode::kExchangeBroken) << "the error, for ever";
 }
 
 TEST_F(ExchangeProtocol, WhoSpeaksNonsenseIsCutOff) {

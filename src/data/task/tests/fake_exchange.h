@@ -23,6 +23,7 @@ struct FakeQueue {
   std::mutex mutex;
   std::deque<columnar::StreamElement> elements;
   std::int64_t credit = 0;
+  bool open = false;
   Waker* consumer = nullptr;
   Waker* producer = nullptr;
   Status failure;
@@ -62,9 +63,13 @@ class FakeInput final : public exchange::InputChannel {
 class FakeOutput final : public exchange::OutputChannel {
  public:
   explicit FakeOutput(std::shared_ptr<FakeQueue> queue) : queue_(std::move(queue)) {}
+  bool open() const override {
+    std::lock_guard lock(queue_->mutex);
+    return queue_->open && queue_->failure.ok();
+  }
   bool writable() const override {
     std::lock_guard lock(queue_->mutex);
-    return queue_->credit > 0;
+    return queue_->open && queue_->credit > 0;
   }
   Status Write(columnar::StreamElement element) override {
     Waker* consumer = nullptr;
@@ -100,6 +105,7 @@ class FakeExchange final : public exchange::Exchange {
     {
       std::lock_guard lock(queue->mutex);
       queue->credit = credit_bytes;
+      queue->open = !hold_channels;
       queue->consumer = waker;
       producer = queue->producer;
     }
@@ -112,6 +118,19 @@ class FakeExchange final : public exchange::Exchange {
     std::lock_guard lock(queue->mutex);
     queue->producer = waker;
     return std::make_shared<FakeOutput>(queue);
+  }
+  /// Breaks all channels and wakes both ends.
+  void Break() {
+    std::lock_guard lock(mutex_);
+    for (auto& [id, queue] : queues_) {
+      {
+        std::lock_guard queue_lock(queue->mutex);
+        queue->failure = Error(ErrorCode::kExchangeBroken, "TaskManager tm2: the connection broke");
+      }
+      for (Waker* waker : {queue->consumer, queue->producer}) {
+        if (waker != nullptr) waker->Wake();
+      }
+    }
   }
   void Release(const JobId& job, DeploymentNumber deployment) override {
     std::lock_guard lock(mutex_);
@@ -129,6 +148,7 @@ class FakeExchange final : public exchange::Exchange {
   std::uint16_t port() const override { return 0; }
   void RequestStop() override {}
   void Join() override {}
+  bool hold_channels = false;  ///< consumers that register from now on do not take their channels
   std::size_t num_channels() const {
     std::lock_guard lock(mutex_);
     return queues_.size();

@@ -55,14 +55,43 @@ TEST(TaskCancel, ComesThroughAtAnyMoment) {
   }
 }
 
-TEST(TaskExchangeFailure, FailsTheTaskAndNamesNoOperator) {
-  WordCountRig rig(5, 2, {"a b", "c", "d"}, "split", /*endless=*/true);
-  for (int i = 0; i < 30; ++i) rig.StepOnce();
-  rig.exchange().Release(JobId("job"), 1);
-  for (std::size_t i = 0; i < rig.num_tasks(); ++i) rig.task(i).AddSplits({OperatorUid("nobody"), {}, false});  // wakes everything
-  for (int i = 0; i < 5000 && rig.StepOnce(); ++i) {
+TEST(TaskExchangeFailure, FailsIdleTasksTooAndNamesNoOperator) {
+  WordCountRig rig(5, 2, {}, "split", /*endless=*/true);
+  while (rig.StepOnce()) {
   }
-  for (std::size_t i = 0; i < rig.num_tasks(); ++i) EXPECT_EQ(rig.task(i).outcome(), TaskOutcome::kFailed);
+  rig.exchange().Break();
+  rig.RunToEnd();
+  for (std::size_t i = 0; i < rig.num_tasks(); ++i) {
+    ASSERT_EQ(rig.task(i).outcome(), TaskOutcome::kFailed);
+    const TaskFailure& failure = rig.task(i).failure();
+    EXPECT_EQ(failure.code, ErrorCode::kExchangeBroken);
+    EXPECT_EQ(failure.operator_name, "") << "no operator of the user's is to blame";
+    EXPECT_NE(failure.message.find("the connection broke"), std::string::npos) << failure.message;
+  }
+}
+
+TEST(TaskExchangeFailure, AnEndThatNobodyTookIsNoEnd) {
+  WordCountRig rig(5, 2, {}, "split", /*endless=*/false, /*hold_channels=*/true);
+  while (rig.StepOnce()) {
+  }
+  const std::size_t producers[] = {2, 3};
+  for (const std::size_t i : producers) EXPECT_EQ(rig.task(i).outcome(), TaskOutcome::kNone);
+  rig.exchange().Break();
+  rig.RunToEnd();
+  for (const std::size_t i : producers) EXPECT_EQ(rig.task(i).outcome(), TaskOutcome::kFailed);
+}
+
+TEST(TaskTimes, AWaitThatGoesOnIsCounted) {
+  using std::chrono::seconds;
+  TaskVitals vitals;
+  const MonotonicTime open(seconds(100));
+  EXPECT_EQ(vitals.TimesUntil(open).idle, Duration{}) << "not before it opened";
+  vitals.StartTimes(open);
+  vitals.NoteStep(open + seconds(1), open + seconds(3), TaskVitals::Doing::kWaitForConsumers);
+  const auto times = vitals.TimesUntil(open + seconds(10));
+  EXPECT_EQ(times.idle, seconds(1));
+  EXPECT_EQ(times.busy, seconds(2));
+  EXPECT_EQ(times.backpressured, seconds(7)) << "a task that nobody wakes is backpressured all the same";
 }
 
 TEST(TaskIdle, AnEndlessSourceThatSaysNothingIsNotPolled) {

@@ -47,9 +47,10 @@ inline std::shared_ptr<plan::ExecutionPlan> WordCountPlan(std::uint32_t parallel
 class WordCountRig {
  public:
   WordCountRig(std::uint64_t seed, std::uint32_t parallelism, std::vector<std::string> lines, const std::string& first_function = "split",
-               bool endless = false)
+               bool endless = false, bool hold_channels = false)
       : random_(seed), pool_(&random_), loop_(&clock_, &random_, random_.Uniform(2) == 0), logs_(parallelism) {
     const auto plan = WordCountPlan(parallelism, first_function);
+    exchange_.hold_channels = hold_channels;
     environment_.task_manager = "tm";
     environment_.pool = &pool_;
     environment_.metrics = &metrics_;

@@ -39,9 +39,17 @@ class FakeJobManager final : public wire::JobManagerGateway {
   }
   void FetchBlob(BlobId id, wire::Reply<std::string> reply) override {
     ++fetches;
+    if (hold_fetches) {
+      held_fetches.push_back(std::move(reply));
+      return;
+    }
     const auto found = blobs.find(id);
     reply(found != blobs.end() ? Outcome<std::string>::Done(found->second)
                                : Outcome<std::string>::NotDone(Error(ErrorCode::kNotFound, "no such blob")));
+  }
+  /// Gives every fetch that was held nothing but an empty blob.
+  void AnswerFetches() {
+    for (auto& reply : std::exchange(held_fetches, {})) reply(Outcome<std::string>::Done(""));
   }
   /// Reports of one attempt in the order in which they came, without repetition.
   std::vector<wire::TaskState> StatesOf(const AttemptId& attempt) const {
@@ -55,6 +63,8 @@ class FakeJobManager final : public wire::JobManagerGateway {
   Mode mode = Mode::kAnswer;
   wire::LeaderToken leader{1, Incarnation("jm-1")};
   int drop_reports = 0, fetches = 0;
+  bool hold_fetches = false;
+  std::vector<wire::Reply<std::string>> held_fetches;
   std::vector<wire::RegisterRequest> registrations;
   std::vector<wire::HeartbeatRequest> heartbeats;
   std::vector<wire::TaskReport> reports;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "data/taskmanager/tests/task_manager_rig.h"
+#include "wire/sha256.h"
 
 namespace headrace::data::taskmanager {
 namespace {
@@ -24,6 +25,17 @@ TEST(TaskManager, RunsAJobToItsEndAndReportsEveryState) {
               (std::vector<TaskState>{TaskState::kRunning, TaskState::kFinished}));
   }
   EXPECT_EQ(rig.Counts(), input.truth);
+  // Its last numbers came with the last report, however long ago the last heartbeat was.
+  std::uint64_t lines = 0, words = 0, counted = 0;
+  for (const auto& report : rig.job_manager().reports) {
+    ASSERT_EQ(report.metrics.has_value(), report.state == TaskState::kFinished);
+    if (!report.metrics) continue;
+    (report.attempt.vertex == 0 ? lines : counted) += report.metrics->records_in;
+    if (report.attempt.vertex == 0) words += report.metrics->records_out;
+  }
+  EXPECT_EQ(lines, input.lines.size());
+  EXPECT_EQ(words, counted);
+  EXPECT_GT(words, 0u);
   EXPECT_EQ(rig.pools_alive, 0);
   const auto cancelled = rig.Cancel(1);
   rig.Settle();
@@ -202,6 +214,26 @@ TEST(TaskManager, WithoutContactItsAttemptsAreFailedAndThenReported) {
   rig.job_manager().mode = FakeJobManager::Mode::kAnswer;
   rig.RunFor(seconds(20));
   EXPECT_EQ(rig.job_manager().StatesOf({JobId("job"), 1, 0, 0}).back(), TaskState::kFailed);
+}
+
+TEST(TaskManager, WithoutContactAStartThatIsUnderWayIsGivenUp) {
+  TaskManagerRig rig;
+  rig.endless = true;
+  rig.RunFor(seconds(2));
+  rig.job_manager().hold_fetches = true;
+  auto deployment = rig.WordCount(1);
+  deployment.archives.push_back({"files", wire::BlobIdOf(""), 0, true});
+  const auto answer = rig.Deploy(std::move(deployment));
+  rig.job_manager().mode = FakeJobManager::Mode::kSilent;
+  rig.RunFor(seconds(40));
+  EXPECT_FALSE(answer->has_value());
+  rig.job_manager().AnswerFetches();
+  rig.RunFor(seconds(1));
+  ASSERT_TRUE(answer->has_value());
+  EXPECT_EQ(CodeOf(**answer), ErrorCode::kNotReady) << **answer;
+  EXPECT_NE((*answer)->message().find("no contact"), std::string::npos);
+  EXPECT_EQ(rig.tasks(), 0u);
+  EXPECT_EQ(rig.channels(), 0u);
 }
 
 TEST(TaskManager, SplitsThatComeForAnotherAttemptAreRefused) {

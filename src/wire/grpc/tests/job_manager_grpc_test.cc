@@ -53,7 +53,7 @@ TEST_F(JobManagerGrpc, HeartbeatCarriesBytesThatAreNoText) {
   request.id = TaskManagerId("tm1");
   request.incarnation = Incarnation("i1");
   request.sequence = 9;
-  request.tasks = {{SomeAttempt(), TaskState::kFailed, {1401, "broken \xff text", "Traceback", "job.py:3", "parse", "u1"}}, {SomeAttempt(), TaskState::kFinished, {}}};
+  request.tasks = {{SomeAttempt(), TaskState::kFailed, {1401, "broken \xff text", "Traceback", "job.py:3", "parse", "u1"}, {}}, {SomeAttempt(), TaskState::kFinished, {}, {}}};
   request.metrics = {{SomeAttempt(), 1, 2, 3, 4, 5, 0.25, 0.5, "waiting for the broker", {std::string("\x00\xfe", 2)}}};
   request.resident_bytes = 60'000'000;
   request.worker_processes = 2;
@@ -78,9 +78,21 @@ TEST_F(JobManagerGrpc, HeartbeatCarriesBytesThatAreNoText) {
   EXPECT_EQ(got.resident_bytes, 60'000'000u);
 }
 
+TEST_F(JobManagerGrpc, TheLastReportCarriesTheLastNumbers) {
+  Answer<Nothing> answer;
+  const TaskMetrics last{SomeAttempt(), 1'000'000, 2, 3, 4, 5, 0, 0, "", {"line 7: not JSON"}};
+  client_.ReportTask(TaskManagerId("tm1"), Incarnation("i1"), {SomeAttempt(), TaskState::kFinished, {}, last}, answer.reply());
+  ASSERT_TRUE(answer.Wait().done());
+  ASSERT_TRUE(handler_.report.metrics.has_value());
+  EXPECT_EQ(handler_.report.metrics->attempt, SomeAttempt());
+  EXPECT_EQ(handler_.report.metrics->records_in, 1'000'000u);
+  EXPECT_EQ(handler_.report.metrics->bad_records, 5u);
+  EXPECT_EQ(handler_.report.metrics->bad_record_samples, last.bad_record_samples);
+}
+
 TEST_F(JobManagerGrpc, AHugeTracebackIsCutInsteadOfLosingTheReport) {
   Answer<Nothing> answer;
-  client_.ReportTask(TaskManagerId("tm1"), Incarnation("i1"), {SomeAttempt(), TaskState::kFailed, {1401, "m", std::string(50u << 20, 't'), "", "", ""}}, answer.reply());
+  client_.ReportTask(TaskManagerId("tm1"), Incarnation("i1"), {SomeAttempt(), TaskState::kFailed, {1401, "m", std::string(50u << 20, 't'), "", "", ""}, {}}, answer.reply());
   ASSERT_TRUE(answer.Wait().done());
   EXPECT_EQ(handler_.report_from, TaskManagerId("tm1"));
   EXPECT_LT(handler_.report.failure.traceback.size(), 20'000u);
