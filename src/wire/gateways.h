@@ -43,7 +43,7 @@ struct TaskReport {
   AttemptId attempt;
   TaskState state = TaskState::kDeploying;
   TaskFailure failure;                 ///< kFailed only
-  std::optional<TaskMetrics> metrics;  ///< the last numbers of an attempt that has ended: no heartbeat may come after it
+  std::optional<TaskMetrics> metrics = {};  ///< the last numbers of an attempt that has ended: no heartbeat may come after it
 };
 
 struct RegisterRequest {
