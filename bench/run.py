@@ -98,7 +98,18 @@ def embedded_start() -> list[Row]:
             if pair:  # the first pair warms the page cache
                 ours.append(a)
                 bare.append(b)
-    return [row("embedded_start", "collection to print", "start to first output", ours, "ms", median(bare), median(ours) / median(bare), aim="<= 500 ms")]
+    return [
+        row(
+            "embedded_start",
+            "collection to print",
+            "start to first output",
+            ours,
+            "ms",
+            median(bare),
+            median(ours) / median(bare),
+            aim="<= 500 ms",
+        )
+    ]
 
 
 def idle_taskmanager() -> list[Row]:
@@ -122,7 +133,16 @@ def idle_taskmanager() -> list[Row]:
         floor = subprocess.run([str(BINARY), "version", "--resident"], capture_output=True, text=True, check=False).stdout.strip()
         limit = float(floor) if floor.replace(".", "", 1).isdigit() else None
     return [
-        row("idle_taskmanager", "registered, no job", "resident memory", memory, "MB", limit, median(memory) / limit if limit else None, aim="<= 60 MB"),
+        row(
+            "idle_taskmanager",
+            "registered, no job",
+            "resident memory",
+            memory,
+            "MB",
+            limit,
+            median(memory) / limit if limit else None,
+            aim="<= 60 MB",
+        ),
         row("idle_taskmanager", "registered, no job", "cpu", [share], "%", None, None, aim="<= 0.5 %"),
     ]
 
@@ -136,10 +156,21 @@ def resident_mb(pid: int) -> float:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def row(benchmark: str, case: str, metric: str, values: list[float], unit: str, limit: float | None, ratio: float | None, aim: str) -> Row:
+def row(
+    benchmark: str, case: str, metric: str, values: list[float], unit: str, limit: float | None, ratio: float | None, aim: str
+) -> Row:
     return {
-        "benchmark": benchmark, "case": case, "metric": metric, "value": round(median(values), 3), "unit": unit, "limit": limit,
-        "ratio_to_limit": ratio, "pairs": len(values), "min": round(min(values), 3), "max": round(max(values), 3), "aim": aim,
+        "benchmark": benchmark,
+        "case": case,
+        "metric": metric,
+        "value": round(median(values), 3),
+        "unit": unit,
+        "limit": limit,
+        "ratio_to_limit": ratio,
+        "pairs": len(values),
+        "min": round(min(values), 3),
+        "max": round(max(values), 3),
+        "aim": aim,
     }
 
 
@@ -155,7 +186,9 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
 
 def show(rows: list[Row]) -> None:
     columns = ["case", "metric", "value", "unit", "limit", "ratio_to_limit", "min", "max", "pairs", "aim"]
-    cells = [columns] + [["-" if r.get(c) is None else f"{r[c]:.3g}" if isinstance(r[c], float) else str(r[c]) for c in columns] for r in rows]
+    cells = [columns] + [
+        ["-" if r.get(c) is None else f"{r[c]:.3g}" if isinstance(r[c], float) else str(r[c]) for c in columns] for r in rows
+    ]
     widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
     for line in cells:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
@@ -168,14 +201,22 @@ def main() -> int:
     unknown = [n for n in names if n not in BENCHMARKS]
     if unknown:
         parser.error(f"no benchmark {unknown[0]}; there are: {', '.join(BENCHMARKS)}")
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.strip()
     results = ROOT / "bench" / "results"
     results.mkdir(exist_ok=True)
     for name in names:
         print(f"\n== {name}", flush=True)
         rows = BENCHMARKS[name]()
         show(rows)
-        document = {"benchmark": name, "commit": commit, "machine": f"{platform.machine()}, {os.cpu_count()} cores", "date": date.today().isoformat(), "rows": rows}
+        document = {
+            "benchmark": name,
+            "commit": commit,
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+            "date": date.today().isoformat(),
+            "rows": rows,
+        }
         (results / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
     print(f"\nResults are in {results.relative_to(ROOT)}/. What they mean: bench/README.md")
     return 0

@@ -51,7 +51,9 @@ def check_file(source: Path, src: Path, law: Law) -> list[str]:
         target = folder_of(path, folders)
         if target is not None and (src / path).exists():
             if "*" not in may and target not in may and not (in_tests and is_below(target, law["tests"]["may"])):
-                breaches.append(f"{where}: {home} may not include {path} (folder {target}); allowed: {', '.join(sorted(set(may)))}")
+                breaches.append(
+                    f"{where}: {home} may not include {path} (folder {target}); allowed: {', '.join(sorted(set(may)))}"
+                )
             continue
         for prefix, allowed in law["third_party"].items():
             if path.startswith(prefix) and not is_below(home, allowed) and not any(path.startswith(p) for p in third_party_free):

@@ -1,11 +1,11 @@
 #include "apps/task_manager.h"
 
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 #include <unistd.h>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
 #include <vector>
 
 #include "apps/advertise_host.h"
@@ -26,15 +26,20 @@ namespace {
 Status MakeWorkFolder(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
-  if (error) return Error(ErrorCode::kBadSetting, fmt::format("the state folder {} cannot be made: {}", path, error.message()), "Set STATE_DIR to a folder that this user may write.");
+  if (error)
+    return Error(ErrorCode::kBadSetting, fmt::format("the state folder {} cannot be made: {}", path, error.message()),
+                 "Set STATE_DIR to a folder that this user may write.");
   if (access(path.c_str(), W_OK | X_OK) != 0)
-    return Error(ErrorCode::kBadSetting, fmt::format("the state folder {} cannot be written: {}", path, std::strerror(errno)), "Set STATE_DIR to a folder that this user may write.");
+    return Error(ErrorCode::kBadSetting, fmt::format("the state folder {} cannot be written: {}", path, std::strerror(errno)),
+                 "Set STATE_DIR to a folder that this user may write.");
   return Status::OK();
 }
 
 Status Run(const Settings& settings, SignalWaiter* signals) {
   const auto hosts = settings.List("jobmanager.host");
-  if (hosts.empty()) return Error(ErrorCode::kBadSetting, "JOBMANAGER_HOST is not set: this TaskManager does not know where to register", "Set JOBMANAGER_HOST=host or host:port; several are separated by commas.");
+  if (hosts.empty())
+    return Error(ErrorCode::kBadSetting, "JOBMANAGER_HOST is not set: this TaskManager does not know where to register",
+                 "Set JOBMANAGER_HOST=host or host:port; several are separated by commas.");
   HR_RETURN_NOT_OK(MakeWorkFolder(settings.Path("state.dir")));
   kafka::SetDefaultBootstrapServers(settings.String("kafka.bootstrap_servers"));
   MetricsRegistry metrics;
@@ -53,8 +58,9 @@ Status Run(const Settings& settings, SignalWaiter* signals) {
   options.exchange.port = settings.Port("taskmanager.exchange_port");
   std::vector<std::shared_ptr<wire::JobManagerGateway>> job_managers;
   for (const auto& address : addresses) job_managers.push_back(std::make_shared<wire::GrpcJobManagerGateway>(address.host, address.port));
-  const std::string python = options.task_manager.python_version.empty() ? fmt::format("none: {} has no headrace package", options.task_manager.python_executable)
-                                                                          : fmt::format("{} ({})", options.task_manager.python_version, options.task_manager.python_executable);
+  const std::string python = options.task_manager.python_version.empty()
+                                 ? fmt::format("none: {} has no headrace package", options.task_manager.python_executable)
+                                 : fmt::format("{} ({})", options.task_manager.python_version, options.task_manager.python_executable);
   const std::uint32_t slots = options.task_manager.slots;
   HR_ASSIGN_OR_RAISE(auto host, data::taskmanager::TaskManagerHost::Make(std::move(options), std::move(job_managers), &metrics));
   auto fetch = [host = host.get()](BlobId blob, wire::Reply<std::string> reply) { host->FetchBlob(std::move(blob), std::move(reply)); };

@@ -24,9 +24,13 @@ Clock& SystemClock();
 class ManualClock final : public Clock {
  public:
   MonotonicTime Now() const override { return now_; }
-  std::int64_t WallTimeMs() const override { return wall_start_ms_ + std::chrono::duration_cast<std::chrono::milliseconds>(now_.time_since_epoch()).count(); }
+  std::int64_t WallTimeMs() const override {
+    return wall_start_ms_ + std::chrono::duration_cast<std::chrono::milliseconds>(now_.time_since_epoch()).count();
+  }
   void Advance(Duration by) { now_ += by; }
-  void AdvanceTo(MonotonicTime to) { if (to > now_) now_ = to; }
+  void AdvanceTo(MonotonicTime to) {
+    if (to > now_) now_ = to;
+  }
 
  private:
   MonotonicTime now_{};

@@ -57,9 +57,9 @@ class ManualExecutor final : public Executor {
   void Cancel(TimerId timer) override;
   const Clock& clock() const override;
   bool OnExecutor() const override;
-  bool has_ready() const;              ///< a posted task, or a timer that is due
-  bool RunOne();                       ///< runs one ready task; false when there is none
-  std::size_t RunReady();              ///< until nothing is ready; returns how many ran
+  bool has_ready() const;  ///< a posted task, or a timer that is due
+  bool RunOne();           ///< runs one ready task; false when there is none
+  std::size_t RunReady();  ///< until nothing is ready; returns how many ran
   /// The next timer's instant, or MonotonicTime::max().
   MonotonicTime next_timer() const;
   /// Runs everything, advancing the clock from timer to timer, for `span` of manual time.

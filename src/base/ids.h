@@ -25,7 +25,7 @@ using JobId = StrongString<struct JobIdTag>;                  ///< 32 hex digits
 using TaskManagerId = StrongString<struct TaskManagerIdTag>;  ///< TASK_MANAGER_ID, by default the host name
 using Incarnation = StrongString<struct IncarnationTag>;      ///< random per process start
 using OperatorUid = StrongString<struct OperatorUidTag>;
-using BlobId = StrongString<struct BlobIdTag>;                ///< lower-case hex sha256 of the content
+using BlobId = StrongString<struct BlobIdTag>;  ///< lower-case hex sha256 of the content
 
 /// Position of a fused chain in a job's execution plan, from 0 in topological order.
 using VertexIndex = std::uint32_t;

@@ -11,7 +11,8 @@ enum class LogLevel { kDebug, kInfo, kWarn, kError };
 /// Extra fields of one log line, e.g. {{"job_id", id}, {"tm_id", tm}}. Field names: job_id task_id tm_id, or free.
 using LogFields = std::initializer_list<std::pair<std::string_view, std::string_view>>;
 
-/// Writes one line: text on a terminal, a JSON line otherwise (ts level logger msg and the fields). Thread-safe; never blocks on disk for long.
+/// Writes one line: text on a terminal, a JSON line otherwise (ts level logger msg and the fields). Thread-safe; never blocks on disk for
+/// long.
 void Log(LogLevel level, std::string_view logger, std::string_view message, LogFields fields = {});
 
 /// Where lines go. Call once at start. Empty file = stderr; a file rotates at `rotate_bytes`, `keep` old ones are kept.
@@ -24,9 +25,17 @@ struct LogOptions {
 };
 void ConfigureLogging(const LogOptions& options);
 
-inline void LogDebug(std::string_view logger, std::string_view message, LogFields fields = {}) { Log(LogLevel::kDebug, logger, message, fields); }
-inline void LogInfo(std::string_view logger, std::string_view message, LogFields fields = {}) { Log(LogLevel::kInfo, logger, message, fields); }
-inline void LogWarn(std::string_view logger, std::string_view message, LogFields fields = {}) { Log(LogLevel::kWarn, logger, message, fields); }
-inline void LogError(std::string_view logger, std::string_view message, LogFields fields = {}) { Log(LogLevel::kError, logger, message, fields); }
+inline void LogDebug(std::string_view logger, std::string_view message, LogFields fields = {}) {
+  Log(LogLevel::kDebug, logger, message, fields);
+}
+inline void LogInfo(std::string_view logger, std::string_view message, LogFields fields = {}) {
+  Log(LogLevel::kInfo, logger, message, fields);
+}
+inline void LogWarn(std::string_view logger, std::string_view message, LogFields fields = {}) {
+  Log(LogLevel::kWarn, logger, message, fields);
+}
+inline void LogError(std::string_view logger, std::string_view message, LogFields fields = {}) {
+  Log(LogLevel::kError, logger, message, fields);
+}
 
 }  // namespace headrace

@@ -57,9 +57,11 @@ class MetricsRegistry {
   /// The same name and labels give the same series. Names start with headrace_; counters end in _total.
   std::shared_ptr<Counter> GetCounter(const std::string& name, const std::string& help, MetricLabels labels = {});
   std::shared_ptr<Gauge> GetGauge(const std::string& name, const std::string& help, MetricLabels labels = {});
-  std::shared_ptr<Histogram> GetHistogram(const std::string& name, const std::string& help, std::vector<double> bounds, MetricLabels labels = {});
+  std::shared_ptr<Histogram> GetHistogram(const std::string& name, const std::string& help, std::vector<double> bounds,
+                                          MetricLabels labels = {});
   /// A gauge whose value is asked for at exposition time, on the scraping thread; lives until the returned handle dies.
-  std::shared_ptr<void> AddCallbackGauge(const std::string& name, const std::string& help, MetricLabels labels, std::function<double()> read);
+  std::shared_ptr<void> AddCallbackGauge(const std::string& name, const std::string& help, MetricLabels labels,
+                                         std::function<double()> read);
   std::string Expose() const;
 
  private:

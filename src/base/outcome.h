@@ -20,8 +20,14 @@ class Outcome {
   bool done() const { return kind_ == Kind::kDone; }
   bool not_done() const { return kind_ == Kind::kNotDone; }
   bool unknown() const { return kind_ == Kind::kUnknown; }
-  const T& value() const { HR_CHECK(value_.has_value(), "value() of an outcome that is not done"); return *value_; }
-  T TakeValue() { HR_CHECK(value_.has_value(), "TakeValue() of an outcome that is not done"); return std::move(*value_); }
+  const T& value() const {
+    HR_CHECK(value_.has_value(), "value() of an outcome that is not done");
+    return *value_;
+  }
+  T TakeValue() {
+    HR_CHECK(value_.has_value(), "TakeValue() of an outcome that is not done");
+    return std::move(*value_);
+  }
   /// Why it is not done or unknown; OK when done.
   const Status& reason() const { return reason_; }
 

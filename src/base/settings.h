@@ -19,7 +19,7 @@ struct SettingSpec {
   std::string_view default_value;
   std::string_view rule;  ///< "low..high" or "a|b"
   bool secret;
-  std::string_view readers;    ///< letters of j t l c; empty: has no effect yet
+  std::string_view readers;  ///< letters of j t l c; empty: has no effect yet
   std::string_view help;
 };
 const std::vector<SettingSpec>& SettingSpecs();

@@ -69,10 +69,9 @@ Status WithContext(const Status& status, std::string_view context);
 
 }  // namespace headrace
 
-#define HR_CHECK(condition, ...)                                                          \
-  do {                                                                                    \
-    if (__builtin_expect(!(condition), 0))                                                \
-      ::headrace::CheckFailed(__FILE__, __LINE__, #condition, std::string_view{__VA_ARGS__}); \
+#define HR_CHECK(condition, ...)                                                                                                   \
+  do {                                                                                                                             \
+    if (__builtin_expect(!(condition), 0)) ::headrace::CheckFailed(__FILE__, __LINE__, #condition, std::string_view{__VA_ARGS__}); \
   } while (false)
 #define HR_RETURN_NOT_OK(expression) ARROW_RETURN_NOT_OK(expression)
 #define HR_ASSIGN_OR_RAISE(lhs, expression) ARROW_ASSIGN_OR_RAISE(lhs, expression)

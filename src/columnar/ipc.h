@@ -21,6 +21,7 @@ Result<EncodedBatch> EncodeBatch(const DataBatch& batch);
 Result<std::shared_ptr<arrow::Buffer>> EncodeSchema(const arrow::Schema& schema);
 Result<std::shared_ptr<arrow::Schema>> DecodeSchema(std::shared_ptr<arrow::Buffer> bytes);
 /// Zero-copy over `body`. Validates offsets fully: bytes come from the network.
-Result<DataBatch> DecodeBatch(const std::shared_ptr<arrow::Schema>& schema, std::shared_ptr<arrow::Buffer> metadata, std::shared_ptr<arrow::Buffer> body);
+Result<DataBatch> DecodeBatch(const std::shared_ptr<arrow::Schema>& schema, std::shared_ptr<arrow::Buffer> metadata,
+                              std::shared_ptr<arrow::Buffer> body);
 
 }  // namespace headrace::columnar

@@ -11,9 +11,28 @@ namespace headrace::columnar {
 
 /// Value tags of docs/formats/value.md §1.
 enum class ValueTag : std::uint8_t {
-  kNone = 0x00, kFalse = 0x01, kTrue = 0x02, kInt = 0x03, kBigInt = 0x04, kFloat = 0x05, kString = 0x06, kBytes = 0x07, kTuple = 0x08, kList = 0x09,
-  kDict = 0x0A, kSet = 0x0B, kFrozenSet = 0x0C, kDecimal = 0x0D, kAwareDatetime = 0x0E, kNaiveDatetime = 0x0F, kDate = 0x10, kTime = 0x11,
-  kTimedelta = 0x12, kDataclass = 0x13, kPickle = 0x14, kUuid = 0x15,
+  kNone = 0x00,
+  kFalse = 0x01,
+  kTrue = 0x02,
+  kInt = 0x03,
+  kBigInt = 0x04,
+  kFloat = 0x05,
+  kString = 0x06,
+  kBytes = 0x07,
+  kTuple = 0x08,
+  kList = 0x09,
+  kDict = 0x0A,
+  kSet = 0x0B,
+  kFrozenSet = 0x0C,
+  kDecimal = 0x0D,
+  kAwareDatetime = 0x0E,
+  kNaiveDatetime = 0x0F,
+  kDate = 0x10,
+  kTime = 0x11,
+  kTimedelta = 0x12,
+  kDataclass = 0x13,
+  kPickle = 0x14,
+  kUuid = 0x15,
 };
 
 /// Appends value-encoded items to a string. Containers: write the header, then exactly as many items.
@@ -37,11 +56,11 @@ class ValueWriter {
 /// A decoded value as a tree, for the few places where C++ looks inside (errors of workers, collections, JSON output). Not for row paths.
 struct Value {
   ValueTag tag = ValueTag::kNone;
-  std::int64_t integer = 0;              ///< kInt, kDate, kTime, kTimedelta, datetimes (µs)
-  double real = 0;                       ///< kFloat
-  std::int32_t utc_offset_seconds = 0;   ///< kAwareDatetime
-  std::string text;                      ///< kString, kBytes, kDecimal, kBigInt (decimal digits), kDataclass (name), kPickle (raw), kUuid (16 bytes)
-  std::vector<Value> items;              ///< kTuple, kList, sets; kDict: key, value, key, value…; kDataclass: name, value, …
+  std::int64_t integer = 0;             ///< kInt, kDate, kTime, kTimedelta, datetimes (µs)
+  double real = 0;                      ///< kFloat
+  std::int32_t utc_offset_seconds = 0;  ///< kAwareDatetime
+  std::string text;          ///< kString, kBytes, kDecimal, kBigInt (decimal digits), kDataclass (name), kPickle (raw), kUuid (16 bytes)
+  std::vector<Value> items;  ///< kTuple, kList, sets; kDict: key, value, key, value…; kDataclass: name, value, …
   /// Entry of a kDict by string key, or nullptr.
   const Value* Find(std::string_view key) const;
 };

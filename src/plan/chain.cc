@@ -51,8 +51,13 @@ Status CheckExtent(const ExecutionPlan& plan) {
   std::uint64_t channels = 0, subtasks = 0;
   for (const ExecutionVertex& vertex : plan.vertices) subtasks += vertex.parallelism;
   for (const ExecutionEdge& edge : plan.edges) channels += NumChannels(plan, edge);
-  if (subtasks > kMaxSubtasks) return Error(ErrorCode::kBadParallelism, fmt::format("the job needs {} tasks; at most {} are taken", subtasks, kMaxSubtasks), "Lower the parallelism.");
-  if (channels > kMaxChannels) return Error(ErrorCode::kBadParallelism, fmt::format("the job needs {} channels between its tasks; at most {} are taken", channels, kMaxChannels), "Lower the parallelism.");
+  if (subtasks > kMaxSubtasks)
+    return Error(ErrorCode::kBadParallelism, fmt::format("the job needs {} tasks; at most {} are taken", subtasks, kMaxSubtasks),
+                 "Lower the parallelism.");
+  if (channels > kMaxChannels)
+    return Error(ErrorCode::kBadParallelism,
+                 fmt::format("the job needs {} channels between its tasks; at most {} are taken", channels, kMaxChannels),
+                 "Lower the parallelism.");
   return Status::OK();
 }
 
@@ -65,7 +70,8 @@ std::uint32_t ExecutionPlan::slots_needed() const {
 }
 
 std::uint32_t ExecutionPlan::num_subtasks() const {
-  return std::accumulate(vertices.begin(), vertices.end(), 0u, [](std::uint32_t sum, const ExecutionVertex& vertex) { return sum + vertex.parallelism; });
+  return std::accumulate(vertices.begin(), vertices.end(), 0u,
+                         [](std::uint32_t sum, const ExecutionVertex& vertex) { return sum + vertex.parallelism; });
 }
 
 bool ExecutionPlan::bounded() const {

@@ -18,7 +18,8 @@ struct Open {
 };
 
 bool IsContainer(ValueTag tag) {
-  return tag == ValueTag::kTuple || tag == ValueTag::kList || tag == ValueTag::kDict || tag == ValueTag::kSet || tag == ValueTag::kFrozenSet || tag == ValueTag::kDataclass;
+  return tag == ValueTag::kTuple || tag == ValueTag::kList || tag == ValueTag::kDict || tag == ValueTag::kSet ||
+         tag == ValueTag::kFrozenSet || tag == ValueTag::kDataclass;
 }
 
 }  // namespace

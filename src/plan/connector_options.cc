@@ -26,11 +26,14 @@ const std::vector<ConnectorTable>& SourceTables() {
   static const std::vector<ConnectorTable> tables = {
       {"kafka",
        {{"topic", Type::kString, true, "", "", "Topic to read."},
-        {"bootstrap_servers", Type::kString, false, "", "", "host:port, comma-separated; by default the cluster's KAFKA_BOOTSTRAP_SERVERS."},
-        {"group_id", Type::kString, false, "", "", "Consumer group whose committed offsets show progress; without it nothing is committed."},
+        {"bootstrap_servers", Type::kString, false, "", "",
+         "host:port, comma-separated; by default the cluster's KAFKA_BOOTSTRAP_SERVERS."},
+        {"group_id", Type::kString, false, "", "",
+         "Consumer group whose committed offsets show progress; without it nothing is committed."},
         {"start", Type::kChoice, false, "earliest", "earliest|latest|committed|timestamp", "Where to start when the job has no state."},
         {"start_timestamp_ms", Type::kInt, false, "0", "", "With start=timestamp: the first record at or after it, ms since 1970 UTC."},
-        {"stop_at", Type::kChoice, false, "", "|latest", "latest: stop at the ends that the partitions had at the start; makes the source bounded."},
+        {"stop_at", Type::kChoice, false, "", "|latest",
+         "latest: stop at the ends that the partitions had at the start; makes the source bounded."},
         {"value_format", Type::kChoice, false, "string", "string|bytes|json", "How record values become rows."},
         {"on_error", Type::kChoice, false, "fail", "fail|skip", "What a record does that cannot be decoded."},
         {"discovery_interval_ms", Type::kDurationMs, false, "30000", "", "How often to look for new partitions; 0 = never."}}},
@@ -54,9 +57,12 @@ const std::vector<ConnectorTable>& SinkTables() {
   static const std::vector<ConnectorTable> tables = {
       {"kafka",
        {{"topic", Type::kString, true, "", "", "Topic to write."},
-        {"bootstrap_servers", Type::kString, false, "", "", "host:port, comma-separated; by default the cluster's KAFKA_BOOTSTRAP_SERVERS."},
-        {"delivery", Type::kChoice, false, "", "|exactly_once|at_least_once|none", "By default exactly_once with checkpoints, at_least_once without."},
-        {"value_format", Type::kChoice, false, "auto", "auto|string|bytes|json", "auto: str as UTF-8, bytes as they are, anything else as JSON."}}},
+        {"bootstrap_servers", Type::kString, false, "", "",
+         "host:port, comma-separated; by default the cluster's KAFKA_BOOTSTRAP_SERVERS."},
+        {"delivery", Type::kChoice, false, "", "|exactly_once|at_least_once|none",
+         "By default exactly_once with checkpoints, at_least_once without."},
+        {"value_format", Type::kChoice, false, "auto", "auto|string|bytes|json",
+         "auto: str as UTF-8, bytes as they are, anything else as JSON."}}},
       {"file",
        {{"path", Type::kString, true, "", "", "Folder to write into."},
         {"format", Type::kChoice, false, "lines", "lines|json", "lines: str(row); json: one JSON value a line."}}},
@@ -138,9 +144,12 @@ Status CheckValue(const OptionSpec& option, std::string_view value, std::string_
       const auto number = ParseInt(value);
       return number && *number >= 0 ? Status::OK() : bad("a whole number of 0 or more");
     }
-    case Type::kBool: return ParseBool(value) ? Status::OK() : bad("true or false");
-    case Type::kDurationMs: return ParseDurationMs(value).ok() ? Status::OK() : bad("milliseconds, or a number with ms, s, m or h");
-    case Type::kChoice: return IsChoice(option.choices, value) ? Status::OK() : bad("one of " + ChoicesForPeople(option.choices));
+    case Type::kBool:
+      return ParseBool(value) ? Status::OK() : bad("true or false");
+    case Type::kDurationMs:
+      return ParseDurationMs(value).ok() ? Status::OK() : bad("milliseconds, or a number with ms, s, m or h");
+    case Type::kChoice:
+      return IsChoice(option.choices, value) ? Status::OK() : bad("one of " + ChoicesForPeople(option.choices));
   }
   return Status::OK();
 }
@@ -150,24 +159,34 @@ Status CheckKind(const ConnectorSpec& spec, bool is_source, std::string_view who
   std::vector<std::string_view> kinds;
   for (const ConnectorTable& table : Tables(is_source)) kinds.push_back(table.kind);
   if (FindTable(!is_source, spec.kind) != nullptr) {
-    return Error(ErrorCode::kUnknownConnector, fmt::format("{}: connector \"{}\" is a {} only; {} are {}", who, spec.kind, is_source ? "sink" : "source", is_source ? "sources" : "sinks", fmt::join(kinds, ", ")));
+    return Error(ErrorCode::kUnknownConnector,
+                 fmt::format("{}: connector \"{}\" is a {} only; {} are {}", who, spec.kind, is_source ? "sink" : "source",
+                             is_source ? "sources" : "sinks", fmt::join(kinds, ", ")));
   }
-  return Error(ErrorCode::kUnknownConnector, fmt::format("{}: there is no {} connector \"{}\"{}", who, is_source ? "source" : "sink", Shown(spec.kind), DidYouMean(spec.kind, kinds)),
+  return Error(ErrorCode::kUnknownConnector,
+               fmt::format("{}: there is no {} connector \"{}\"{}", who, is_source ? "source" : "sink", Shown(spec.kind),
+                           DidYouMean(spec.kind, kinds)),
                fmt::format("Use one of {}.", fmt::join(kinds, ", ")));
 }
 
 Status UnknownOption(const ConnectorSpec& spec, bool is_source, std::string_view name, std::string_view who) {
   std::vector<std::string_view> names;
   for (const OptionSpec& option : *FindTable(is_source, spec.kind)) names.push_back(option.name);
-  std::string hint = names.empty() ? fmt::format("The {} connector takes no options.", spec.kind) : fmt::format("Its options are {}.", fmt::join(names, ", "));
-  return Error(ErrorCode::kUnknownOption, fmt::format("{}: the {} {} has no option \"{}\"{}", who, spec.kind, is_source ? "source" : "sink", Shown(name), DidYouMean(name, names)), std::move(hint));
+  std::string hint = names.empty() ? fmt::format("The {} connector takes no options.", spec.kind)
+                                   : fmt::format("Its options are {}.", fmt::join(names, ", "));
+  return Error(ErrorCode::kUnknownOption,
+               fmt::format("{}: the {} {} has no option \"{}\"{}", who, spec.kind, is_source ? "source" : "sink", Shown(name),
+                           DidYouMean(name, names)),
+               std::move(hint));
 }
 
 Status CheckOption(const ConnectorSpec& spec, bool is_source, const std::string& name, const std::string& value, std::string_view who) {
   if (value.size() > kMaxOptionBytes) {
-    return Error(ErrorCode::kBadOption, fmt::format("{}: option {} has {} bytes; at most {} are taken", who, Shown(name), value.size(), kMaxOptionBytes));
+    return Error(ErrorCode::kBadOption,
+                 fmt::format("{}: option {} has {} bytes; at most {} are taken", who, Shown(name), value.size(), kMaxOptionBytes));
   }
-  if (value.find('\0') != std::string::npos) return Error(ErrorCode::kBadOption, fmt::format("{}: option {} holds a NUL character", who, Shown(name)));
+  if (value.find('\0') != std::string::npos)
+    return Error(ErrorCode::kBadOption, fmt::format("{}: option {} holds a NUL character", who, Shown(name)));
   if (spec.kind == "kafka" && name.starts_with(kPropertyPrefix)) {
     return CheckKafkaProperty(std::string_view(name).substr(kPropertyPrefix.size()), value, is_source, who);
   }
@@ -178,29 +197,37 @@ Status CheckOption(const ConnectorSpec& spec, bool is_source, const std::string&
 
 /// What Kafka itself takes as a topic name.
 Status CheckTopic(std::string_view topic, std::string_view who) {
-  const auto legal = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-'; };
+  const auto legal = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+  };
   bool good = topic.size() <= 249 && topic != "." && topic != "..";
   for (char c : topic) good = good && legal(c);
   if (good) return Status::OK();
-  return Error(ErrorCode::kBadOption, fmt::format("{}: \"{}\" cannot be a Kafka topic; names have up to 249 letters, digits, dots, underscores and dashes", who, Shown(topic)));
+  return Error(ErrorCode::kBadOption,
+               fmt::format("{}: \"{}\" cannot be a Kafka topic; names have up to 249 letters, digits, dots, underscores and dashes", who,
+                           Shown(topic)));
 }
 
 Status CheckKafka(const ConnectorSpec& spec, bool is_source, std::string_view who) {
   HR_RETURN_NOT_OK(CheckTopic(OptionString(spec, is_source, "topic"), who));
   const bool has_mechanism = spec.options.contains("property.sasl.mechanism") || spec.options.contains("property.sasl.mechanisms");
   auto protocol = spec.options.find("property.security.protocol");
-  HR_RETURN_NOT_OK(CheckKafkaSecurity(protocol == spec.options.end() ? std::string_view() : std::string_view(protocol->second), has_mechanism, who));
+  HR_RETURN_NOT_OK(
+      CheckKafkaSecurity(protocol == spec.options.end() ? std::string_view() : std::string_view(protocol->second), has_mechanism, who));
   if (!is_source) return Status::OK();
   const bool by_time = OptionString(spec, true, "start") == "timestamp";
-  if (by_time && !spec.options.contains("start_timestamp_ms")) return Error(ErrorCode::kBadOption, fmt::format("{}: start=timestamp needs start_timestamp_ms", who));
-  if (!by_time && spec.options.contains("start_timestamp_ms")) return Error(ErrorCode::kBadOption, fmt::format("{}: start_timestamp_ms needs start=timestamp", who));
+  if (by_time && !spec.options.contains("start_timestamp_ms"))
+    return Error(ErrorCode::kBadOption, fmt::format("{}: start=timestamp needs start_timestamp_ms", who));
+  if (!by_time && spec.options.contains("start_timestamp_ms"))
+    return Error(ErrorCode::kBadOption, fmt::format("{}: start_timestamp_ms needs start=timestamp", who));
   return Status::OK();
 }
 
 Status CheckGenerator(const ConnectorSpec& spec, std::string_view who) {
   for (const auto& [name, most] : {std::pair<std::string_view, std::int64_t>{"vocabulary", 10'000'000}, {"words_per_row", 10'000}}) {
     const std::int64_t value = OptionInt(spec, true, name);
-    if (value < 1 || value > most) return Error(ErrorCode::kBadOption, fmt::format("{}: option {} is {}, but must be 1 to {}", who, name, value, most));
+    if (value < 1 || value > most)
+      return Error(ErrorCode::kBadOption, fmt::format("{}: option {} is {}, but must be 1 to {}", who, name, value, most));
   }
   return Status::OK();
 }
@@ -212,11 +239,13 @@ const std::vector<OptionSpec>* SinkOptions(std::string_view kind) { return FindT
 
 Status CheckConnector(const ConnectorSpec& spec, bool is_source, std::string_view who) {
   HR_RETURN_NOT_OK(CheckKind(spec, is_source, who));
-  if (spec.options.size() > kMaxOptions) return Error(ErrorCode::kBadOption, fmt::format("{}: {} options; at most {} are taken", who, spec.options.size(), kMaxOptions));
+  if (spec.options.size() > kMaxOptions)
+    return Error(ErrorCode::kBadOption, fmt::format("{}: {} options; at most {} are taken", who, spec.options.size(), kMaxOptions));
   for (const auto& [name, value] : spec.options) HR_RETURN_NOT_OK(CheckOption(spec, is_source, name, value, who));
   for (const OptionSpec& option : *FindTable(is_source, spec.kind)) {
     if (option.required && !spec.options.contains(std::string(option.name))) {
-      return Error(ErrorCode::kBadOption, fmt::format("{}: the {} {} needs the option {}", who, spec.kind, is_source ? "source" : "sink", option.name));
+      return Error(ErrorCode::kBadOption,
+                   fmt::format("{}: the {} {} needs the option {}", who, spec.kind, is_source ? "source" : "sink", option.name));
     }
   }
   if (spec.kind == "kafka") HR_RETURN_NOT_OK(CheckKafka(spec, is_source, who));
@@ -240,7 +269,9 @@ std::int64_t OptionInt(const ConnectorSpec& spec, bool is_source, std::string_vi
   return duration ? ParseDurationMs(text).ValueOr(0) : ParseInt(text).value_or(0);
 }
 
-bool OptionBool(const ConnectorSpec& spec, bool is_source, std::string_view name) { return ParseBool(OptionString(spec, is_source, name)).value_or(false); }
+bool OptionBool(const ConnectorSpec& spec, bool is_source, std::string_view name) {
+  return ParseBool(OptionString(spec, is_source, name)).value_or(false);
+}
 
 std::vector<std::pair<std::string, std::string>> KafkaProperties(const ConnectorSpec& spec) {
   std::vector<std::pair<std::string, std::string>> properties;

@@ -12,7 +12,7 @@ namespace headrace::plan {
 
 /// How rows of an edge find their consumer subtask. Auto is gone here.
 struct ExecutionEdge {
-  std::uint32_t id = 0;           ///< position in ExecutionPlan::edges
+  std::uint32_t id = 0;  ///< position in ExecutionPlan::edges
   VertexIndex producer = 0;
   VertexIndex consumer = 0;
   std::uint32_t input_index = 0;  ///< which logical input of the consumer's head operator (union has several)
@@ -22,7 +22,7 @@ struct ExecutionEdge {
 /// A chain: operators that run in one task, one after the other.
 struct ExecutionVertex {
   VertexIndex index = 0;
-  std::string name;                        ///< "lines -> split -> key_by"
+  std::string name;  ///< "lines -> split -> key_by"
   std::uint32_t parallelism = 1;
   std::vector<OperatorSpec> operators;     ///< head first; a union head stands for itself
   std::vector<std::uint32_t> input_edges;  ///< edge ids, by input_index
@@ -33,7 +33,7 @@ struct ExecutionVertex {
 struct ExecutionPlan {
   std::string job_name;
   JobSettings settings;
-  std::vector<ExecutionVertex> vertices;   ///< topological order
+  std::vector<ExecutionVertex> vertices;  ///< topological order
   std::vector<ExecutionEdge> edges;
   bool has_python = false;
   std::string python_version;
@@ -41,7 +41,7 @@ struct ExecutionPlan {
   /// Slots needed = the largest vertex parallelism (one slot holds one subtask of every vertex).
   std::uint32_t slots_needed() const;
   std::uint32_t num_subtasks() const;
-  bool bounded() const;                    ///< all sources are bounded
+  bool bounded() const;  ///< all sources are bounded
 };
 
 /// Checks a graph and fills defaults (parallelism, max_parallelism). The error names the operator and the user's file and

@@ -9,11 +9,16 @@ namespace {
 
 std::string_view PartitioningName(Partitioning partitioning) {
   switch (partitioning) {
-    case Partitioning::kAuto: return "auto";
-    case Partitioning::kForward: return "forward";
-    case Partitioning::kHash: return "hash";
-    case Partitioning::kRebalance: return "rebalance";
-    case Partitioning::kBroadcast: return "broadcast";
+    case Partitioning::kAuto:
+      return "auto";
+    case Partitioning::kForward:
+      return "forward";
+    case Partitioning::kHash:
+      return "hash";
+    case Partitioning::kRebalance:
+      return "rebalance";
+    case Partitioning::kBroadcast:
+      return "broadcast";
   }
   return "?";
 }
@@ -31,8 +36,8 @@ std::string Plural(std::uint64_t count, std::string_view noun) { return fmt::for
 }  // namespace
 
 std::string ExplainText(const ExecutionPlan& plan) {
-  std::string text = fmt::format("job \"{}\": {}, needs {}, {}\n", plan.job_name, Plural(plan.num_subtasks(), "task"), Plural(plan.slots_needed(), "slot"),
-                                 plan.bounded() ? "ends by itself" : "runs until it is stopped");
+  std::string text = fmt::format("job \"{}\": {}, needs {}, {}\n", plan.job_name, Plural(plan.num_subtasks(), "task"),
+                                 Plural(plan.slots_needed(), "slot"), plan.bounded() ? "ends by itself" : "runs until it is stopped");
   for (const ExecutionVertex& vertex : plan.vertices) {
     text += fmt::format("\n[{}] {}  x{}\n", vertex.index, vertex.name, vertex.parallelism);
     for (std::uint32_t id : vertex.input_edges) {
@@ -41,7 +46,8 @@ std::string ExplainText(const ExecutionPlan& plan) {
     }
     for (const OperatorSpec& spec : vertex.operators) {
       const std::string content = Content(spec);
-      text += fmt::format("    {} \"{}\"{}{}  {}\n", spec.KindName(), spec.name, content.empty() ? "" : " ", content, spec.location.ToString());
+      text +=
+          fmt::format("    {} \"{}\"{}{}  {}\n", spec.KindName(), spec.name, content.empty() ? "" : " ", content, spec.location.ToString());
     }
   }
   return text;
@@ -53,9 +59,11 @@ std::string ExplainJson(const ExecutionPlan& plan) {
   for (const ExecutionVertex& vertex : plan.vertices) {
     ordered_json operators = ordered_json::array();
     for (const OperatorSpec& spec : vertex.operators) {
-      operators.push_back({{"uid", spec.uid.str()}, {"name", spec.name}, {"kind", spec.KindName()}, {"location", spec.location.ToString()}});
+      operators.push_back(
+          {{"uid", spec.uid.str()}, {"name", spec.name}, {"kind", spec.KindName()}, {"location", spec.location.ToString()}});
     }
-    vertices.push_back({{"id", vertex.index}, {"name", vertex.name}, {"parallelism", vertex.parallelism}, {"operators", std::move(operators)}});
+    vertices.push_back(
+        {{"id", vertex.index}, {"name", vertex.name}, {"parallelism", vertex.parallelism}, {"operators", std::move(operators)}});
   }
   for (const ExecutionEdge& edge : plan.edges) {
     edges.push_back({{"from", edge.producer}, {"to", edge.consumer}, {"partitioning", PartitioningName(edge.partitioning)}});

@@ -9,11 +9,16 @@ namespace {
 
 std::string VerbName(PythonFunction::Verb verb) {
   switch (verb) {
-    case PythonFunction::Verb::kMap: return "map";
-    case PythonFunction::Verb::kFilter: return "filter";
-    case PythonFunction::Verb::kFlatMap: return "flat_map";
-    case PythonFunction::Verb::kKeyBy: return "key_by";
-    case PythonFunction::Verb::kReduce: return "reduce";
+    case PythonFunction::Verb::kMap:
+      return "map";
+    case PythonFunction::Verb::kFilter:
+      return "filter";
+    case PythonFunction::Verb::kFlatMap:
+      return "flat_map";
+    case PythonFunction::Verb::kKeyBy:
+      return "key_by";
+    case PythonFunction::Verb::kReduce:
+      return "reduce";
   }
   return "function";
 }

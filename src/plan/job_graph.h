@@ -38,8 +38,12 @@ struct ConnectorSpec {
   std::string payload;
   bool bounded = false;
 };
-struct SourceSpec { ConnectorSpec connector; };
-struct SinkSpec { ConnectorSpec connector; };
+struct SourceSpec {
+  ConnectorSpec connector;
+};
+struct SinkSpec {
+  ConnectorSpec connector;
+};
 struct UnionSpec {};
 
 using OperatorKind = std::variant<SourceSpec, PythonFunction, UnionSpec, SinkSpec>;

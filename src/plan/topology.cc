@@ -23,7 +23,8 @@ Status CycleError(const JobGraph& graph, const std::vector<std::vector<std::size
   path.erase(path.begin(), std::find(path.begin(), path.end(), at));
   std::string names;
   constexpr std::size_t kMostNamed = 5;
-  for (std::size_t i = 0; i < std::min(path.size(), kMostNamed); ++i) names += (i == 0 ? "" : " reads from ") + graph.operators[path[i]].Describe();
+  for (std::size_t i = 0; i < std::min(path.size(), kMostNamed); ++i)
+    names += (i == 0 ? "" : " reads from ") + graph.operators[path[i]].Describe();
   if (path.size() > kMostNamed) names += fmt::format(" and {} more", path.size() - kMostNamed);
   return Error(ErrorCode::kCycle, fmt::format("the graph has a cycle: {} reads from {}", names, path.size() == 1 ? "itself" : "the first"));
 }
@@ -41,7 +42,9 @@ Result<Topology> Topology::Of(const JobGraph& graph) {
   for (std::size_t i = 0; i < count; ++i) {
     for (const InputEdge& input : graph.operators[i].inputs) {
       auto producer = index_of.find(input.uid);
-      if (producer == index_of.end()) return Error(ErrorCode::kInvalidPlan, fmt::format("{} reads from uid \"{}\", which is not in the graph", graph.operators[i].Describe(), input.uid.str()));
+      if (producer == index_of.end())
+        return Error(ErrorCode::kInvalidPlan,
+                     fmt::format("{} reads from uid \"{}\", which is not in the graph", graph.operators[i].Describe(), input.uid.str()));
       topology.producers_[i].push_back(producer->second);
       topology.consumers_[producer->second].push_back(i);
       ++waiting[i];

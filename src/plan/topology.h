@@ -26,6 +26,8 @@ class Topology {
 };
 
 /// Rows that leave `spec` carry a key: behind key_by, and behind reduce, which keeps its key.
-inline bool IsKeyed(const OperatorSpec& spec) { return spec.is_python(PythonFunction::Verb::kKeyBy) || spec.is_python(PythonFunction::Verb::kReduce); }
+inline bool IsKeyed(const OperatorSpec& spec) {
+  return spec.is_python(PythonFunction::Verb::kKeyBy) || spec.is_python(PythonFunction::Verb::kReduce);
+}
 
 }  // namespace headrace::plan

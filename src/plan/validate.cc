@@ -31,17 +31,23 @@ bool HasControlCharacter(std::string_view text) {
 
 /// Names are printed in logs and pages: short, and without line breaks that could forge a line.
 Status CheckName(std::string_view what, std::string_view name, std::string_view who) {
-  if (name.size() > kMaxNameBytes) return Invalid(fmt::format("{}: the {} has {} bytes; at most {} are taken", who, what, name.size(), kMaxNameBytes), "Choose a shorter name.");
-  if (HasControlCharacter(name)) return Invalid(fmt::format("{}: the {} holds a control character", who, what), "Choose a name on one line.");
+  if (name.size() > kMaxNameBytes)
+    return Invalid(fmt::format("{}: the {} has {} bytes; at most {} are taken", who, what, name.size(), kMaxNameBytes),
+                   "Choose a shorter name.");
+  if (HasControlCharacter(name))
+    return Invalid(fmt::format("{}: the {} holds a control character", who, what), "Choose a name on one line.");
   return Status::OK();
 }
 
 /// File and line stand in most messages about an operator.
 Status CheckLocation(const OperatorSpec& spec, std::size_t index) {
   const auto refuse = [&](std::string_view why) { return Invalid(fmt::format("{} number {}: {}", spec.KindName(), index + 1, why)); };
-  if (spec.location.file.size() > kMaxFileBytes) return refuse(fmt::format("the file it was made in has a name of {} bytes; at most {} are taken", spec.location.file.size(), kMaxFileBytes));
+  if (spec.location.file.size() > kMaxFileBytes)
+    return refuse(
+        fmt::format("the file it was made in has a name of {} bytes; at most {} are taken", spec.location.file.size(), kMaxFileBytes));
   if (HasControlCharacter(spec.location.file)) return refuse("the name of the file it was made in holds a control character");
-  if (spec.location.code.size() > kMaxCodeBytes) return refuse(fmt::format("the line it was made in has {} bytes; at most {} are taken", spec.location.code.size(), kMaxCodeBytes));
+  if (spec.location.code.size() > kMaxCodeBytes)
+    return refuse(fmt::format("the line it was made in has {} bytes; at most {} are taken", spec.location.code.size(), kMaxCodeBytes));
   return Status::OK();
 }
 
@@ -75,10 +81,14 @@ class Validator {
  private:
   Status CheckSize() const {
     if (graph_.operators.empty()) return Invalid("the job has no operators", "Add a source and a sink before the job graph is taken.");
-    if (graph_.operators.size() > kMaxOperators) return Invalid(fmt::format("the job has {} operators; at most {} are taken", graph_.operators.size(), kMaxOperators), "Split the job.");
+    if (graph_.operators.size() > kMaxOperators)
+      return Invalid(fmt::format("the job has {} operators; at most {} are taken", graph_.operators.size(), kMaxOperators),
+                     "Split the job.");
     std::size_t inputs = 0;
     for (const OperatorSpec& spec : graph_.operators) inputs += spec.inputs.size();
-    if (inputs > kMaxInputs) return Invalid(fmt::format("the job has {} connections between operators; at most {} are taken", inputs, kMaxInputs), "Split the job.");
+    if (inputs > kMaxInputs)
+      return Invalid(fmt::format("the job has {} connections between operators; at most {} are taken", inputs, kMaxInputs),
+                     "Split the job.");
     return Status::OK();
   }
 
@@ -95,7 +105,8 @@ class Validator {
       HR_RETURN_NOT_OK(CheckName("name", spec.name, who));
       if (spec.name.empty()) spec.name = spec.KindName();
       auto [other, fresh] = seen.emplace(spec.uid, &spec);
-      if (!fresh) return Error(ErrorCode::kDuplicateUid, fmt::format("{} has the same uid as {}", spec.Describe(), other->second->Describe()));
+      if (!fresh)
+        return Error(ErrorCode::kDuplicateUid, fmt::format("{} has the same uid as {}", spec.Describe(), other->second->Describe()));
     }
     return Status::OK();
   }
@@ -104,20 +115,26 @@ class Validator {
     JobSettings& settings = graph_.settings;
     if (settings.max_parallelism == 0) settings.max_parallelism = kDefaultMaxParallelism;
     if (settings.max_parallelism > kMaxMaxParallelism) {
-      return Error(ErrorCode::kBadParallelism, fmt::format("the job's max_parallelism is {}; at most {} is taken", settings.max_parallelism, kMaxMaxParallelism), "Use a smaller max_parallelism.");
+      return Error(ErrorCode::kBadParallelism,
+                   fmt::format("the job's max_parallelism is {}; at most {} is taken", settings.max_parallelism, kMaxMaxParallelism),
+                   "Use a smaller max_parallelism.");
     }
     if (override_ != 0) settings.parallelism = override_;
     if (settings.parallelism == 0) settings.parallelism = 1;
     if (settings.parallelism > settings.max_parallelism) {
-      return Error(ErrorCode::kBadParallelism, fmt::format("the job's parallelism {} is above its max_parallelism of {}", settings.parallelism, settings.max_parallelism));
+      return Error(ErrorCode::kBadParallelism, fmt::format("the job's parallelism {} is above its max_parallelism of {}",
+                                                           settings.parallelism, settings.max_parallelism));
     }
     if (settings.value_encoding_version == 0) settings.value_encoding_version = kValueEncodingVersion;
     if (settings.value_encoding_version != kValueEncodingVersion) {
-      return Error(ErrorCode::kUnknownFeature, fmt::format("the job's value encoding has version {}; this cluster knows version {}", settings.value_encoding_version, kValueEncodingVersion));
+      return Error(ErrorCode::kUnknownFeature, fmt::format("the job's value encoding has version {}; this cluster knows version {}",
+                                                           settings.value_encoding_version, kValueEncodingVersion));
     }
     const RestartSettings& restart = settings.restart;
-    if (restart.kind == RestartSettings::Kind::kExponential && restart.max_delay_ms != 0 && restart.initial_delay_ms > restart.max_delay_ms) {
-      return Invalid(fmt::format("the job's restart strategy starts with a delay of {} ms, above its longest of {} ms", restart.initial_delay_ms, restart.max_delay_ms));
+    if (restart.kind == RestartSettings::Kind::kExponential && restart.max_delay_ms != 0 &&
+        restart.initial_delay_ms > restart.max_delay_ms) {
+      return Invalid(fmt::format("the job's restart strategy starts with a delay of {} ms, above its longest of {} ms",
+                                 restart.initial_delay_ms, restart.max_delay_ms));
     }
     return Status::OK();
   }
@@ -133,13 +150,17 @@ class Validator {
       if (spec.is_source() && !spec.inputs.empty()) return Invalid(fmt::format("{} has an input; sources take none", spec.Describe()));
       if (!spec.is_source() && spec.inputs.empty()) return Invalid(fmt::format("{} has no input", spec.Describe()));
       const bool is_union = std::holds_alternative<UnionSpec>(spec.kind);
-      if (!is_union && spec.inputs.size() > 1) return Invalid(fmt::format("{} has {} inputs, but a {} takes one", spec.Describe(), spec.inputs.size(), spec.KindName()), "Join the streams with union() first.");
+      if (!is_union && spec.inputs.size() > 1)
+        return Invalid(fmt::format("{} has {} inputs, but a {} takes one", spec.Describe(), spec.inputs.size(), spec.KindName()),
+                       "Join the streams with union() first.");
       for (const InputEdge& input : spec.inputs) {
         auto producer = by_uid.find(input.uid);
         if (producer == by_uid.end()) {
-          return Invalid(fmt::format("{} reads from uid \"{}\", which is not in the graph{}", spec.Describe(), input.uid.str().substr(0, kMaxNameBytes), DidYouMean(input.uid.str(), uids)));
+          return Invalid(fmt::format("{} reads from uid \"{}\", which is not in the graph{}", spec.Describe(),
+                                     input.uid.str().substr(0, kMaxNameBytes), DidYouMean(input.uid.str(), uids)));
         }
-        if (producer->second->is_sink()) return Invalid(fmt::format("{} reads from {}; a sink has no output", spec.Describe(), producer->second->Describe()));
+        if (producer->second->is_sink())
+          return Invalid(fmt::format("{} reads from {}; a sink has no output", spec.Describe(), producer->second->Describe()));
       }
     }
     return Status::OK();
@@ -155,7 +176,8 @@ class Validator {
   Status FillParallelism(OperatorSpec& spec) const {
     if (override_ != 0 || spec.parallelism == 0) spec.parallelism = graph_.settings.parallelism;
     if (spec.parallelism <= graph_.settings.max_parallelism) return Status::OK();
-    return Error(ErrorCode::kBadParallelism, fmt::format("{}: its parallelism {} is above the job's max_parallelism of {}", spec.Describe(), spec.parallelism, graph_.settings.max_parallelism));
+    return Error(ErrorCode::kBadParallelism, fmt::format("{}: its parallelism {} is above the job's max_parallelism of {}", spec.Describe(),
+                                                         spec.parallelism, graph_.settings.max_parallelism));
   }
 
   Status CheckPartitioning(std::size_t index) const {
@@ -165,12 +187,19 @@ class Validator {
       const Partitioning partitioning = spec.inputs[i].partitioning;
       const bool keyed = IsKeyed(producer);
       if (spec.is_python(PythonFunction::Verb::kReduce)) {
-        if (!keyed) return Invalid(fmt::format("{} reads from {}, which is not keyed", spec.Describe(), producer.Describe()), "Put key_by() right before reduce().");
-        if (partitioning != Partitioning::kAuto && partitioning != Partitioning::kHash) return Invalid(fmt::format("{} must get its rows by key, not by another partitioning", spec.Describe()));
+        if (!keyed)
+          return Invalid(fmt::format("{} reads from {}, which is not keyed", spec.Describe(), producer.Describe()),
+                         "Put key_by() right before reduce().");
+        if (partitioning != Partitioning::kAuto && partitioning != Partitioning::kHash)
+          return Invalid(fmt::format("{} must get its rows by key, not by another partitioning", spec.Describe()));
       }
-      if (partitioning == Partitioning::kHash && !keyed) return Invalid(fmt::format("{} asks for rows by key, but {} is not keyed", spec.Describe(), producer.Describe()), "Put key_by() before it.");
+      if (partitioning == Partitioning::kHash && !keyed)
+        return Invalid(fmt::format("{} asks for rows by key, but {} is not keyed", spec.Describe(), producer.Describe()),
+                       "Put key_by() before it.");
       if (partitioning == Partitioning::kForward && spec.parallelism != producer.parallelism) {
-        return Error(ErrorCode::kBadParallelism, fmt::format("{} asks for forward rows from {}, but their parallelisms are {} and {}", spec.Describe(), producer.Describe(), spec.parallelism, producer.parallelism),
+        return Error(ErrorCode::kBadParallelism,
+                     fmt::format("{} asks for forward rows from {}, but their parallelisms are {} and {}", spec.Describe(),
+                                 producer.Describe(), spec.parallelism, producer.parallelism),
                      "Give both the same parallelism, or use rebalance().");
       }
     }
@@ -206,7 +235,8 @@ class Validator {
   }
 
   Status CheckArchives() const {
-    if (graph_.archives.size() > kMaxArchives) return Invalid(fmt::format("the job ships {} archives; at most {} are taken", graph_.archives.size(), kMaxArchives));
+    if (graph_.archives.size() > kMaxArchives)
+      return Invalid(fmt::format("the job ships {} archives; at most {} are taken", graph_.archives.size(), kMaxArchives));
     std::unordered_set<std::string_view> names;
     for (const Archive& archive : graph_.archives) {
       HR_RETURN_NOT_OK(CheckName("archive name", archive.name, "the job"));
@@ -225,6 +255,8 @@ class Validator {
 
 }  // namespace
 
-Result<JobGraph> Validate(JobGraph graph, std::uint32_t parallelism_override) { return Validator(std::move(graph), parallelism_override).Run(); }
+Result<JobGraph> Validate(JobGraph graph, std::uint32_t parallelism_override) {
+  return Validator(std::move(graph), parallelism_override).Run();
+}
 
 }  // namespace headrace::plan

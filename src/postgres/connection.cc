@@ -35,8 +35,10 @@ Rows CopyRows(const PGresult* result) {
   cells.reserve(static_cast<std::size_t>(columns) * static_cast<std::size_t>(rows));
   for (int row = 0; row < rows; ++row) {
     for (int column = 0; column < columns; ++column) {
-      if (PQgetisnull(result, row, column) != 0) cells.emplace_back(std::nullopt);
-      else cells.emplace_back(std::string(PQgetvalue(result, row, column), static_cast<std::size_t>(PQgetlength(result, row, column))));
+      if (PQgetisnull(result, row, column) != 0)
+        cells.emplace_back(std::nullopt);
+      else
+        cells.emplace_back(std::string(PQgetvalue(result, row, column), static_cast<std::size_t>(PQgetlength(result, row, column))));
     }
   }
   return Rows(static_cast<std::size_t>(columns), std::move(cells));
@@ -94,7 +96,8 @@ Result<std::unique_ptr<Connection>> Connection::OpenOne(const ConnectionOptions&
   }
   if (PQstatus(raw) != CONNECTION_OK) return refused(OneLine(PQerrorMessage(raw)));
   if (PQsetnonblocking(raw, 1) != 0 || PQenterPipelineMode(raw) != 1) return refused(OneLine(PQerrorMessage(raw)));
-  PQsetNoticeProcessor(raw, [](void*, const char*) {}, nullptr);
+  PQsetNoticeProcessor(
+      raw, [](void*, const char*) {}, nullptr);
   return connection;
 }
 
@@ -104,7 +107,8 @@ int Connection::fd() const { return PQsocket(connection_); }
 std::int64_t Connection::announced_pid() const { return PQbackendPID(connection_); }
 
 Status Connection::Lost(std::string_view doing) const {
-  return Error(ErrorCode::kStoreUnavailable, fmt::format("The connection to PostgreSQL at {} broke while {}: {}", where_, doing, OneLine(PQerrorMessage(connection_))));
+  return Error(ErrorCode::kStoreUnavailable,
+               fmt::format("The connection to PostgreSQL at {} broke while {}: {}", where_, doing, OneLine(PQerrorMessage(connection_))));
 }
 
 Status Connection::Send(const Statement& statement) {
@@ -119,8 +123,8 @@ Status Connection::Send(const Statement& statement) {
     lengths.push_back(parameter.value ? static_cast<int>(parameter.value->size()) : 0);
     formats.push_back(kBinary);
   }
-  if (PQsendQueryParams(connection_, statement.sql().c_str(), static_cast<int>(parameters.size()), types.data(), values.data(), lengths.data(),
-                        formats.data(), kBinary) != 1) {
+  if (PQsendQueryParams(connection_, statement.sql().c_str(), static_cast<int>(parameters.size()), types.data(), values.data(),
+                        lengths.data(), formats.data(), kBinary) != 1) {
     return Lost("sending");
   }
   // Each statement is a transaction of its own: without the sync the following ones would join it.
@@ -153,11 +157,13 @@ Connection::Ended Connection::EndedWith(const PGresult* result) const {
   const char* severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
   const bool fatal = severity == nullptr || std::string_view(severity) != "ERROR";
   const char* primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-  const std::string message = fmt::format("PostgreSQL at {} refused a statement: {} (SQLSTATE {})", where_, OneLine(primary == nullptr ? PQresultErrorMessage(result) : primary), sqlstate);
+  const std::string message = fmt::format("PostgreSQL at {} refused a statement: {} (SQLSTATE {})", where_,
+                                          OneLine(primary == nullptr ? PQresultErrorMessage(result) : primary), sqlstate);
   // Broken sessions, statements of unknown completion, and going down: the words say nothing on the transaction's end.
   const bool open = fatal || HasClass(sqlstate, "08") || sqlstate == "40003" || sqlstate.empty();
   const bool read_only = sqlstate == "25006";
-  const bool transient = open || read_only || HasClass(sqlstate, "40") || HasClass(sqlstate, "53") || HasClass(sqlstate, "55") || HasClass(sqlstate, "57") || HasClass(sqlstate, "58");
+  const bool transient = open || read_only || HasClass(sqlstate, "40") || HasClass(sqlstate, "53") || HasClass(sqlstate, "55") ||
+                         HasClass(sqlstate, "57") || HasClass(sqlstate, "58");
   return {Error(transient ? ErrorCode::kStoreUnavailable : ErrorCode::kInternal, message), !open, open || read_only};
 }
 
@@ -205,9 +211,12 @@ Status CheckNoTransactionPooler(Connection* connection, const ConnectionOptions&
     shared = theirs.Int64(0, 0) == pid || ours.Int64(0, 0) != pid;
   }
   if (!shared) return Status::OK();
-  return Error(ErrorCode::kStoreUnavailable,
-               fmt::format("A connection pooler in transaction mode stands before PostgreSQL at {}; its sessions keep no settings, so it is refused.", options.Where()),
-               std::string(kPoolerHint));
+  return Error(
+      ErrorCode::kStoreUnavailable,
+      fmt::format(
+          "A connection pooler in transaction mode stands before PostgreSQL at {}; its sessions keep no settings, so it is refused.",
+          options.Where()),
+      std::string(kPoolerHint));
 }
 
 }  // namespace headrace::postgres

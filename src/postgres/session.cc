@@ -103,7 +103,8 @@ class Session::Loop {
       if (connected.message() != last_logged_) LogWarn("postgres", fmt::format("{} Trying again.", connected.message()));
       last_logged_ = connected.message();
       // Up to half more than the step, so that many processes do not return together.
-      const auto pause = std::chrono::milliseconds(backoff_ms + static_cast<std::int64_t>(random_.Uniform(static_cast<std::uint64_t>(backoff_ms) / 2 + 1)));
+      const auto pause = std::chrono::milliseconds(
+          backoff_ms + static_cast<std::int64_t>(random_.Uniform(static_cast<std::uint64_t>(backoff_ms) / 2 + 1)));
       RefuseUntil(Now() + pause, connected);
       backoff_ms = std::min(backoff_ms * 2, options_.last_backoff_ms);
     }
@@ -125,13 +126,16 @@ class Session::Loop {
     HR_RETURN_NOT_OK(CheckNoTransactionPooler(connection.get(), options_, wait, until()));
     const RunNow run = [&](const Statement& statement) { return connection->Run(statement, wait, until()); };
     // By statements, not by start-up options: a pooler in session mode takes these only.
-    for (const auto& [name, value] : {std::pair<std::string, std::string>{"statement_timeout", fmt::format("{}", options_.statement_timeout_ms)},
-                                      {"idle_in_transaction_session_timeout", fmt::format("{}", options_.idle_in_transaction_timeout_ms)},
-                                      {"default_transaction_isolation", "read committed"}}) {
+    for (const auto& [name, value] :
+         {std::pair<std::string, std::string>{"statement_timeout", fmt::format("{}", options_.statement_timeout_ms)},
+          {"idle_in_transaction_session_timeout", fmt::format("{}", options_.idle_in_transaction_timeout_ms)},
+          {"default_transaction_isolation", "read committed"}}) {
       HR_RETURN_NOT_OK(run(Statement(Statement::Effect::kReads, "SELECT set_config($1, $2, false)").Text(name).Text(value)));
     }
     // An answered write must survive the server's crash, whatever the database's own default.
-    HR_RETURN_NOT_OK(run(Statement(Statement::Effect::kReads, "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'")));
+    HR_RETURN_NOT_OK(
+        run(Statement(Statement::Effect::kReads,
+                      "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'")));
     if (prepare_) HR_RETURN_NOT_OK(prepare_(run));
     connection_ = std::move(connection);
     return Status::OK();
@@ -160,7 +164,8 @@ class Session::Loop {
       heard = std::max(heard, moved_);  // a long answer, or a long statement on its way, is no silence
       const MonotonicTime until = in_flight_.empty() ? MonotonicTime::max() : heard + std::chrono::milliseconds(options_.answer_timeout_ms);
       if (Now() >= until) {
-        return Error(ErrorCode::kStoreUnavailable, fmt::format("PostgreSQL at {} did not answer for {} ms; the connection is given up.", options_.Where(), options_.answer_timeout_ms));
+        return Error(ErrorCode::kStoreUnavailable, fmt::format("PostgreSQL at {} did not answer for {} ms; the connection is given up.",
+                                                               options_.Where(), options_.answer_timeout_ms));
       }
       WaitFor(connection_->fd(), connection_->wants_write(), until);
     }

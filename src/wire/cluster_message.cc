@@ -27,23 +27,34 @@ Result<std::uint16_t> Port(std::uint32_t number) {
 
 proto::TaskState StateToMessage(TaskState state) {
   switch (state) {
-    case TaskState::kDeploying: return proto::TASK_STATE_DEPLOYING;
-    case TaskState::kRunning: return proto::TASK_STATE_RUNNING;
-    case TaskState::kFinished: return proto::TASK_STATE_FINISHED;
-    case TaskState::kFailed: return proto::TASK_STATE_FAILED;
-    case TaskState::kCanceled: return proto::TASK_STATE_CANCELED;
+    case TaskState::kDeploying:
+      return proto::TASK_STATE_DEPLOYING;
+    case TaskState::kRunning:
+      return proto::TASK_STATE_RUNNING;
+    case TaskState::kFinished:
+      return proto::TASK_STATE_FINISHED;
+    case TaskState::kFailed:
+      return proto::TASK_STATE_FAILED;
+    case TaskState::kCanceled:
+      return proto::TASK_STATE_CANCELED;
   }
   return proto::TASK_STATE_DEPLOYING;
 }
 
 Result<TaskState> StateFromMessage(proto::TaskState state) {
   switch (state) {
-    case proto::TASK_STATE_DEPLOYING: return TaskState::kDeploying;
-    case proto::TASK_STATE_RUNNING: return TaskState::kRunning;
-    case proto::TASK_STATE_FINISHED: return TaskState::kFinished;
-    case proto::TASK_STATE_FAILED: return TaskState::kFailed;
-    case proto::TASK_STATE_CANCELED: return TaskState::kCanceled;
-    default: return Broken(fmt::format("{} is not a task state", static_cast<int>(state)));
+    case proto::TASK_STATE_DEPLOYING:
+      return TaskState::kDeploying;
+    case proto::TASK_STATE_RUNNING:
+      return TaskState::kRunning;
+    case proto::TASK_STATE_FINISHED:
+      return TaskState::kFinished;
+    case proto::TASK_STATE_FAILED:
+      return TaskState::kFailed;
+    case proto::TASK_STATE_CANCELED:
+      return TaskState::kCanceled;
+    default:
+      return Broken(fmt::format("{} is not a task state", static_cast<int>(state)));
   }
 }
 
@@ -57,7 +68,8 @@ void MetricsToMessage(const TaskMetrics& metrics, proto::TaskMetrics* message) {
   message->set_busy_ratio(metrics.busy_ratio);
   message->set_backpressured_ratio(metrics.backpressured_ratio);
   message->set_waiting_reason(Cut(metrics.waiting_reason, kMaxName));
-  for (std::size_t i = 0; i < std::min(metrics.bad_record_samples.size(), kMaxSamples); ++i) message->add_bad_record_samples(Cut(metrics.bad_record_samples[i], kMaxSample));
+  for (std::size_t i = 0; i < std::min(metrics.bad_record_samples.size(), kMaxSamples); ++i)
+    message->add_bad_record_samples(Cut(metrics.bad_record_samples[i], kMaxSample));
 }
 
 TaskMetrics MetricsFromMessage(const proto::TaskMetrics& message) {
@@ -106,7 +118,8 @@ Result<TaskReport> ReportFromMessage(const proto::TaskReport& message) {
   report.attempt = FromMessage(message.attempt());
   HR_ASSIGN_OR_RAISE(report.state, StateFromMessage(message.state()));
   const proto::TaskFailure& failure = message.failure();
-  report.failure = {static_cast<int>(failure.code()), failure.message(), failure.traceback(), failure.user_location(), failure.operator_name(), failure.operator_uid()};
+  report.failure = {static_cast<int>(failure.code()), failure.message(),       failure.traceback(),
+                    failure.user_location(),          failure.operator_name(), failure.operator_uid()};
   if (message.has_metrics()) {
     report.metrics = MetricsFromMessage(message.metrics());
     report.metrics->attempt = report.attempt;
@@ -160,7 +173,9 @@ void ToMessage(const RegisterReply& reply, proto::RegisterReply* message) {
   message->set_heartbeat_timeout_ms(reply.heartbeat_timeout_ms);
 }
 
-RegisterReply FromMessage(const proto::RegisterReply& message) { return {FromMessage(message.leader()), message.heartbeat_interval_ms(), message.heartbeat_timeout_ms()}; }
+RegisterReply FromMessage(const proto::RegisterReply& message) {
+  return {FromMessage(message.leader()), message.heartbeat_interval_ms(), message.heartbeat_timeout_ms()};
+}
 
 void ToMessage(const HeartbeatRequest& request, proto::HeartbeatRequest* message) {
   message->set_id(request.id.str());
@@ -217,6 +232,8 @@ void ToMessage(const Status& reason, bool unknown, proto::Refusal* message) {
   message->set_unknown(unknown);
 }
 
-Status FromMessage(const proto::Refusal& message) { return Error(static_cast<ErrorCode>(message.code()), message.message(), message.hint()); }
+Status FromMessage(const proto::Refusal& message) {
+  return Error(static_cast<ErrorCode>(message.code()), message.message(), message.hint());
+}
 
 }  // namespace headrace::wire

@@ -28,7 +28,8 @@ Result<plan::ExecutionVertex> DecodeVertex(const proto::ExecutionPlan::Vertex& m
   }
   for (const auto* list : {&message.input_edges(), &message.output_edges()}) {
     for (std::uint32_t edge : *list) {
-      if (edge >= static_cast<std::uint32_t>(edges)) return Broken(fmt::format("vertex {} of the execution plan names edge {} of {}", index, edge, edges));
+      if (edge >= static_cast<std::uint32_t>(edges))
+        return Broken(fmt::format("vertex {} of the execution plan names edge {} of {}", index, edge, edges));
     }
   }
   vertex.input_edges = {message.input_edges().begin(), message.input_edges().end()};
@@ -38,7 +39,8 @@ Result<plan::ExecutionVertex> DecodeVertex(const proto::ExecutionPlan::Vertex& m
 
 Result<plan::ExecutionEdge> DecodeEdge(const proto::ExecutionPlan::Edge& message, std::uint32_t id, int vertices) {
   const auto count = static_cast<std::uint32_t>(vertices);
-  if (message.producer() >= count || message.consumer() >= count) return Broken(fmt::format("edge {} of the execution plan names a vertex that is not there", id));
+  if (message.producer() >= count || message.consumer() >= count)
+    return Broken(fmt::format("edge {} of the execution plan names a vertex that is not there", id));
   plan::ExecutionEdge edge{id, message.producer(), message.consumer(), message.input_index(), plan::Partitioning::kForward};
   HR_ASSIGN_OR_RAISE(edge.partitioning, PartitioningFromNumber(message.partitioning()));
   if (edge.partitioning == plan::Partitioning::kAuto) return Broken(fmt::format("edge {} of the execution plan has no partitioning", id));
@@ -67,7 +69,8 @@ class AddressTable {
   std::map<std::tuple<std::string, std::string, std::string, std::uint16_t>, std::uint32_t> numbers_;
 };
 
-void EncodeChannels(const std::vector<plan::ChannelPeer>& peers, AddressTable* addresses, google::protobuf::RepeatedPtrField<proto::Channel>* out) {
+void EncodeChannels(const std::vector<plan::ChannelPeer>& peers, AddressTable* addresses,
+                    google::protobuf::RepeatedPtrField<proto::Channel>* out) {
   for (const plan::ChannelPeer& peer : peers) {
     proto::Channel* channel = out->Add();
     channel->set_edge(peer.channel.edge);
@@ -77,17 +80,20 @@ void EncodeChannels(const std::vector<plan::ChannelPeer>& peers, AddressTable* a
   }
 }
 
-Result<std::vector<plan::ChannelPeer>> DecodeChannels(const google::protobuf::RepeatedPtrField<proto::Channel>& channels, const std::vector<plan::ExchangeAddress>& addresses) {
+Result<std::vector<plan::ChannelPeer>> DecodeChannels(const google::protobuf::RepeatedPtrField<proto::Channel>& channels,
+                                                      const std::vector<plan::ExchangeAddress>& addresses) {
   std::vector<plan::ChannelPeer> peers;
   peers.reserve(static_cast<std::size_t>(channels.size()));
   for (const proto::Channel& channel : channels) {
-    if (channel.address() >= addresses.size()) return Broken(fmt::format("a channel of the deployment names address {} of {}", channel.address(), addresses.size()));
+    if (channel.address() >= addresses.size())
+      return Broken(fmt::format("a channel of the deployment names address {} of {}", channel.address(), addresses.size()));
     peers.push_back({{channel.edge(), channel.producer_subtask(), channel.consumer_subtask()}, addresses[channel.address()]});
   }
   return peers;
 }
 
-Result<plan::TaskDeployment> DecodeTask(const proto::Task& message, const proto::Deployment& deployment, const std::vector<plan::ExchangeAddress>& addresses) {
+Result<plan::TaskDeployment> DecodeTask(const proto::Task& message, const proto::Deployment& deployment,
+                                        const std::vector<plan::ExchangeAddress>& addresses) {
   plan::TaskDeployment task;
   task.attempt = {JobId(deployment.job()), deployment.number(), message.vertex(), message.subtask()};
   task.slot = message.slot();
@@ -101,7 +107,8 @@ Result<std::vector<plan::ExchangeAddress>> DecodeAddresses(const proto::Deployme
   std::vector<plan::ExchangeAddress> addresses;
   for (const proto::ExchangeAddress& address : message.addresses()) {
     if (address.port() > 65'535) return Broken(fmt::format("the deployment names port {}", address.port()));
-    addresses.push_back({TaskManagerId(address.task_manager()), Incarnation(address.incarnation()), address.host(), static_cast<std::uint16_t>(address.port())});
+    addresses.push_back({TaskManagerId(address.task_manager()), Incarnation(address.incarnation()), address.host(),
+                         static_cast<std::uint16_t>(address.port())});
   }
   return addresses;
 }
@@ -115,11 +122,13 @@ Result<std::shared_ptr<const plan::ExecutionPlan>> DecodeExecutionPlan(std::stri
   plan->job_name = message.job_name();
   HR_ASSIGN_OR_RAISE(plan->settings, FromMessage(message.settings()));
   for (const auto& vertex : message.vertices()) {
-    HR_ASSIGN_OR_RAISE(plan::ExecutionVertex decoded, DecodeVertex(vertex, static_cast<std::uint32_t>(plan->vertices.size()), message.edges_size()));
+    HR_ASSIGN_OR_RAISE(plan::ExecutionVertex decoded,
+                       DecodeVertex(vertex, static_cast<std::uint32_t>(plan->vertices.size()), message.edges_size()));
     plan->vertices.push_back(std::move(decoded));
   }
   for (const auto& edge : message.edges()) {
-    HR_ASSIGN_OR_RAISE(plan::ExecutionEdge decoded, DecodeEdge(edge, static_cast<std::uint32_t>(plan->edges.size()), message.vertices_size()));
+    HR_ASSIGN_OR_RAISE(plan::ExecutionEdge decoded,
+                       DecodeEdge(edge, static_cast<std::uint32_t>(plan->edges.size()), message.vertices_size()));
     plan->edges.push_back(decoded);
   }
   plan->has_python = message.has_python();

@@ -23,10 +23,10 @@ enum class TaskState { kDeploying, kRunning, kFinished, kFailed, kCanceled };
 
 /// What went wrong in one attempt, in a form that can be shown to people as it is.
 struct TaskFailure {
-  int code = 0;                 ///< ErrorCode number
-  std::string message;          ///< one or two sentences
-  std::string traceback;        ///< user frames, Python only
-  std::string user_location;    ///< file:line, when known
+  int code = 0;               ///< ErrorCode number
+  std::string message;        ///< one or two sentences
+  std::string traceback;      ///< user frames, Python only
+  std::string user_location;  ///< file:line, when known
   std::string operator_name, operator_uid;
 };
 
@@ -35,26 +35,26 @@ struct TaskMetrics {
   AttemptId attempt;
   std::uint64_t records_in = 0, records_out = 0, bytes_in = 0, bytes_out = 0, bad_records = 0;
   double busy_ratio = 0, backpressured_ratio = 0;
-  std::string waiting_reason;          ///< why a source or sink waits; empty when it does not
+  std::string waiting_reason;  ///< why a source or sink waits; empty when it does not
   std::vector<std::string> bad_record_samples;
 };
 
 struct TaskReport {
   AttemptId attempt;
   TaskState state = TaskState::kDeploying;
-  TaskFailure failure;                 ///< kFailed only
+  TaskFailure failure;                      ///< kFailed only
   std::optional<TaskMetrics> metrics = {};  ///< the last numbers of an attempt that has ended: no heartbeat may come after it
 };
 
 struct RegisterRequest {
   TaskManagerId id;
   Incarnation incarnation;
-  std::string host;                    ///< advertised
+  std::string host;  ///< advertised
   std::uint16_t rpc_port = 0, exchange_port = 0, metrics_port = 0;
   std::uint32_t slots = 0;
   std::string version, python_version;
-  std::vector<AttemptId> running;      ///< attempts that live on this process
-  LeaderToken highest_leader;          ///< the highest that this process has heard of; epoch 0 when none
+  std::vector<AttemptId> running;  ///< attempts that live on this process
+  LeaderToken highest_leader;      ///< the highest that this process has heard of; epoch 0 when none
 };
 struct RegisterReply {
   LeaderToken leader;
@@ -66,15 +66,15 @@ struct HeartbeatRequest {
   TaskManagerId id;
   Incarnation incarnation;
   std::uint64_t sequence = 0;
-  std::vector<TaskReport> tasks;       ///< states of all attempts of live deployments, so that a lost report is repaired
-  std::vector<TaskMetrics> metrics;    ///< of attempts that have not ended
+  std::vector<TaskReport> tasks;     ///< states of all attempts of live deployments, so that a lost report is repaired
+  std::vector<TaskMetrics> metrics;  ///< of attempts that have not ended
   std::uint64_t resident_bytes = 0;
   std::uint32_t worker_processes = 0;
-  LeaderToken highest_leader;          ///< the highest that this process has heard of; epoch 0 when none
+  LeaderToken highest_leader;  ///< the highest that this process has heard of; epoch 0 when none
 };
 struct HeartbeatReply {
   LeaderToken leader;
-  bool known = true;                   ///< false: register again
+  bool known = true;  ///< false: register again
 };
 
 template <typename T>
@@ -106,7 +106,8 @@ class TaskManagerGateway {
   virtual void Deploy(LeaderToken leader, Incarnation target, plan::JobDeployment deployment, Reply<Nothing> reply) = 0;
   /// Done = no task, worker, channel or slot of the job's deployments <= `up_to` is left. Idempotent.
   virtual void Cancel(LeaderToken leader, Incarnation target, JobId job, DeploymentNumber up_to, Reply<Nothing> reply) = 0;
-  virtual void AddSplits(LeaderToken leader, Incarnation target, AttemptId attempt, plan::SourceAssignment splits, Reply<Nothing> reply) = 0;
+  virtual void AddSplits(LeaderToken leader, Incarnation target, AttemptId attempt, plan::SourceAssignment splits,
+                         Reply<Nothing> reply) = 0;
   /// Answers when the process lives: the second signal before a TaskManager counts as lost.
   virtual void Probe(LeaderToken leader, Incarnation target, Reply<Nothing> reply) = 0;
 };

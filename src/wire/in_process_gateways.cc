@@ -31,51 +31,63 @@ Status TaskManagerGone() { return Error(ErrorCode::kTaskManagerLost, "the TaskMa
 
 }  // namespace
 
-InProcessJobManagerGateway::InProcessJobManagerGateway(std::weak_ptr<JobManagerGateway> target, Executor* target_executor, Executor* caller_executor)
+InProcessJobManagerGateway::InProcessJobManagerGateway(std::weak_ptr<JobManagerGateway> target, Executor* target_executor,
+                                                       Executor* caller_executor)
     : target_(std::move(target)), target_executor_(target_executor), caller_executor_(caller_executor) {}
 
 void InProcessJobManagerGateway::Register(RegisterRequest request, Reply<RegisterReply> reply) {
   Send<RegisterReply>(target_, target_executor_, caller_executor_, JobManagerGone(), std::move(reply),
-                      [request = std::move(request)](JobManagerGateway& side, Reply<RegisterReply> once) mutable { side.Register(std::move(request), std::move(once)); });
+                      [request = std::move(request)](JobManagerGateway& side, Reply<RegisterReply> once) mutable {
+                        side.Register(std::move(request), std::move(once));
+                      });
 }
 
 void InProcessJobManagerGateway::Heartbeat(HeartbeatRequest request, Reply<HeartbeatReply> reply) {
   Send<HeartbeatReply>(target_, target_executor_, caller_executor_, JobManagerGone(), std::move(reply),
-                       [request = std::move(request)](JobManagerGateway& side, Reply<HeartbeatReply> once) mutable { side.Heartbeat(std::move(request), std::move(once)); });
+                       [request = std::move(request)](JobManagerGateway& side, Reply<HeartbeatReply> once) mutable {
+                         side.Heartbeat(std::move(request), std::move(once));
+                       });
 }
 
 void InProcessJobManagerGateway::ReportTask(TaskManagerId from, Incarnation incarnation, TaskReport report, Reply<Nothing> reply) {
   Send<Nothing>(target_, target_executor_, caller_executor_, JobManagerGone(), std::move(reply),
-                [from = std::move(from), incarnation = std::move(incarnation), report = std::move(report)](JobManagerGateway& side, Reply<Nothing> once) mutable {
+                [from = std::move(from), incarnation = std::move(incarnation), report = std::move(report)](JobManagerGateway& side,
+                                                                                                           Reply<Nothing> once) mutable {
                   side.ReportTask(std::move(from), std::move(incarnation), std::move(report), std::move(once));
                 });
 }
 
 void InProcessJobManagerGateway::FetchBlob(BlobId id, Reply<std::string> reply) {
-  Send<std::string>(target_, target_executor_, caller_executor_, JobManagerGone(), std::move(reply),
-                    [id = std::move(id)](JobManagerGateway& side, Reply<std::string> once) mutable { side.FetchBlob(std::move(id), std::move(once)); });
+  Send<std::string>(
+      target_, target_executor_, caller_executor_, JobManagerGone(), std::move(reply),
+      [id = std::move(id)](JobManagerGateway& side, Reply<std::string> once) mutable { side.FetchBlob(std::move(id), std::move(once)); });
 }
 
-InProcessTaskManagerGateway::InProcessTaskManagerGateway(std::weak_ptr<TaskManagerGateway> target, Executor* target_executor, Executor* caller_executor)
+InProcessTaskManagerGateway::InProcessTaskManagerGateway(std::weak_ptr<TaskManagerGateway> target, Executor* target_executor,
+                                                         Executor* caller_executor)
     : target_(std::move(target)), target_executor_(target_executor), caller_executor_(caller_executor) {}
 
 void InProcessTaskManagerGateway::Deploy(LeaderToken leader, Incarnation target, plan::JobDeployment deployment, Reply<Nothing> reply) {
   Send<Nothing>(target_, target_executor_, caller_executor_, TaskManagerGone(), std::move(reply),
-                [leader = std::move(leader), target = std::move(target), deployment = std::move(deployment)](TaskManagerGateway& side, Reply<Nothing> once) mutable {
+                [leader = std::move(leader), target = std::move(target), deployment = std::move(deployment)](TaskManagerGateway& side,
+                                                                                                             Reply<Nothing> once) mutable {
                   side.Deploy(std::move(leader), std::move(target), std::move(deployment), std::move(once));
                 });
 }
 
 void InProcessTaskManagerGateway::Cancel(LeaderToken leader, Incarnation target, JobId job, DeploymentNumber up_to, Reply<Nothing> reply) {
   Send<Nothing>(target_, target_executor_, caller_executor_, TaskManagerGone(), std::move(reply),
-                [leader = std::move(leader), target = std::move(target), job = std::move(job), up_to](TaskManagerGateway& side, Reply<Nothing> once) mutable {
+                [leader = std::move(leader), target = std::move(target), job = std::move(job), up_to](TaskManagerGateway& side,
+                                                                                                      Reply<Nothing> once) mutable {
                   side.Cancel(std::move(leader), std::move(target), std::move(job), up_to, std::move(once));
                 });
 }
 
-void InProcessTaskManagerGateway::AddSplits(LeaderToken leader, Incarnation target, AttemptId attempt, plan::SourceAssignment splits, Reply<Nothing> reply) {
+void InProcessTaskManagerGateway::AddSplits(LeaderToken leader, Incarnation target, AttemptId attempt, plan::SourceAssignment splits,
+                                            Reply<Nothing> reply) {
   Send<Nothing>(target_, target_executor_, caller_executor_, TaskManagerGone(), std::move(reply),
-                [leader = std::move(leader), target = std::move(target), attempt = std::move(attempt), splits = std::move(splits)](TaskManagerGateway& side, Reply<Nothing> once) mutable {
+                [leader = std::move(leader), target = std::move(target), attempt = std::move(attempt), splits = std::move(splits)](
+                    TaskManagerGateway& side, Reply<Nothing> once) mutable {
                   side.AddSplits(std::move(leader), std::move(target), std::move(attempt), std::move(splits), std::move(once));
                 });
 }

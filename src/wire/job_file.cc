@@ -50,9 +50,13 @@ Result<JobFileHeader> ReadHeader(std::string_view bytes) {
   proto::JobFileHeader message;
   HR_RETURN_NOT_OK(ParseWithin(kMaxHeaderFields, bytes, "not a Headrace job file: its header", ErrorCode::kNotAJobFile, &message));
   if (message.format_version() != kFormatVersion) {
-    return Error(ErrorCode::kJobFileVersion, fmt::format("the header of the job file has format version {}; this cluster reads version {}", message.format_version(), kFormatVersion));
+    return Error(ErrorCode::kJobFileVersion, fmt::format("the header of the job file has format version {}; this cluster reads version {}",
+                                                         message.format_version(), kFormatVersion));
   }
-  JobFileHeader header{message.format_version(), message.python_version(), message.headrace_version(), {message.packages().begin(), message.packages().end()}};
+  JobFileHeader header{message.format_version(),
+                       message.python_version(),
+                       message.headrace_version(),
+                       {message.packages().begin(), message.packages().end()}};
   if (!header.python_version.empty() && !IsMinorVersion(header.python_version)) return Broken("its header names no Python version");
   return header;
 }
@@ -63,15 +67,18 @@ Result<JobFile> ReadEnvelope(std::string_view envelope) {
   if (envelope.substr(0, kMagic.size()) != kMagic) return Broken("its content does not begin with HEADRACE");
   if (envelope.size() < kHeaderAt) return Broken(fmt::format("its content ends after {} bytes", envelope.size()));
   if (const std::uint32_t version = ReadU32(envelope, kMagic.size()); version != kFormatVersion) {
-    return Error(ErrorCode::kJobFileVersion, fmt::format("the job file has format version {}; this cluster reads version {}", version, kFormatVersion));
+    return Error(ErrorCode::kJobFileVersion,
+                 fmt::format("the job file has format version {}; this cluster reads version {}", version, kFormatVersion));
   }
-  if (HashOf(envelope) != envelope.substr(kHashAt, kHashEnd - kHashAt)) return Broken("its checksum does not fit its content, so it was damaged on the way");
+  if (HashOf(envelope) != envelope.substr(kHashAt, kHashEnd - kHashAt))
+    return Broken("its checksum does not fit its content, so it was damaged on the way");
   const std::size_t header_size = ReadU32(envelope, kHashEnd);
   if (header_size > envelope.size() - kHeaderAt) return Broken("its header is longer than the file");
   JobFile file;
   HR_ASSIGN_OR_RAISE(file.header, ReadHeader(envelope.substr(kHeaderAt, header_size)));
   HR_ASSIGN_OR_RAISE(file.graph, DecodeJobGraph(envelope.substr(kHeaderAt + header_size)));
-  if (file.graph.has_python() && file.header.python_version.empty()) return Error(ErrorCode::kPythonVersion, "the job has Python functions, but its header does not say which Python wrote them");
+  if (file.graph.has_python() && file.header.python_version.empty())
+    return Error(ErrorCode::kPythonVersion, "the job has Python functions, but its header does not say which Python wrote them");
   file.graph.python_version = file.header.python_version;
   return file;
 }
@@ -101,7 +108,9 @@ std::string WriteEnvelope(const JobFile& file) {
 
 std::string WriteJobFile(const JobFile& file) {
   const std::string envelope = WriteEnvelope(file);
-  std::string pickle("\x80\x04\x8c\x12headrace.job_graph\x94\x8c\x08JobGraph\x94\x93\x94" "B");
+  std::string pickle(
+      "\x80\x04\x8c\x12headrace.job_graph\x94\x8c\x08JobGraph\x94\x93\x94"
+      "B");
   AppendU32(&pickle, static_cast<std::uint32_t>(envelope.size()));
   pickle += envelope;
   pickle += "\x94\x85\x94R\x94.";
@@ -110,7 +119,8 @@ std::string WriteJobFile(const JobFile& file) {
 
 Status CheckPythonVersion(const plan::JobGraph& graph, std::string_view cluster_version) {
   if (!graph.has_python() || cluster_version.empty() || graph.python_version == cluster_version) return Status::OK();
-  return Error(ErrorCode::kPythonVersion, fmt::format("Python {} wrote the job's functions, but this cluster runs Python {}", graph.python_version, cluster_version));
+  return Error(ErrorCode::kPythonVersion,
+               fmt::format("Python {} wrote the job's functions, but this cluster runs Python {}", graph.python_version, cluster_version));
 }
 
 }  // namespace headrace::wire

@@ -12,7 +12,7 @@ namespace headrace::wire {
 /// Who wrote a job file; docs/formats/job_file.md.
 struct JobFileHeader {
   std::uint32_t format_version = 1;
-  std::string python_version;    ///< "3.11"; empty in a job without functions
+  std::string python_version;  ///< "3.11"; empty in a job without functions
   std::string headrace_version;
   std::vector<std::string> packages;
 };
@@ -23,7 +23,8 @@ struct JobFile {
 };
 
 /// Reads an uploaded job file: pickle, envelope, header, graph. Runs nothing of it.
-/// Errors: kNotAJobFile (with opcode and offset), kTooLarge, kJobFileVersion, kPythonVersion (header without one), and those of DecodeJobGraph.
+/// Errors: kNotAJobFile (with opcode and offset), kTooLarge, kJobFileVersion, kPythonVersion (header without one), and those of
+/// DecodeJobGraph.
 Result<JobFile> ReadJobFile(std::string_view pickle);
 /// The same from the bytes inside the pickle.
 Result<JobFile> ReadEnvelope(std::string_view envelope);

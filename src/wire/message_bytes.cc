@@ -22,8 +22,10 @@ using google::protobuf::internal::WireFormatLite;
 
 /// Broken input is answered to who sent it; protobuf's own lines about it would only fill the error stream.
 void OnProtobufLog(google::protobuf::LogLevel level, const char*, int, const std::string& message) {
-  if (level == google::protobuf::LOGLEVEL_FATAL) LogError("protobuf", message);
-  else LogDebug("protobuf", message);
+  if (level == google::protobuf::LOGLEVEL_FATAL)
+    LogError("protobuf", message);
+  else
+    LogDebug("protobuf", message);
 }
 
 /// Walks one message without building it. False when the bytes are malformed or the budget is used up.
@@ -49,7 +51,8 @@ bool CountFields(const Descriptor& type, google::protobuf::io::CodedInputStream*
 
 }  // namespace
 
-Status ParseWithin(std::size_t max_fields, std::string_view bytes, std::string_view what, ErrorCode code, google::protobuf::Message* message) {
+Status ParseWithin(std::size_t max_fields, std::string_view bytes, std::string_view what, ErrorCode code,
+                   google::protobuf::Message* message) {
   [[maybe_unused]] static const bool log_redirected = (google::protobuf::SetLogHandler(&OnProtobufLog), true);
   constexpr std::size_t kMaxInt = std::numeric_limits<int>::max();
   const int size = static_cast<int>(std::min(bytes.size(), kMaxInt));

@@ -62,52 +62,91 @@ class PickleMachine {
   Status ReadProtocol() {
     if (input_.empty()) return NotAJobFile("the file is empty");
     if (static_cast<PickleOpcode>(static_cast<std::uint8_t>(input_[0])) != PickleOpcode::kProto) {
-      return NotAJobFile(fmt::format("byte 0x{:02x} at offset 0 does not begin a pickle of protocol 3 or later", static_cast<std::uint8_t>(input_[0])));
+      return NotAJobFile(
+          fmt::format("byte 0x{:02x} at offset 0 does not begin a pickle of protocol 3 or later", static_cast<std::uint8_t>(input_[0])));
     }
     if (input_.size() < 2) return NotAJobFile("the pickle ends inside opcode PROTO at offset 0");
     const int protocol = static_cast<std::uint8_t>(input_[1]);
-    if (protocol < kOldestProtocol) return NotAJobFile(fmt::format("opcode PROTO at offset 0 says pickle protocol {}; use protocol 3 or later", protocol));
-    if (protocol > kNewestProtocol) return NotAJobFile(fmt::format("opcode PROTO at offset 0 says pickle protocol {}; use protocol 3, 4 or 5", protocol));
+    if (protocol < kOldestProtocol)
+      return NotAJobFile(fmt::format("opcode PROTO at offset 0 says pickle protocol {}; use protocol 3 or later", protocol));
+    if (protocol > kNewestProtocol)
+      return NotAJobFile(fmt::format("opcode PROTO at offset 0 says pickle protocol {}; use protocol 3, 4 or 5", protocol));
     at_ = 2;
     return Status::OK();
   }
 
   Status Step() {
     switch (static_cast<PickleOpcode>(opcode_)) {
-      case PickleOpcode::kNone: case PickleOpcode::kNewTrue: case PickleOpcode::kNewFalse: return Push({});
-      case PickleOpcode::kBinInt1: return PushFixed(1);
-      case PickleOpcode::kBinInt2: return PushFixed(2);
-      case PickleOpcode::kBinInt: return PushFixed(4);
-      case PickleOpcode::kBinFloat: return PushFixed(8);
-      case PickleOpcode::kLong1: return PushCounted(1, Kind::kOther);
-      case PickleOpcode::kLong4: return PushCounted(4, Kind::kOther);
-      case PickleOpcode::kShortBinUnicode: return PushCounted(1, Kind::kText);
-      case PickleOpcode::kBinUnicode: return PushCounted(4, Kind::kText);
-      case PickleOpcode::kBinUnicode8: return PushCounted(8, Kind::kText);
-      case PickleOpcode::kShortBinBytes: return PushCounted(1, Kind::kBytes);
-      case PickleOpcode::kBinBytes: return PushCounted(4, Kind::kBytes);
-      case PickleOpcode::kBinBytes8: return PushCounted(8, Kind::kBytes);
-      case PickleOpcode::kMark: return Push({Kind::kMark, 0, {}});
-      case PickleOpcode::kEmptyTuple: return Push({Kind::kTuple, 1, {}});
-      case PickleOpcode::kTuple1: return MakeTuple(1);
-      case PickleOpcode::kTuple2: return MakeTuple(2);
-      case PickleOpcode::kTuple3: return MakeTuple(3);
-      case PickleOpcode::kTuple: return MarkedTuple();
-      case PickleOpcode::kEmptyDict: return Push({Kind::kDict, 1, {}});
-      case PickleOpcode::kDict: return MarkedDict();
-      case PickleOpcode::kSetItem: return SetItems(2);
-      case PickleOpcode::kSetItems: return MarkedSetItems();
-      case PickleOpcode::kBinGet: return Get(1);
-      case PickleOpcode::kLongBinGet: return Get(4);
-      case PickleOpcode::kBinPut: return Put(1);
-      case PickleOpcode::kLongBinPut: return Put(4);
-      case PickleOpcode::kMemoize: return Remember(memo_.size());
-      case PickleOpcode::kFrame: return SkipFrameHeader();
-      case PickleOpcode::kGlobal: return Global();
-      case PickleOpcode::kStackGlobal: return StackGlobal();
-      case PickleOpcode::kReduce: return Reduce();
-      case PickleOpcode::kProto: return Refuse("stands a second time");
-      default: return Refuse("has no place in one");
+      case PickleOpcode::kNone:
+      case PickleOpcode::kNewTrue:
+      case PickleOpcode::kNewFalse:
+        return Push({});
+      case PickleOpcode::kBinInt1:
+        return PushFixed(1);
+      case PickleOpcode::kBinInt2:
+        return PushFixed(2);
+      case PickleOpcode::kBinInt:
+        return PushFixed(4);
+      case PickleOpcode::kBinFloat:
+        return PushFixed(8);
+      case PickleOpcode::kLong1:
+        return PushCounted(1, Kind::kOther);
+      case PickleOpcode::kLong4:
+        return PushCounted(4, Kind::kOther);
+      case PickleOpcode::kShortBinUnicode:
+        return PushCounted(1, Kind::kText);
+      case PickleOpcode::kBinUnicode:
+        return PushCounted(4, Kind::kText);
+      case PickleOpcode::kBinUnicode8:
+        return PushCounted(8, Kind::kText);
+      case PickleOpcode::kShortBinBytes:
+        return PushCounted(1, Kind::kBytes);
+      case PickleOpcode::kBinBytes:
+        return PushCounted(4, Kind::kBytes);
+      case PickleOpcode::kBinBytes8:
+        return PushCounted(8, Kind::kBytes);
+      case PickleOpcode::kMark:
+        return Push({Kind::kMark, 0, {}});
+      case PickleOpcode::kEmptyTuple:
+        return Push({Kind::kTuple, 1, {}});
+      case PickleOpcode::kTuple1:
+        return MakeTuple(1);
+      case PickleOpcode::kTuple2:
+        return MakeTuple(2);
+      case PickleOpcode::kTuple3:
+        return MakeTuple(3);
+      case PickleOpcode::kTuple:
+        return MarkedTuple();
+      case PickleOpcode::kEmptyDict:
+        return Push({Kind::kDict, 1, {}});
+      case PickleOpcode::kDict:
+        return MarkedDict();
+      case PickleOpcode::kSetItem:
+        return SetItems(2);
+      case PickleOpcode::kSetItems:
+        return MarkedSetItems();
+      case PickleOpcode::kBinGet:
+        return Get(1);
+      case PickleOpcode::kLongBinGet:
+        return Get(4);
+      case PickleOpcode::kBinPut:
+        return Put(1);
+      case PickleOpcode::kLongBinPut:
+        return Put(4);
+      case PickleOpcode::kMemoize:
+        return Remember(memo_.size());
+      case PickleOpcode::kFrame:
+        return SkipFrameHeader();
+      case PickleOpcode::kGlobal:
+        return Global();
+      case PickleOpcode::kStackGlobal:
+        return StackGlobal();
+      case PickleOpcode::kReduce:
+        return Reduce();
+      case PickleOpcode::kProto:
+        return Refuse("stands a second time");
+      default:
+        return Refuse("has no place in one");
     }
   }
 
@@ -127,7 +166,8 @@ class PickleMachine {
   }
   Status TakeLine(std::string_view* line) {
     const std::size_t end = input_.find('\n', at_);
-    if (end == std::string_view::npos) return NotAJobFile(fmt::format("the pickle ends inside opcode {} at offset {}", Name(opcode_), start_));
+    if (end == std::string_view::npos)
+      return NotAJobFile(fmt::format("the pickle ends inside opcode {} at offset {}", Name(opcode_), start_));
     *line = input_.substr(at_, end - at_);
     at_ = end + 1;
     return Status::OK();
@@ -246,7 +286,8 @@ class PickleMachine {
     return NameGlobal(module, name);
   }
   Status NameGlobal(std::string_view module, std::string_view name) {
-    if (module != kModule || name != kClass) return Refuse(fmt::format("names {}.{}; only {}.{} is taken", Shown(module), Shown(name), kModule, kClass));
+    if (module != kModule || name != kClass)
+      return Refuse(fmt::format("names {}.{}; only {}.{} is taken", Shown(module), Shown(name), kModule, kClass));
     if (has_global_) return Refuse("names a global a second time");
     has_global_ = true;
     return Push({Kind::kGlobal, 0, {}});
@@ -278,7 +319,9 @@ class PickleMachine {
 }  // namespace
 
 Result<std::string_view> ReadPickledJobGraph(std::string_view pickle) {
-  if (pickle.size() > kMaxJobFileBytes) return Error(ErrorCode::kTooLarge, fmt::format("the job file has {} bytes; at most {} (64 MiB) are taken", pickle.size(), kMaxJobFileBytes));
+  if (pickle.size() > kMaxJobFileBytes)
+    return Error(ErrorCode::kTooLarge,
+                 fmt::format("the job file has {} bytes; at most {} (64 MiB) are taken", pickle.size(), kMaxJobFileBytes));
   return PickleMachine(pickle).Run();
 }
 

@@ -21,7 +21,8 @@ constexpr std::array<std::string_view, 0> kKnownFeatures = {};
 Status CheckFeatures(const proto::JobGraph& message) {
   for (const std::string& feature : message.required_features()) {
     if (std::find(kKnownFeatures.begin(), kKnownFeatures.end(), feature) != kKnownFeatures.end()) continue;
-    return Error(ErrorCode::kUnknownFeature, fmt::format("the job needs the feature \"{}\", which this cluster does not have", feature.substr(0, 100)));
+    return Error(ErrorCode::kUnknownFeature,
+                 fmt::format("the job needs the feature \"{}\", which this cluster does not have", feature.substr(0, 100)));
   }
   return Status::OK();
 }
@@ -29,7 +30,8 @@ Status CheckFeatures(const proto::JobGraph& message) {
 Result<plan::Archive> DecodeArchive(const proto::Archive& message) {
   plan::Archive archive{message.name(), BlobIdFromRaw(message.sha256()), message.content(), message.python_path()};
   if (archive.sha256.empty() || archive.sha256 != BlobIdOf(archive.content)) {
-    return Error(ErrorCode::kInvalidPlan, fmt::format("the content of archive \"{}\" does not fit its sha256", message.name().substr(0, 200)));
+    return Error(ErrorCode::kInvalidPlan,
+                 fmt::format("the content of archive \"{}\" does not fit its sha256", message.name().substr(0, 200)));
   }
   return archive;
 }
@@ -40,7 +42,8 @@ Result<plan::JobGraph> DecodeJobGraph(std::string_view bytes) {
   proto::JobGraph message;
   HR_RETURN_NOT_OK(ParseWithin(kMaxPlanFields, bytes, "the job graph", ErrorCode::kInvalidPlan, &message));
   if (message.format_version() != kFormatVersion) {
-    return Error(ErrorCode::kJobFileVersion, fmt::format("the job graph has format version {}; this cluster reads version {}", message.format_version(), kFormatVersion));
+    return Error(ErrorCode::kJobFileVersion, fmt::format("the job graph has format version {}; this cluster reads version {}",
+                                                         message.format_version(), kFormatVersion));
   }
   HR_RETURN_NOT_OK(CheckFeatures(message));
   plan::JobGraph graph;

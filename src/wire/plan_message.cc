@@ -31,42 +31,70 @@ plan::ConnectorSpec FromMessage(const proto::Connector& message) {
 
 proto::PythonFunction* FunctionOf(PythonFunction::Verb verb, proto::Operator* message) {
   switch (verb) {
-    case PythonFunction::Verb::kMap: return message->mutable_map();
-    case PythonFunction::Verb::kFilter: return message->mutable_filter();
-    case PythonFunction::Verb::kFlatMap: return message->mutable_flat_map();
-    case PythonFunction::Verb::kKeyBy: return message->mutable_key_by();
-    case PythonFunction::Verb::kReduce: return message->mutable_reduce();
+    case PythonFunction::Verb::kMap:
+      return message->mutable_map();
+    case PythonFunction::Verb::kFilter:
+      return message->mutable_filter();
+    case PythonFunction::Verb::kFlatMap:
+      return message->mutable_flat_map();
+    case PythonFunction::Verb::kKeyBy:
+      return message->mutable_key_by();
+    case PythonFunction::Verb::kReduce:
+      return message->mutable_reduce();
   }
   return message->mutable_map();
 }
 
-PythonFunction FromMessage(PythonFunction::Verb verb, const proto::PythonFunction& message) { return {verb, message.pickled(), message.display_name()}; }
+PythonFunction FromMessage(PythonFunction::Verb verb, const proto::PythonFunction& message) {
+  return {verb, message.pickled(), message.display_name()};
+}
 
 Result<plan::OperatorKind> KindFromMessage(const proto::Operator& message) {
   switch (message.kind_case()) {
-    case proto::Operator::kSource: return plan::SourceSpec{FromMessage(message.source())};
-    case proto::Operator::kSink: return plan::SinkSpec{FromMessage(message.sink())};
-    case proto::Operator::kUnion: return plan::UnionSpec{};
-    case proto::Operator::kMap: return FromMessage(PythonFunction::Verb::kMap, message.map());
-    case proto::Operator::kFilter: return FromMessage(PythonFunction::Verb::kFilter, message.filter());
-    case proto::Operator::kFlatMap: return FromMessage(PythonFunction::Verb::kFlatMap, message.flat_map());
-    case proto::Operator::kKeyBy: return FromMessage(PythonFunction::Verb::kKeyBy, message.key_by());
-    case proto::Operator::kReduce: return FromMessage(PythonFunction::Verb::kReduce, message.reduce());
-    case proto::Operator::KIND_NOT_SET: break;
+    case proto::Operator::kSource:
+      return plan::SourceSpec{FromMessage(message.source())};
+    case proto::Operator::kSink:
+      return plan::SinkSpec{FromMessage(message.sink())};
+    case proto::Operator::kUnion:
+      return plan::UnionSpec{};
+    case proto::Operator::kMap:
+      return FromMessage(PythonFunction::Verb::kMap, message.map());
+    case proto::Operator::kFilter:
+      return FromMessage(PythonFunction::Verb::kFilter, message.filter());
+    case proto::Operator::kFlatMap:
+      return FromMessage(PythonFunction::Verb::kFlatMap, message.flat_map());
+    case proto::Operator::kKeyBy:
+      return FromMessage(PythonFunction::Verb::kKeyBy, message.key_by());
+    case proto::Operator::kReduce:
+      return FromMessage(PythonFunction::Verb::kReduce, message.reduce());
+    case proto::Operator::KIND_NOT_SET:
+      break;
   }
   plan::OperatorSpec named;
   named.location = {message.location().file().substr(0, 200), message.location().line(), ""};
-  return Error(ErrorCode::kUnknownFeature, fmt::format("operator \"{}\" (uid {}, {}) is of a kind that this cluster does not know", message.name().substr(0, 200), message.uid().substr(0, 200), named.location.ToString()));
+  return Error(ErrorCode::kUnknownFeature,
+               fmt::format("operator \"{}\" (uid {}, {}) is of a kind that this cluster does not know", message.name().substr(0, 200),
+                           message.uid().substr(0, 200), named.location.ToString()));
 }
 
 Result<plan::RestartSettings> FromMessage(const proto::RestartStrategy& message) {
   plan::RestartSettings restart;
   switch (message.kind()) {
-    case proto::RestartStrategy::DEFAULT: restart.kind = plan::RestartSettings::Kind::kDefault; break;
-    case proto::RestartStrategy::NONE: restart.kind = plan::RestartSettings::Kind::kNone; break;
-    case proto::RestartStrategy::FIXED_DELAY: restart.kind = plan::RestartSettings::Kind::kFixedDelay; break;
-    case proto::RestartStrategy::EXPONENTIAL: restart.kind = plan::RestartSettings::Kind::kExponential; break;
-    default: return Error(ErrorCode::kUnknownFeature, fmt::format("the job has a restart strategy ({}) that this cluster does not know", static_cast<int>(message.kind())));
+    case proto::RestartStrategy::DEFAULT:
+      restart.kind = plan::RestartSettings::Kind::kDefault;
+      break;
+    case proto::RestartStrategy::NONE:
+      restart.kind = plan::RestartSettings::Kind::kNone;
+      break;
+    case proto::RestartStrategy::FIXED_DELAY:
+      restart.kind = plan::RestartSettings::Kind::kFixedDelay;
+      break;
+    case proto::RestartStrategy::EXPONENTIAL:
+      restart.kind = plan::RestartSettings::Kind::kExponential;
+      break;
+    default:
+      return Error(ErrorCode::kUnknownFeature,
+                   fmt::format("the job has a restart strategy ({}) that this cluster does not know", static_cast<int>(message.kind())));
   }
   restart.max_attempts = message.max_attempts();
   restart.delay_ms = message.delay_ms();
@@ -77,10 +105,14 @@ Result<plan::RestartSettings> FromMessage(const proto::RestartStrategy& message)
 
 proto::RestartStrategy::Kind ToMessage(plan::RestartSettings::Kind kind) {
   switch (kind) {
-    case plan::RestartSettings::Kind::kDefault: return proto::RestartStrategy::DEFAULT;
-    case plan::RestartSettings::Kind::kNone: return proto::RestartStrategy::NONE;
-    case plan::RestartSettings::Kind::kFixedDelay: return proto::RestartStrategy::FIXED_DELAY;
-    case plan::RestartSettings::Kind::kExponential: return proto::RestartStrategy::EXPONENTIAL;
+    case plan::RestartSettings::Kind::kDefault:
+      return proto::RestartStrategy::DEFAULT;
+    case plan::RestartSettings::Kind::kNone:
+      return proto::RestartStrategy::NONE;
+    case plan::RestartSettings::Kind::kFixedDelay:
+      return proto::RestartStrategy::FIXED_DELAY;
+    case plan::RestartSettings::Kind::kExponential:
+      return proto::RestartStrategy::EXPONENTIAL;
   }
   return proto::RestartStrategy::DEFAULT;
 }
@@ -89,23 +121,34 @@ proto::RestartStrategy::Kind ToMessage(plan::RestartSettings::Kind kind) {
 
 int NumberOf(plan::Partitioning partitioning) {
   switch (partitioning) {
-    case plan::Partitioning::kAuto: return proto::PARTITIONING_AUTO;
-    case plan::Partitioning::kForward: return proto::PARTITIONING_FORWARD;
-    case plan::Partitioning::kHash: return proto::PARTITIONING_HASH;
-    case plan::Partitioning::kRebalance: return proto::PARTITIONING_REBALANCE;
-    case plan::Partitioning::kBroadcast: return proto::PARTITIONING_BROADCAST;
+    case plan::Partitioning::kAuto:
+      return proto::PARTITIONING_AUTO;
+    case plan::Partitioning::kForward:
+      return proto::PARTITIONING_FORWARD;
+    case plan::Partitioning::kHash:
+      return proto::PARTITIONING_HASH;
+    case plan::Partitioning::kRebalance:
+      return proto::PARTITIONING_REBALANCE;
+    case plan::Partitioning::kBroadcast:
+      return proto::PARTITIONING_BROADCAST;
   }
   return proto::PARTITIONING_AUTO;
 }
 
 Result<plan::Partitioning> PartitioningFromNumber(int number) {
   switch (number) {
-    case proto::PARTITIONING_AUTO: return plan::Partitioning::kAuto;
-    case proto::PARTITIONING_FORWARD: return plan::Partitioning::kForward;
-    case proto::PARTITIONING_HASH: return plan::Partitioning::kHash;
-    case proto::PARTITIONING_REBALANCE: return plan::Partitioning::kRebalance;
-    case proto::PARTITIONING_BROADCAST: return plan::Partitioning::kBroadcast;
-    default: return Error(ErrorCode::kUnknownFeature, fmt::format("the graph has a partitioning ({}) that this cluster does not know", number));
+    case proto::PARTITIONING_AUTO:
+      return plan::Partitioning::kAuto;
+    case proto::PARTITIONING_FORWARD:
+      return plan::Partitioning::kForward;
+    case proto::PARTITIONING_HASH:
+      return plan::Partitioning::kHash;
+    case proto::PARTITIONING_REBALANCE:
+      return plan::Partitioning::kRebalance;
+    case proto::PARTITIONING_BROADCAST:
+      return plan::Partitioning::kBroadcast;
+    default:
+      return Error(ErrorCode::kUnknownFeature, fmt::format("the graph has a partitioning ({}) that this cluster does not know", number));
   }
 }
 
@@ -193,6 +236,8 @@ void ToMessage(const AttemptId& attempt, proto::AttemptId* message) {
   message->set_subtask(attempt.subtask);
 }
 
-AttemptId FromMessage(const proto::AttemptId& message) { return {JobId(message.job()), message.deployment(), message.vertex(), message.subtask()}; }
+AttemptId FromMessage(const proto::AttemptId& message) {
+  return {JobId(message.job()), message.deployment(), message.vertex(), message.subtask()};
+}
 
 }  // namespace headrace::wire

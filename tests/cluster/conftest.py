@@ -80,11 +80,15 @@ def folder(run_folder: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
 
 
 @pytest.fixture
-def make_cluster(folder: Path, postgres: PostgresServer, broker: Broker, request: pytest.FixtureRequest) -> Iterator[Callable[..., Cluster]]:
+def make_cluster(
+    folder: Path, postgres: PostgresServer, broker: Broker, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Cluster]]:
     """Starts clusters: make_cluster(task_managers=3, slots=4, kafka=…, database=…, env=…). Each ends with the test."""
     clusters: list[Cluster] = []
 
-    def make(task_managers: int = 3, slots: int = 4, kafka: str | None = None, env: dict[str, str] | None = None, **given: Any) -> Cluster:
+    def make(
+        task_managers: int = 3, slots: int = 4, kafka: str | None = None, env: dict[str, str] | None = None, **given: Any
+    ) -> Cluster:
         database = given["database"] if "database" in given else postgres.database()
         cluster = Cluster(folder, database, kafka or broker.address, env)
         clusters.append(cluster)

@@ -37,7 +37,9 @@ def test_postgres_away_and_back(make_cluster: Callable[..., Cluster], own_postgr
     assert cluster.status(job)["status"] == "RUNNING"
 
 
-def test_job_manager_waits_for_a_postgres_that_comes_later(make_cluster: Callable[..., Cluster], own_postgres: PostgresServer, folder: Path, broker: object) -> None:
+def test_job_manager_waits_for_a_postgres_that_comes_later(
+    make_cluster: Callable[..., Cluster], own_postgres: PostgresServer, folder: Path, broker: object
+) -> None:
     database = own_postgres.database()
     own_postgres.stop()
     cluster = Cluster(folder, database, broker.address)  # type: ignore[attr-defined]

@@ -13,7 +13,7 @@ from harness.job_files import job_file
 from harness.kafka import Broker
 from harness.waiting import eventually
 
-POISON = [b"{\"name\": \"half", b"\xff\xfe not utf-8", b"", b"[" * 5000, b"{\"name\": \"x\"} trailing"]
+POISON = [b'{"name": "half', b"\xff\xfe not utf-8", b"", b"[" * 5000, b'{"name": "x"} trailing']
 
 
 def poisoned(broker: Broker) -> str:
@@ -55,7 +55,9 @@ def own_broker(folder: Path) -> Iterator[Broker]:
     broker.stop()
 
 
-def test_broker_down_at_submit_is_a_warning_and_the_job_starts_by_itself(make_cluster: Callable[..., Cluster], own_broker: Broker, folder: Path) -> None:
+def test_broker_down_at_submit_is_a_warning_and_the_job_starts_by_itself(
+    make_cluster: Callable[..., Cluster], own_broker: Broker, folder: Path
+) -> None:
     source, sink = own_broker.topic("in", 2), own_broker.topic("out", 2)
     own_broker.produce(source, [f"line {n}" for n in range(1000)])
     own_broker.stop()
@@ -64,10 +66,18 @@ def test_broker_down_at_submit_is_a_warning_and_the_job_starts_by_itself(make_cl
     assert answer.status == 200, answer.body
     job, warnings = answer.json()["job_id"], answer.json()["warnings"]
     assert any(own_broker.address in warning for warning in warnings), warnings
-    eventually(lambda: own_broker.address in cluster.status(job)["reason"] or own_broker.address in json.dumps(cluster.exceptions(job)), "the reason names the broker", 30)
+    eventually(
+        lambda: own_broker.address in cluster.status(job)["reason"] or own_broker.address in json.dumps(cluster.exceptions(job)),
+        "the reason names the broker",
+        30,
+    )
     own_broker.start()
     cluster.await_status(job, "RUNNING", 90)
-    eventually(lambda: {v for _, v in own_broker.read(sink)} == {f"LINE {n}".encode() for n in range(1000)}, "all records came through", 90)
+    eventually(
+        lambda: {v for _, v in own_broker.read(sink)} == {f"LINE {n}".encode() for n in range(1000)},
+        "all records came through",
+        90,
+    )
 
 
 def test_broker_killed_in_the_middle_and_back(make_cluster: Callable[..., Cluster], own_broker: Broker, folder: Path) -> None:
@@ -86,7 +96,9 @@ def test_broker_killed_in_the_middle_and_back(make_cluster: Callable[..., Cluste
     assert cluster.status(job)["status"] in ("RUNNING", "RESTARTING")
 
 
-def test_cancel_and_shutdown_do_not_wait_for_a_broker_that_is_away(make_cluster: Callable[..., Cluster], own_broker: Broker, folder: Path) -> None:
+def test_cancel_and_shutdown_do_not_wait_for_a_broker_that_is_away(
+    make_cluster: Callable[..., Cluster], own_broker: Broker, folder: Path
+) -> None:
     source, sink = own_broker.topic("in", 2), own_broker.topic("out", 2)
     cluster = make_cluster(task_managers=1, kafka=own_broker.address)
     path = job_file(folder, "upper", source=source, sink=sink)

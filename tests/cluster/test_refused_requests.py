@@ -66,7 +66,9 @@ def test_malformed_multipart(alone: Cluster) -> None:
     expect(post(alone, many, many_type), 400, 413)
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "text/plain", "application/x-www-form-urlencoded", "multipart/mixed; boundary=x", None])
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "text/plain", "application/x-www-form-urlencoded", "multipart/mixed; boundary=x", None]
+)
 def test_wrong_content_type(alone: Cluster, content_type: str | None) -> None:
     expect(post(alone, b"{}", content_type), 415)
 
@@ -81,14 +83,24 @@ def test_oversized_headers(alone: Cluster) -> None:
 
 
 def test_bytes_that_are_no_http(alone: Cluster) -> None:
-    for data in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200), b"HELLO\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x00" * 10_000):
+    for data in (
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200),
+        b"HELLO\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"\x00" * 10_000,
+    ):
         got = alone.rest.raw(data, within_s=30)
         assert got == b"" or 400 <= parse_answer(got).status < 600
 
 
 def test_ambiguous_length_is_not_guessed(alone: Cluster) -> None:
     head = f"POST /jobs/submit HTTP/1.1\r\nHost: 127.0.0.1:{alone.rest_port}\r\n"
-    for lengths in ("Content-Length: 5\r\nContent-Length: 6\r\n", "Content-Length: -1\r\n", "Content-Length: 99999999999999999999\r\n", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"):
+    for lengths in (
+        "Content-Length: 5\r\nContent-Length: 6\r\n",
+        "Content-Length: -1\r\n",
+        "Content-Length: 99999999999999999999\r\n",
+        "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+    ):
         answer = parse_answer(alone.rest.raw(f"{head}{lengths}\r\nhello".encode(), within_s=30))
         assert 400 <= answer.status < 500, lengths
 
@@ -154,7 +166,12 @@ def test_many_open_connections_do_not_shut_others_out(alone: Cluster) -> None:
     ids=lambda h: "-".join(f"{k}={v}" for k, v in h.items()).replace("/", "_"),
 )
 def test_foreign_requests_are_refused_without_a_token(alone: Cluster, headers: dict[str, str]) -> None:
-    for method, path in (("GET", "/jobs"), ("GET", "/cluster/metrics"), ("POST", "/jobs/submit"), ("POST", f"/jobs/{'0' * 32}/cancel")):
+    for method, path in (
+        ("GET", "/jobs"),
+        ("GET", "/cluster/metrics"),
+        ("POST", "/jobs/submit"),
+        ("POST", f"/jobs/{'0' * 32}/cancel"),
+    ):
         expect(alone.rest.send(method, path, headers=headers), 403)
 
 

@@ -20,7 +20,9 @@ def busy_word_count(cluster: Cluster, broker: Broker, folder: Path, source: str,
     return job, sink
 
 
-def test_killed_task_manager_restarts_elsewhere_within_5_s_and_counts_stay_true(cluster: Cluster, broker: Broker, folder: Path) -> None:
+def test_killed_task_manager_restarts_elsewhere_within_5_s_and_counts_stay_true(
+    cluster: Cluster, broker: Broker, folder: Path
+) -> None:
     words = Lines(200_000)
     source = broker.topic("lines", 8)
     broker.produce(source, words.lines)
@@ -69,7 +71,11 @@ def test_paused_task_manager_that_comes_back_does_not_spoil_the_count(cluster: C
     restarts = cluster.status(job)["restarts"]
     victim.signal(signal.SIGSTOP)
     try:
-        eventually(lambda: cluster.status(job)["restarts"] > restarts or cluster.status(job)["status"] == "RESTARTING", "the job restarts without the silent one", 60)
+        eventually(
+            lambda: cluster.status(job)["restarts"] > restarts or cluster.status(job)["status"] == "RESTARTING",
+            "the job restarts without the silent one",
+            60,
+        )
     finally:
         victim.signal(signal.SIGCONT)
     cluster.await_status(job, "FINISHED", 300)

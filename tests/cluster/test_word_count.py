@@ -15,7 +15,9 @@ from harness.processes import BINARY, PYTHON
 from harness.words import Lines, differences
 
 
-def count_words(cluster: Cluster, broker: Broker, folder: Path, source: str, parallelism: int, within_s: float) -> tuple[dict[str, int], float]:
+def count_words(
+    cluster: Cluster, broker: Broker, folder: Path, source: str, parallelism: int, within_s: float
+) -> tuple[dict[str, int], float]:
     sink = broker.topic("counts", 8)
     start = time.monotonic()
     job = cluster.submit(job_file(folder, "word_count", source=source, sink=sink, parallelism=parallelism))
@@ -33,7 +35,9 @@ def test_last_count_of_each_word_is_true_at_parallelism_12(cluster: Cluster, bro
     assert cluster.metrics()["available_slots"] == 12
 
 
-def test_last_count_of_each_word_is_true_at_parallelism_1(cluster: Cluster, broker: Broker, folder: Path, lines: Lines, lines_topic: str) -> None:
+def test_last_count_of_each_word_is_true_at_parallelism_1(
+    cluster: Cluster, broker: Broker, folder: Path, lines: Lines, lines_topic: str
+) -> None:
     counted, _ = count_words(cluster, broker, folder, lines_topic, 1, 120)
     assert differences(lines.truth, counted) == ""
 
@@ -47,7 +51,11 @@ def test_embedded_run_counts_the_same(broker: Broker, folder: Path, lines: Lines
     }
     done = subprocess.run(
         [str(PYTHON), str(JOBS / "word_count_embedded.py"), json.dumps({"source": lines_topic, "sink": sink, "parallelism": 2})],
-        env=environment, capture_output=True, text=True, timeout=180, check=False,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert differences(lines.truth, broker.last_counts(sink)) == ""

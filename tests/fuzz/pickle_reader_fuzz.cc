@@ -11,7 +11,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view input(reinterpret_cast<const char*>(data), size);
   auto content = headrace::wire::ReadPickledJobGraph(input);
   if (content.ok()) {
-    HR_CHECK(content->empty() || (content->data() >= input.data() && content->data() + content->size() <= input.data() + input.size()), "content outside the input");
+    HR_CHECK(content->empty() || (content->data() >= input.data() && content->data() + content->size() <= input.data() + input.size()),
+             "content outside the input");
     (void)headrace::wire::ReadEnvelope(*content);
   } else {
     HR_CHECK(headrace::ErrorDetail::Of(content.status()) != nullptr, "a refusal without a code");

@@ -17,7 +17,8 @@ void CheckPlan(const plan::ExecutionPlan& plan) {
     HR_CHECK(edge.producer < edge.consumer && edge.consumer < plan.vertices.size(), "vertices out of order");
     HR_CHECK(edge.partitioning != plan::Partitioning::kAuto, "an open partitioning");
     const std::uint64_t producers = plan.vertices[edge.producer].parallelism, consumers = plan.vertices[edge.consumer].parallelism;
-    if (producers * consumers <= 4096) HR_CHECK(plan::ExpandEdge(plan, edge).size() >= std::max(producers, consumers), "a subtask without a channel");
+    if (producers * consumers <= 4096)
+      HR_CHECK(plan::ExpandEdge(plan, edge).size() >= std::max(producers, consumers), "a subtask without a channel");
   }
   HR_CHECK(!plan::ExplainText(plan).empty() && !plan::ExplainJson(plan).empty());
   const std::string bytes = wire::EncodeExecutionPlan(plan);

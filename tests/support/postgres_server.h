@@ -20,7 +20,9 @@ inline std::string Run(const std::string& command) {
   std::array<char, 4096> buffer;
   while (pipe != nullptr && std::fgets(buffer.data(), buffer.size(), pipe) != nullptr) out += buffer.data();
   const int code = pipe == nullptr ? -1 : pclose(pipe);
-  EXPECT_EQ(code, 0) << command << " failed. PostgreSQL for tests is started by tools/postgres_local.sh; set HEADRACE_TEST_POSTGRES=host:port/db to use another one.";
+  EXPECT_EQ(code, 0)
+      << command
+      << " failed. PostgreSQL for tests is started by tools/postgres_local.sh; set HEADRACE_TEST_POSTGRES=host:port/db to use another one.";
   while (!out.empty() && out.back() == '\n') out.pop_back();
   return out;
 }

@@ -75,7 +75,8 @@ class TcpProxy {
     const int client = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
     const int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const sockaddr_in address = Loopback(target_);
-    if (client < 0 || cut_ || connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) return Close({client, server});
+    if (client < 0 || cut_ || connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
+      return Close({client, server});
     pairs_.push_back({client, server});
   }
 
@@ -99,8 +100,10 @@ class TcpProxy {
       poll(fds.data(), fds.size(), 5);
       std::vector<Pair> kept;
       for (std::size_t i = 0; i < pairs_.size(); ++i) {
-        if (Move(pairs_[i], fds[1 + 2 * i].revents != 0, !hold_ && fds[2 + 2 * i].revents != 0)) kept.push_back(pairs_[i]);
-        else Close(pairs_[i]);
+        if (Move(pairs_[i], fds[1 + 2 * i].revents != 0, !hold_ && fds[2 + 2 * i].revents != 0))
+          kept.push_back(pairs_[i]);
+        else
+          Close(pairs_[i]);
       }
       pairs_ = std::move(kept);
       if (fds[0].revents != 0) Accept();

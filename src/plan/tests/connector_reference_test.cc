@@ -24,11 +24,13 @@ TEST(ConnectorReference, NamesEveryOption) {
   for (const char* kind : {"kafka", "file", "generator", "collection"}) {
     const std::string section = Between(sources, std::string("### ") + kind, "\n### ");
     EXPECT_FALSE(section.empty()) << "source " << kind;
-    for (const OptionSpec& option : *SourceOptions(kind)) EXPECT_NE(section.find(option.name), std::string::npos) << "source " << kind << ", option " << option.name;
+    for (const OptionSpec& option : *SourceOptions(kind))
+      EXPECT_NE(section.find(option.name), std::string::npos) << "source " << kind << ", option " << option.name;
   }
   for (const char* kind : {"kafka", "file", "print", "blackhole", "collection"}) {
     EXPECT_NE(sinks.find(kind), std::string::npos) << "sink " << kind;
-    for (const OptionSpec& option : *SinkOptions(kind)) EXPECT_NE(sinks.find(option.name), std::string::npos) << "sink " << kind << ", option " << option.name;
+    for (const OptionSpec& option : *SinkOptions(kind))
+      EXPECT_NE(sinks.find(option.name), std::string::npos) << "sink " << kind << ", option " << option.name;
   }
 }
 

@@ -53,7 +53,8 @@ TEST(GoldenPlan, ExplainsEveryCaseAsWritten) {
 }
 
 TEST(GoldenPlan, JsonNamesVerticesAndEdges) {
-  auto text = testing::ParseGraphText("job J parallelism=2\nsource s \"a \\\"b\" generator count=5\nkey_by k < s\nreduce r < k\nsink o print < r\n");
+  auto text = testing::ParseGraphText(
+      "job J parallelism=2\nsource s \"a \\\"b\" generator count=5\nkey_by k < s\nreduce r < k\nsink o print < r\n");
   auto graph = Validate(text->graph);
   ASSERT_TRUE(graph.ok()) << graph.status().ToString();
   auto plan = Chain(*graph);

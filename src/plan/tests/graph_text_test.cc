@@ -35,7 +35,11 @@ Result<OperatorKind> KindOf(const std::string& word) {
   if (word == "source") return SourceSpec{};
   if (word == "sink") return SinkSpec{};
   if (word == "union") return UnionSpec{};
-  for (auto [name, verb] : {std::pair<const char*, Verb>{"map", Verb::kMap}, {"filter", Verb::kFilter}, {"flat_map", Verb::kFlatMap}, {"key_by", Verb::kKeyBy}, {"reduce", Verb::kReduce}}) {
+  for (auto [name, verb] : {std::pair<const char*, Verb>{"map", Verb::kMap},
+                            {"filter", Verb::kFilter},
+                            {"flat_map", Verb::kFlatMap},
+                            {"key_by", Verb::kKeyBy},
+                            {"reduce", Verb::kReduce}}) {
     if (word == name) return PythonFunction{verb, "pickled", "<lambda>"};
   }
   return Status::Invalid("unknown kind ", word);

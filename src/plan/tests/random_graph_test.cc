@@ -14,10 +14,15 @@ constexpr int kSeeds = 3000;
 OperatorKind RandomKind(SeededRandom& random, std::uint64_t position, std::uint64_t count) {
   const std::uint64_t pick = position == 0 ? 0 : position + 1 == count ? 1 : random.Uniform(9);
   switch (pick) {
-    case 0: return SourceSpec{{"generator", {{"count", std::to_string(random.Uniform(3))}}, "", false}};
-    case 1: return SinkSpec{{"print", {}, "", false}};
-    case 2: case 3: return UnionSpec{};
-    default: return PythonFunction{static_cast<PythonFunction::Verb>(pick - 4), "x", "f"};
+    case 0:
+      return SourceSpec{{"generator", {{"count", std::to_string(random.Uniform(3))}}, "", false}};
+    case 1:
+      return SinkSpec{{"print", {}, "", false}};
+    case 2:
+    case 3:
+      return UnionSpec{};
+    default:
+      return PythonFunction{static_cast<PythonFunction::Verb>(pick - 4), "x", "f"};
   }
 }
 
@@ -38,7 +43,8 @@ JobGraph RandomGraph(SeededRandom& random) {
     if (random.Uniform(60) == 0) inputs = random.Uniform(3);
     for (std::uint64_t k = 0; k < inputs; ++k) {
       const std::uint64_t from = random.Uniform(60) == 0 ? random.Uniform(count + 1) : random.Uniform(std::max<std::uint64_t>(i, 1));
-      spec.inputs.push_back({OperatorUid("u" + std::to_string(from)), random.Uniform(6) == 0 ? static_cast<Partitioning>(random.Uniform(5)) : Partitioning::kAuto});
+      spec.inputs.push_back({OperatorUid("u" + std::to_string(from)),
+                             random.Uniform(6) == 0 ? static_cast<Partitioning>(random.Uniform(5)) : Partitioning::kAuto});
     }
     graph.operators.push_back(std::move(spec));
   }
@@ -131,8 +137,12 @@ TEST(RandomGraph, EitherOneClearErrorOrAConsistentPlan) {
       CheckChannels(**plan, edge);
       const OperatorSpec& tail = (*plan)->vertices[edge.producer].operators.back();
       const OperatorSpec& head = (*plan)->vertices[edge.consumer].operators.front();
-      if (head.is_python(PythonFunction::Verb::kReduce)) { ASSERT_EQ(edge.partitioning, Partitioning::kHash); }
-      if (edge.partitioning == Partitioning::kHash) { ASSERT_TRUE(tail.is_python(PythonFunction::Verb::kKeyBy) || tail.is_python(PythonFunction::Verb::kReduce)); }
+      if (head.is_python(PythonFunction::Verb::kReduce)) {
+        ASSERT_EQ(edge.partitioning, Partitioning::kHash);
+      }
+      if (edge.partitioning == Partitioning::kHash) {
+        ASSERT_TRUE(tail.is_python(PythonFunction::Verb::kKeyBy) || tail.is_python(PythonFunction::Verb::kReduce));
+      }
     }
     ASSERT_FALSE(ExplainText(**plan).empty());
     // A validated graph stays as it is when validated again.
@@ -178,7 +188,12 @@ TEST(ValidateCollection, BrokenElementsAreFoundBeforeTheJobRuns) {
   };
   EXPECT_TRUE(with_payload(std::string("\x09\x02\x00\x03\x02", 5)).ok());
   EXPECT_TRUE(with_payload(std::string("\x09\x00", 2)).ok());
-  EXPECT_TRUE(with_payload(std::string("\x09\x01\x0A\x01\x06\x01" "a" "\x08\x01\x00", 10)).ok()) << "[{'a': (None,)}]";
+  EXPECT_TRUE(with_payload(std::string("\x09\x01\x0A\x01\x06\x01"
+                                       "a"
+                                       "\x08\x01\x00",
+                                       10))
+                  .ok())
+      << "[{'a': (None,)}]";
   EXPECT_FALSE(with_payload("").ok()) << "empty";
   EXPECT_FALSE(with_payload(std::string("\x08\x00", 2)).ok()) << "a tuple";
   EXPECT_FALSE(with_payload(std::string("\x09\x02\x00", 3)).ok()) << "one item short";

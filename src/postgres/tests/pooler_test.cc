@@ -21,15 +21,20 @@ using test_support::SharedPostgres;
 /// Owns the process and its folder. As root it runs as nobody, because pgbouncer will not run as root.
 class Pgbouncer {
  public:
-  explicit Pgbouncer(const std::string& mode) : folder_(std::filesystem::temp_directory_path() / ("headrace-pool-" + SystemRandom().NextHex(12))) {
+  explicit Pgbouncer(const std::string& mode)
+      : folder_(std::filesystem::temp_directory_path() / ("headrace-pool-" + SystemRandom().NextHex(12))) {
     { port_ = test_support::TcpProxy(1).port(); }
     std::filesystem::create_directories(folder_);
     const auto& server = SharedPostgres();
-    std::ofstream(folder_ / "pool.ini") << "[databases]\n" << server.database << " = host=" << server.host << " port=" << server.port << " user=postgres\n"
-                                        << "[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = " << port_ << "\nunix_socket_dir =\nauth_type = any\npool_mode = " << mode << "\n";
+    std::ofstream(folder_ / "pool.ini") << "[databases]\n"
+                                        << server.database << " = host=" << server.host << " port=" << server.port << " user=postgres\n"
+                                        << "[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = " << port_
+                                        << "\nunix_socket_dir =\nauth_type = any\npool_mode = " << mode << "\n";
     pid_ = fork();
     if (pid_ == 0) {
-      if (const passwd* nobody = getpwnam("nobody"); getuid() == 0 && nobody != nullptr && (setgid(nobody->pw_gid) != 0 || setuid(nobody->pw_uid) != 0)) _exit(126);
+      if (const passwd* nobody = getpwnam("nobody");
+          getuid() == 0 && nobody != nullptr && (setgid(nobody->pw_gid) != 0 || setuid(nobody->pw_uid) != 0))
+        _exit(126);
       execl("/usr/sbin/pgbouncer", "pgbouncer", "-q", (folder_ / "pool.ini").c_str(), nullptr);
       _exit(127);
     }
@@ -64,7 +69,8 @@ Outcome<Rows> FirstAnswer(const Pgbouncer& pooler, Executor* executor) {
   Session session(options, {}, executor);
   for (;;) {
     std::promise<Outcome<Rows>> promise;
-    session.Execute(Statement(Statement::Effect::kReads, "SELECT current_setting('statement_timeout')"), [&](auto outcome) { promise.set_value(std::move(outcome)); });
+    session.Execute(Statement(Statement::Effect::kReads, "SELECT current_setting('statement_timeout')"),
+                    [&](auto outcome) { promise.set_value(std::move(outcome)); });
     auto outcome = promise.get_future().get();
     if (outcome.done() || !pooler.alive() || outcome.reason().message().find("Connection refused") == std::string::npos) return outcome;
   }

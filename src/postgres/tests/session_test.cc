@@ -45,7 +45,8 @@ TEST_F(PostgresSession, BytesOfAnyKindComeBackUnchanged) {
   Session session(OptionsAt(SharedPostgres().port), {}, &executor_);
   std::string bytes;
   for (int i = 0; i < 3 << 20; ++i) bytes.push_back(static_cast<char>(i * 31 >> 3));
-  const auto rows = Ask(session, Reads("SELECT $1::bytea, $2::int8, $3::text, $4::text").Bytes(bytes).Int64(-7).Text("é'\\").OptionalText(std::nullopt));
+  const auto rows =
+      Ask(session, Reads("SELECT $1::bytea, $2::int8, $3::text, $4::text").Bytes(bytes).Int64(-7).Text("é'\\").OptionalText(std::nullopt));
   ASSERT_TRUE(rows.done()) << rows.reason().ToString();
   EXPECT_EQ(rows.value().Bytes(0, 0), bytes);
   EXPECT_EQ(rows.value().Int64(0, 1), -7);
@@ -75,7 +76,8 @@ TEST_F(PostgresSession, ASilentHostDoesNotHideTheNextOfTheList) {
 TEST_F(PostgresSession, AnErrorFailsItsOwnStatementOnly) {
   Session session(OptionsAt(SharedPostgres().port), {}, &executor_);
   std::vector<std::future<Outcome<Rows>>> answers;
-  for (int i = 0; i < 300; ++i) answers.push_back(Start(session, i % 3 == 1 ? Writes("SELECT nonsense") : Reads("SELECT $1::int8").Int64(i)));
+  for (int i = 0; i < 300; ++i)
+    answers.push_back(Start(session, i % 3 == 1 ? Writes("SELECT nonsense") : Reads("SELECT $1::int8").Int64(i)));
   for (int i = 0; i < 300; ++i) {
     const auto outcome = answers[static_cast<std::size_t>(i)].get();
     if (i % 3 == 1) {
@@ -127,7 +129,10 @@ TEST_F(PostgresSession, KilledBackendIsUnknownForWritesAndReconnects) {
   Session other(OptionsAt(SharedPostgres().port), {}, &executor_);
   const std::int64_t pid = Ask(session, Reads("SELECT pg_backend_pid()::int8")).value().Int64(0, 0);
   auto pending = Start(session, Writes("SELECT pg_sleep(3)::text"));
-  while (Ask(other, Reads("SELECT count(*) FROM pg_stat_activity WHERE pid = " + std::to_string(pid) + " AND state = 'active'")).value().Int64(0, 0) == 0) continue;
+  while (Ask(other, Reads("SELECT count(*) FROM pg_stat_activity WHERE pid = " + std::to_string(pid) + " AND state = 'active'"))
+             .value()
+             .Int64(0, 0) == 0)
+    continue;
   ASSERT_TRUE(Ask(other, Writes("SELECT pg_terminate_backend(" + std::to_string(pid) + ")::text")).done());
   const auto outcome = pending.get();
   EXPECT_TRUE(outcome.unknown()) << outcome.reason().ToString();
@@ -136,7 +141,10 @@ TEST_F(PostgresSession, KilledBackendIsUnknownForWritesAndReconnects) {
 
 TEST_F(PostgresSession, NobodyListeningIsSaidAtOnceWithTheAddress) {
   std::uint16_t port = 0;
-  { TcpProxy gone(1); port = gone.port(); }
+  {
+    TcpProxy gone(1);
+    port = gone.port();
+  }
   Session session(OptionsAt(port), {}, &executor_);
   const auto outcome = Ask(session, Writes("SELECT 1::int8"));
   EXPECT_TRUE(outcome.not_done());
@@ -168,7 +176,8 @@ TEST_F(PostgresSession, ServerThatNeverAnswersDoesNotHoldUpStopping) {
 }
 
 TEST_F(PostgresSession, RefusalWhilePreparingIsWhatStatementsAreTold) {
-  Session session(OptionsAt(SharedPostgres().port), [](const RunNow&) { return Error(ErrorCode::kStoreCorrupt, "not ours"); }, &executor_);
+  Session session(
+      OptionsAt(SharedPostgres().port), [](const RunNow&) { return Error(ErrorCode::kStoreCorrupt, "not ours"); }, &executor_);
   const auto outcome = Ask(session, Reads("SELECT 1::int8"));
   EXPECT_TRUE(outcome.not_done());
   EXPECT_EQ(CodeOf(outcome.reason()), ErrorCode::kStoreCorrupt);

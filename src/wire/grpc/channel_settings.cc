@@ -31,7 +31,8 @@ void KeepCallbackThreads() {
     };
     static Forever* const forever = new Forever;
     std::promise<void> failed;
-    forever->stub.UnaryCall(&forever->context, "/none/none", grpc::StubOptions(), &forever->request, &forever->response, [&](grpc::Status) { failed.set_value(); });
+    forever->stub.UnaryCall(&forever->context, "/none/none", grpc::StubOptions(), &forever->request, &forever->response,
+                            [&](grpc::Status) { failed.set_value(); });
     failed.get_future().wait();
     return true;
   }();

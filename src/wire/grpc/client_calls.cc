@@ -25,10 +25,14 @@ TransportFailure ClassifyFailure(const grpc::Status& status) {
 
 Status DescribeFailure(TransportFailure failure, const grpc::Status& status, ErrorCode code, const std::string& who) {
   switch (failure) {
-    case TransportFailure::kRefused: return Error(code, fmt::format("{} refuses connections", who));
-    case TransportFailure::kUnsent: return Error(code, fmt::format("{} cannot be reached: {}", who, status.error_message()));
-    case TransportFailure::kNoAnswer: return Error(code, fmt::format("{} did not answer: {}", who, status.error_message()));
-    case TransportFailure::kNotUnderstood: return Error(code, fmt::format("{} does not know this call, so it runs another version: {}", who, status.error_message()));
+    case TransportFailure::kRefused:
+      return Error(code, fmt::format("{} refuses connections", who));
+    case TransportFailure::kUnsent:
+      return Error(code, fmt::format("{} cannot be reached: {}", who, status.error_message()));
+    case TransportFailure::kNoAnswer:
+      return Error(code, fmt::format("{} did not answer: {}", who, status.error_message()));
+    case TransportFailure::kNotUnderstood:
+      return Error(code, fmt::format("{} does not know this call, so it runs another version: {}", who, status.error_message()));
   }
   return Error(code, who);
 }
@@ -47,7 +51,10 @@ void ClientCalls::Close() {
   if (!inside) drained_.wait(lock, [this] { return open_.empty(); });
 }
 
-ClientCalls::Finishing::Finishing(std::shared_ptr<ClientCalls> calls, grpc::ClientContext* context) : calls_(std::move(calls)), context_(context), outer_(current) { current = calls_.get(); }
+ClientCalls::Finishing::Finishing(std::shared_ptr<ClientCalls> calls, grpc::ClientContext* context)
+    : calls_(std::move(calls)), context_(context), outer_(current) {
+  current = calls_.get();
+}
 
 ClientCalls::Finishing::~Finishing() {
   current = outer_;

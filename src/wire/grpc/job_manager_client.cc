@@ -60,7 +60,8 @@ class BlobReader final : public grpc::ClientReadReactor<proto::BlobChunk> {
   Outcome<std::string> Answer(const grpc::Status& status) {
     if (!failure_.ok()) return Outcome<std::string>::NotDone(failure_);
     if (!status.ok()) return Outcome<std::string>::NotDone(FailedOutcome<std::string>(target_, status).reason());
-    if (BlobIdOf(content_) != id_) return Outcome<std::string>::NotDone(Error(target_.lost, fmt::format("blob {} came damaged from {}", id_.str(), target_.who)));
+    if (BlobIdOf(content_) != id_)
+      return Outcome<std::string>::NotDone(Error(target_.lost, fmt::format("blob {} came damaged from {}", id_.str(), target_.who)));
     return Outcome<std::string>::Done(std::move(content_));
   }
 
@@ -100,21 +101,26 @@ GrpcJobManagerGateway::GrpcJobManagerGateway(const std::string& host, std::uint1
 GrpcJobManagerGateway::~GrpcJobManagerGateway() { state_->calls->Close(); }
 
 void GrpcJobManagerGateway::Register(RegisterRequest request, Reply<RegisterReply> reply) {
-  auto call = state_->NewCall<proto::RegisterRequest, proto::RegisterReply, RegisterReply>(std::move(reply), [](const proto::RegisterReply& message) { return FromMessage(message); });
+  auto call = state_->NewCall<proto::RegisterRequest, proto::RegisterReply, RegisterReply>(
+      std::move(reply), [](const proto::RegisterReply& message) { return FromMessage(message); });
   ToMessage(request, &call->request);
-  StartUnary(state_->calls, kRegisterDeadline, std::move(call), [stub = state_->stub.get()](auto... arguments) { stub->async()->Register(arguments...); });
+  StartUnary(state_->calls, kRegisterDeadline, std::move(call),
+             [stub = state_->stub.get()](auto... arguments) { stub->async()->Register(arguments...); });
 }
 
 void GrpcJobManagerGateway::Heartbeat(HeartbeatRequest request, Reply<HeartbeatReply> reply) {
-  auto call = state_->NewCall<proto::HeartbeatRequest, proto::HeartbeatReply, HeartbeatReply>(std::move(reply), [](const proto::HeartbeatReply& message) { return FromMessage(message); });
+  auto call = state_->NewCall<proto::HeartbeatRequest, proto::HeartbeatReply, HeartbeatReply>(
+      std::move(reply), [](const proto::HeartbeatReply& message) { return FromMessage(message); });
   ToMessage(request, &call->request);
-  StartUnary(state_->calls, kHeartbeatDeadline, std::move(call), [stub = state_->stub.get()](auto... arguments) { stub->async()->Heartbeat(arguments...); });
+  StartUnary(state_->calls, kHeartbeatDeadline, std::move(call),
+             [stub = state_->stub.get()](auto... arguments) { stub->async()->Heartbeat(arguments...); });
 }
 
 void GrpcJobManagerGateway::ReportTask(TaskManagerId from, Incarnation incarnation, TaskReport report, Reply<Nothing> reply) {
   auto call = state_->NewCall<proto::ReportTaskRequest, proto::Ack, Nothing>(std::move(reply), [](const proto::Ack&) { return Nothing{}; });
   ToMessage(from, incarnation, report, &call->request);
-  StartUnary(state_->calls, kReportDeadline, std::move(call), [stub = state_->stub.get()](auto... arguments) { stub->async()->ReportTask(arguments...); });
+  StartUnary(state_->calls, kReportDeadline, std::move(call),
+             [stub = state_->stub.get()](auto... arguments) { stub->async()->ReportTask(arguments...); });
 }
 
 void GrpcJobManagerGateway::FetchBlob(BlobId id, Reply<std::string> reply) {

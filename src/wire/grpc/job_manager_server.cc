@@ -50,33 +50,44 @@ class Service final : public proto::JobManager::CallbackService {
   Service(JobManagerGateway* handler, std::shared_ptr<BlobShelf> shelf) : handler_(handler), shelf_(std::move(shelf)) {}
   OpenCalls* calls() { return calls_.get(); }
 
-  grpc::ServerUnaryReactor* Register(grpc::CallbackServerContext* context, const proto::RegisterRequest* request, proto::RegisterReply* response) override {
+  grpc::ServerUnaryReactor* Register(grpc::CallbackServerContext* context, const proto::RegisterRequest* request,
+                                     proto::RegisterReply* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    auto reply = AnswerUnary<RegisterReply>(calls(), reactor, response, [](const RegisterReply& value, proto::RegisterReply* out) { ToMessage(value, out); });
+    auto reply = AnswerUnary<RegisterReply>(calls(), reactor, response,
+                                            [](const RegisterReply& value, proto::RegisterReply* out) { ToMessage(value, out); });
     if (reply == nullptr) return reactor;
     Result<RegisterRequest> decoded = FromMessage(*request);
-    if (!decoded.ok()) reply(Outcome<RegisterReply>::NotDone(decoded.status()));
-    else handler_->Register(std::move(*decoded), std::move(reply));
+    if (!decoded.ok())
+      reply(Outcome<RegisterReply>::NotDone(decoded.status()));
+    else
+      handler_->Register(std::move(*decoded), std::move(reply));
     return reactor;
   }
 
-  grpc::ServerUnaryReactor* Heartbeat(grpc::CallbackServerContext* context, const proto::HeartbeatRequest* request, proto::HeartbeatReply* response) override {
+  grpc::ServerUnaryReactor* Heartbeat(grpc::CallbackServerContext* context, const proto::HeartbeatRequest* request,
+                                      proto::HeartbeatReply* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    auto reply = AnswerUnary<HeartbeatReply>(calls(), reactor, response, [](const HeartbeatReply& value, proto::HeartbeatReply* out) { ToMessage(value, out); });
+    auto reply = AnswerUnary<HeartbeatReply>(calls(), reactor, response,
+                                             [](const HeartbeatReply& value, proto::HeartbeatReply* out) { ToMessage(value, out); });
     if (reply == nullptr) return reactor;
     Result<HeartbeatRequest> decoded = FromMessage(*request);
-    if (!decoded.ok()) reply(Outcome<HeartbeatReply>::NotDone(decoded.status()));
-    else handler_->Heartbeat(std::move(*decoded), std::move(reply));
+    if (!decoded.ok())
+      reply(Outcome<HeartbeatReply>::NotDone(decoded.status()));
+    else
+      handler_->Heartbeat(std::move(*decoded), std::move(reply));
     return reactor;
   }
 
-  grpc::ServerUnaryReactor* ReportTask(grpc::CallbackServerContext* context, const proto::ReportTaskRequest* request, proto::Ack* response) override {
+  grpc::ServerUnaryReactor* ReportTask(grpc::CallbackServerContext* context, const proto::ReportTaskRequest* request,
+                                       proto::Ack* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     auto reply = AnswerUnary<Nothing>(calls(), reactor, response, [](const Nothing&, proto::Ack*) {});
     if (reply == nullptr) return reactor;
     Result<TaskReport> decoded = FromMessage(*request);
-    if (!decoded.ok()) reply(Outcome<Nothing>::NotDone(decoded.status()));
-    else handler_->ReportTask(TaskManagerId(request->id()), Incarnation(request->incarnation()), std::move(*decoded), std::move(reply));
+    if (!decoded.ok())
+      reply(Outcome<Nothing>::NotDone(decoded.status()));
+    else
+      handler_->ReportTask(TaskManagerId(request->id()), Incarnation(request->incarnation()), std::move(*decoded), std::move(reply));
     return reactor;
   }
 
@@ -91,8 +102,10 @@ class Service final : public proto::JobManager::CallbackService {
     }
     handler_->FetchBlob(id, [call, writer](Outcome<std::string> outcome) {
       if (!call->Claim()) return;
-      if (outcome.done()) writer->Begin(std::make_shared<const std::string>(outcome.TakeValue()));
-      else writer->Refuse(outcome.reason(), outcome.unknown());
+      if (outcome.done())
+        writer->Begin(std::make_shared<const std::string>(outcome.TakeValue()));
+      else
+        writer->Refuse(outcome.reason(), outcome.unknown());
     });
     return writer;
   }
@@ -112,7 +125,8 @@ struct GrpcJobManagerServer::State {
   std::uint16_t port = 0;
 };
 
-Result<std::unique_ptr<GrpcJobManagerServer>> GrpcJobManagerServer::Start(const RpcServerOptions& options, JobManagerGateway* handler, std::shared_ptr<BlobShelf> shelf) {
+Result<std::unique_ptr<GrpcJobManagerServer>> GrpcJobManagerServer::Start(const RpcServerOptions& options, JobManagerGateway* handler,
+                                                                          std::shared_ptr<BlobShelf> shelf) {
   auto state = std::make_unique<State>(handler, std::move(shelf));
   HR_ASSIGN_OR_RAISE(state->server, StartServer(options, &state->service, &state->port));
   return std::unique_ptr<GrpcJobManagerServer>(new GrpcJobManagerServer(std::move(state)));

@@ -15,7 +15,8 @@ namespace headrace::wire {
 class GrpcJobManagerServer {
  public:
   /// `handler` must outlive the server.
-  static Result<std::unique_ptr<GrpcJobManagerServer>> Start(const RpcServerOptions& options, JobManagerGateway* handler, std::shared_ptr<BlobShelf> shelf);
+  static Result<std::unique_ptr<GrpcJobManagerServer>> Start(const RpcServerOptions& options, JobManagerGateway* handler,
+                                                             std::shared_ptr<BlobShelf> shelf);
   ~GrpcJobManagerServer();  ///< RequestStop() and Join()
   std::uint16_t port() const;
   void RequestStop();

@@ -54,8 +54,9 @@ struct GrpcTaskManagerGateway::State {
   }
 };
 
-GrpcTaskManagerGateway::GrpcTaskManagerGateway(const std::string& host, std::uint16_t port, const TaskManagerId& id, std::shared_ptr<BlobShelf> shelf,
-                                               std::shared_ptr<PlanPacker> packer, TaskManagerDeadlines deadlines)
+GrpcTaskManagerGateway::GrpcTaskManagerGateway(const std::string& host, std::uint16_t port, const TaskManagerId& id,
+                                               std::shared_ptr<BlobShelf> shelf, std::shared_ptr<PlanPacker> packer,
+                                               TaskManagerDeadlines deadlines)
     : state_(std::make_unique<State>()) {
   state_->target = {fmt::format("TaskManager {} at {}", id.str(), JoinHostPort(host, port)), ErrorCode::kTaskManagerLost, false};
   state_->stub = proto::TaskManager::NewStub(MakeChannel(host, port));
@@ -84,7 +85,8 @@ void GrpcTaskManagerGateway::Cancel(LeaderToken leader, Incarnation target, JobI
              [stub = state_->stub.get()](auto... arguments) { stub->async()->Cancel(arguments...); });
 }
 
-void GrpcTaskManagerGateway::AddSplits(LeaderToken leader, Incarnation target, AttemptId attempt, plan::SourceAssignment splits, Reply<Nothing> reply) {
+void GrpcTaskManagerGateway::AddSplits(LeaderToken leader, Incarnation target, AttemptId attempt, plan::SourceAssignment splits,
+                                       Reply<Nothing> reply) {
   auto call = state_->NewCall<proto::AddSplitsRequest>(leader, target, std::move(reply));
   ToMessage(attempt, call->request.mutable_attempt());
   ToMessage(splits, call->request.mutable_splits());
@@ -97,7 +99,8 @@ void GrpcTaskManagerGateway::Probe(LeaderToken leader, Incarnation target, Reply
              [stub = state_->stub.get()](auto... arguments) { stub->async()->Probe(arguments...); });
 }
 
-std::shared_ptr<TaskManagerGateway> GrpcTaskManagerConnector::Connect(const std::string& host, std::uint16_t rpc_port, const TaskManagerId& id) {
+std::shared_ptr<TaskManagerGateway> GrpcTaskManagerConnector::Connect(const std::string& host, std::uint16_t rpc_port,
+                                                                      const TaskManagerId& id) {
   return std::make_shared<GrpcTaskManagerGateway>(host, rpc_port, id, shelf_, packer_, deadlines_);
 }
 

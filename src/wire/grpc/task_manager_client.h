@@ -41,7 +41,8 @@ class GrpcTaskManagerGateway final : public TaskManagerGateway {
 /// Makes GrpcTaskManagerGateways that share one shelf and one packer.
 class GrpcTaskManagerConnector final : public TaskManagerConnector {
  public:
-  explicit GrpcTaskManagerConnector(std::shared_ptr<BlobShelf> shelf, TaskManagerDeadlines deadlines = {}) : shelf_(std::move(shelf)), deadlines_(deadlines) {}
+  explicit GrpcTaskManagerConnector(std::shared_ptr<BlobShelf> shelf, TaskManagerDeadlines deadlines = {})
+      : shelf_(std::move(shelf)), deadlines_(deadlines) {}
   std::shared_ptr<TaskManagerGateway> Connect(const std::string& host, std::uint16_t rpc_port, const TaskManagerId& id) override;
 
  private:

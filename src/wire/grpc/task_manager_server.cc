@@ -76,7 +76,8 @@ struct Assembly : std::enable_shared_from_this<Assembly> {
     });
   }
   void Checked(proto::Payload* payload, const BlobId& id, void (*next)(Assembly*)) {
-    if (BlobIdOf(payload->inline_content()) != id) return Refuse(Error(ErrorCode::kDeployFailed, "a part of the deployment does not fit its sha256"));
+    if (BlobIdOf(payload->inline_content()) != id)
+      return Refuse(Error(ErrorCode::kDeployFailed, "a part of the deployment does not fit its sha256"));
     next(this);
   }
   void Refuse(Status reason) { reply(Outcome<Nothing>::NotDone(std::move(reason))); }
@@ -86,11 +87,13 @@ struct Assembly : std::enable_shared_from_this<Assembly> {
     const plan::ExecutionPlan& plan = *deployment.plan;
     for (const plan::TaskDeployment& task : deployment.tasks) {
       if (task.attempt.vertex >= plan.vertices.size() || task.attempt.subtask >= plan.vertices[task.attempt.vertex].parallelism) {
-        return Error(ErrorCode::kBadRequest, fmt::format("the deployment names subtask {}, which is not in its plan", task.attempt.ToString()));
+        return Error(ErrorCode::kBadRequest,
+                     fmt::format("the deployment names subtask {}, which is not in its plan", task.attempt.ToString()));
       }
       for (const auto* peers : {&task.inputs, &task.outputs}) {
         for (const plan::ChannelPeer& peer : *peers) {
-          if (peer.channel.edge >= plan.edges.size()) return Error(ErrorCode::kBadRequest, fmt::format("the deployment names edge {}, which is not in its plan", peer.channel.edge));
+          if (peer.channel.edge >= plan.edges.size())
+            return Error(ErrorCode::kBadRequest, fmt::format("the deployment names edge {}, which is not in its plan", peer.channel.edge));
         }
       }
     }
@@ -104,7 +107,8 @@ class Service final : public proto::TaskManager::CallbackService {
   OpenCalls* calls() { return calls_.get(); }
   void ShutDoor() { door_->Shut(); }
 
-  grpc::ServerUnaryReactor* Deploy(grpc::CallbackServerContext* context, const proto::DeployRequest* request, proto::Ack* response) override {
+  grpc::ServerUnaryReactor* Deploy(grpc::CallbackServerContext* context, const proto::DeployRequest* request,
+                                   proto::Ack* response) override {
     return Take(context, request, response, [&](LeaderToken leader, Incarnation target, Reply<Nothing> reply) {
       auto assembly = std::make_shared<Assembly>();
       assembly->door = door_;
@@ -119,20 +123,25 @@ class Service final : public proto::TaskManager::CallbackService {
     });
   }
 
-  grpc::ServerUnaryReactor* Cancel(grpc::CallbackServerContext* context, const proto::CancelRequest* request, proto::Ack* response) override {
+  grpc::ServerUnaryReactor* Cancel(grpc::CallbackServerContext* context, const proto::CancelRequest* request,
+                                   proto::Ack* response) override {
     return Take(context, request, response, [&](LeaderToken leader, Incarnation target, Reply<Nothing> reply) {
       handler_->Cancel(std::move(leader), std::move(target), JobId(request->job()), request->up_to_deployment(), std::move(reply));
     });
   }
 
-  grpc::ServerUnaryReactor* AddSplits(grpc::CallbackServerContext* context, const proto::AddSplitsRequest* request, proto::Ack* response) override {
+  grpc::ServerUnaryReactor* AddSplits(grpc::CallbackServerContext* context, const proto::AddSplitsRequest* request,
+                                      proto::Ack* response) override {
     return Take(context, request, response, [&](LeaderToken leader, Incarnation target, Reply<Nothing> reply) {
-      handler_->AddSplits(std::move(leader), std::move(target), FromMessage(request->attempt()), FromMessage(request->splits()), std::move(reply));
+      handler_->AddSplits(std::move(leader), std::move(target), FromMessage(request->attempt()), FromMessage(request->splits()),
+                          std::move(reply));
     });
   }
 
   grpc::ServerUnaryReactor* Probe(grpc::CallbackServerContext* context, const proto::ProbeRequest* request, proto::Ack* response) override {
-    return Take(context, request, response, [&](LeaderToken leader, Incarnation target, Reply<Nothing> reply) { handler_->Probe(std::move(leader), std::move(target), std::move(reply)); });
+    return Take(context, request, response, [&](LeaderToken leader, Incarnation target, Reply<Nothing> reply) {
+      handler_->Probe(std::move(leader), std::move(target), std::move(reply));
+    });
   }
 
  private:
@@ -160,7 +169,8 @@ struct GrpcTaskManagerServer::State {
   std::uint16_t port = 0;
 };
 
-Result<std::unique_ptr<GrpcTaskManagerServer>> GrpcTaskManagerServer::Start(const RpcServerOptions& options, TaskManagerGateway* handler, FetchBlob fetch) {
+Result<std::unique_ptr<GrpcTaskManagerServer>> GrpcTaskManagerServer::Start(const RpcServerOptions& options, TaskManagerGateway* handler,
+                                                                            FetchBlob fetch) {
   auto state = std::make_unique<State>(handler, std::move(fetch));
   HR_ASSIGN_OR_RAISE(state->server, StartServer(options, &state->service, &state->port));
   return std::unique_ptr<GrpcTaskManagerServer>(new GrpcTaskManagerServer(std::move(state)));

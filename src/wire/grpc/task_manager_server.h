@@ -19,7 +19,8 @@ class GrpcTaskManagerServer {
   /// JobManagerGateway::FetchBlob of the gateway in use at the time; called on gRPC threads, must not block.
   using FetchBlob = std::function<void(BlobId id, Reply<std::string> reply)>;
   /// `handler` and what `fetch` refers to must outlive the server.
-  static Result<std::unique_ptr<GrpcTaskManagerServer>> Start(const RpcServerOptions& options, TaskManagerGateway* handler, FetchBlob fetch);
+  static Result<std::unique_ptr<GrpcTaskManagerServer>> Start(const RpcServerOptions& options, TaskManagerGateway* handler,
+                                                              FetchBlob fetch);
   ~GrpcTaskManagerServer();  ///< RequestStop() and Join()
   std::uint16_t port() const;
   void RequestStop();

@@ -16,7 +16,9 @@ Result<std::unique_ptr<grpc::Server>> StartServer(const RpcServerOptions& option
   builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &selected);
   builder.RegisterService(service);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  if (server == nullptr || selected == 0) return Error(ErrorCode::kBadSetting, fmt::format("cannot listen on {}: the port is taken or the address is not one of this machine", address));
+  if (server == nullptr || selected == 0)
+    return Error(ErrorCode::kBadSetting,
+                 fmt::format("cannot listen on {}: the port is taken or the address is not one of this machine", address));
   *port = static_cast<std::uint16_t>(selected);
   return server;
 }

@@ -15,7 +15,9 @@ namespace headrace::wire {
 
 // For the sources of wire/grpc only.
 
-inline grpc::Status Stopping() { return {grpc::StatusCode::UNAVAILABLE, "the call was dropped, because the process or the part it was for is stopping"}; }
+inline grpc::Status Stopping() {
+  return {grpc::StatusCode::UNAVAILABLE, "the call was dropped, because the process or the part it was for is stopping"};
+}
 
 /// The reply of a unary call: writes the outcome into `response` and lets it go. Empty when the server is stopping, in which
 /// case the call is answered already. `encode(value, response)` writes what is done.

@@ -19,16 +19,17 @@ namespace headrace::wire {
 
 /// Whom a client talks to and how it names failures to reach it.
 struct CallTarget {
-  std::string who;                            ///< "the TaskManager tm1 at 10.0.0.1:6124"
+  std::string who;  ///< "the TaskManager tm1 at 10.0.0.1:6124"
   ErrorCode lost = ErrorCode::kNotReady;
-  bool unsent_is_not_done = true;             ///< whether a call that reached nobody counts as not done without a refused connection
+  bool unsent_is_not_done = true;  ///< whether a call that reached nobody counts as not done without a refused connection
 };
 
 /// What became of a call that gRPC did not carry to its end.
 template <typename T>
 Outcome<T> FailedOutcome(const CallTarget& target, const grpc::Status& status) {
   const TransportFailure failure = ClassifyFailure(status);
-  if (failure == TransportFailure::kNotUnderstood) return Outcome<T>::NotDone(DescribeFailure(failure, status, ErrorCode::kBadRequest, target.who));
+  if (failure == TransportFailure::kNotUnderstood)
+    return Outcome<T>::NotDone(DescribeFailure(failure, status, ErrorCode::kBadRequest, target.who));
   const bool not_done = failure == TransportFailure::kRefused || (failure == TransportFailure::kUnsent && target.unsent_is_not_done);
   return RefusedOutcome<T>(DescribeFailure(failure, status, target.lost, target.who), !not_done);
 }
@@ -54,11 +55,15 @@ struct UnaryCall {
 /// Sends `call`: `start(context, request, response, done)` is one method of the stub's asynchronous side. The reply runs on a
 /// gRPC thread, or here when nothing is sent.
 template <typename Start, typename Request, typename Response, typename T>
-void StartUnary(const std::shared_ptr<ClientCalls>& calls, std::chrono::milliseconds deadline, std::shared_ptr<UnaryCall<Request, Response, T>> call, Start start) {
+void StartUnary(const std::shared_ptr<ClientCalls>& calls, std::chrono::milliseconds deadline,
+                std::shared_ptr<UnaryCall<Request, Response, T>> call, Start start) {
   if (const std::size_t size = call->request.ByteSizeLong(); size > kMaxMessageBytes) {
-    return call->reply(Outcome<T>::NotDone(Error(ErrorCode::kTooLarge, "a control message of " + std::to_string(size) + " bytes is above the limit of " + std::to_string(kMaxMessageBytes))));
+    return call->reply(
+        Outcome<T>::NotDone(Error(ErrorCode::kTooLarge, "a control message of " + std::to_string(size) + " bytes is above the limit of " +
+                                                            std::to_string(kMaxMessageBytes))));
   }
-  if (!calls->Add(&call->context)) return call->reply(Outcome<T>::NotDone(Error(call->target.lost, "the connection to " + call->target.who + " was closed on this side")));
+  if (!calls->Add(&call->context))
+    return call->reply(Outcome<T>::NotDone(Error(call->target.lost, "the connection to " + call->target.who + " was closed on this side")));
   call->context.set_deadline(std::chrono::system_clock::now() + deadline);
   auto* raw = call.get();
   std::function<void(grpc::Status)> done = [calls, call = std::move(call)](grpc::Status status) {

@@ -80,7 +80,8 @@ TEST(InProcess, TheJobManagerDirectionCarriesAnswers) {
   job_manager->blobs[BlobIdOf("x")] = "x";
   InProcessJobManagerGateway gateway(job_manager, &there, &here);
   int done = 0;
-  gateway.Register(testing::From1<RegisterRequest>(), [&](Outcome<RegisterReply> outcome) { done += outcome.done() && outcome.value().heartbeat_interval_ms == 250; });
+  gateway.Register(testing::From1<RegisterRequest>(),
+                   [&](Outcome<RegisterReply> outcome) { done += outcome.done() && outcome.value().heartbeat_interval_ms == 250; });
   gateway.Heartbeat(testing::From1<HeartbeatRequest>(), [&](Outcome<HeartbeatReply> outcome) { done += outcome.done(); });
   gateway.ReportTask(TaskManagerId("tm"), Incarnation("i"), {}, [&](Outcome<Nothing> outcome) { done += outcome.done(); });
   gateway.FetchBlob(BlobIdOf("x"), [&](Outcome<std::string> outcome) { done += outcome.done() && outcome.value() == "x"; });
@@ -91,7 +92,8 @@ TEST(InProcess, TheJobManagerDirectionCarriesAnswers) {
 
 TEST(ReplyOnceGuard, OnlyTheFirstAnswerCounts) {
   int answers = 0;
-  Reply<int> once = ReplyOnce<int>([&](Outcome<int> outcome) { answers += outcome.done() ? outcome.value() : 100; }, Status::IOError("dropped"));
+  Reply<int> once =
+      ReplyOnce<int>([&](Outcome<int> outcome) { answers += outcome.done() ? outcome.value() : 100; }, Status::IOError("dropped"));
   Reply<int> copy = once;
   copy(Outcome<int>::Done(1));
   once(Outcome<int>::Done(10));

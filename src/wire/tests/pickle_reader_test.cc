@@ -113,7 +113,8 @@ TEST(PickleReader, HugeLengthsAllocateNothing) {
 }
 
 TEST(PickleReader, EmptyStacksAndStrayMarksAreRefused) {
-  for (const std::string& body : {"\x85"s, "\x86"s, "\x87"s, "t"s, "d"s, "u"s, "s"s, "R"s, "\x93"s, "\x94"s, "q\x00"s, "h\x00"s, "."s, "(\x94"s, "(."s, "(\x85"s, "}(Nu"s, "}((NNs"s, "N(R"s, "(Nd"s, "(NNu"s}) {
+  for (const std::string& body : {"\x85"s,  "\x86"s, "\x87"s,  "t"s,  "d"s,     "u"s,    "s"s,      "R"s,   "\x93"s, "\x94"s, "q\x00"s,
+                                  "h\x00"s, "."s,    "(\x94"s, "(."s, "(\x85"s, "}(Nu"s, "}((NNs"s, "N(R"s, "(Nd"s,  "(NNu"s}) {
     EXPECT_FALSE(ReadPickledJobGraph("\x80\x04"s + body + ".").ok()) << testing::PrintToString(body);
   }
 }
@@ -122,11 +123,19 @@ TEST(PickleReader, TheGlobalStandsOnce) {
   const std::string again = "\x8c\x12headrace.job_graph\x8c\x08JobGraph\x93"s;
   EXPECT_NE(Refusal(kGlobal + again + ".").find("names a global a second time"), std::string::npos);
   // Through the memo the one global could be reduced twice.
-  EXPECT_NE(Refusal(kGlobal + "\x94" "C\x01x\x85R" "h\x00" "C\x01y\x85R\x86."s).find("opcode REDUCE"), std::string::npos);
+  EXPECT_NE(Refusal(kGlobal + "\x94"
+                              "C\x01x\x85R"
+                              "h\x00"
+                              "C\x01y\x85R\x86."s)
+                .find("opcode REDUCE"),
+            std::string::npos);
 }
 
 TEST(PickleReader, NamesFromTheFileAreShownHarmlessly) {
-  const std::string message = Refusal("\x80\x03" "cos\x1b[2J\x80\nsystem" + std::string(300, 'x') + "\n.");
+  const std::string message = Refusal(
+      "\x80\x03"
+      "cos\x1b[2J\x80\nsystem" +
+      std::string(300, 'x') + "\n.");
   EXPECT_NE(message.find("names os?[2J?.system"), std::string::npos) << message;
   EXPECT_LT(message.size(), 250u);
 }

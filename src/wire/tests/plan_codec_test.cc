@@ -33,9 +33,12 @@ JobFile SampleJobFile() {
   graph.settings.checkpoint_interval_ms = 60'000;
   graph.settings.restart = {plan::RestartSettings::Kind::kExponential, 3, 4, 5, 6};
   graph.operators = {spec("lines", nullptr, plan::SourceSpec{{"kafka", {{"topic", "lines"}, {"group_id", "wc"}}, "", false}}),
-                     spec("words", "lines", function(PythonFunction::Verb::kFlatMap)), spec("pairs", "words", function(PythonFunction::Verb::kMap)),
-                     spec("long", "pairs", function(PythonFunction::Verb::kFilter)), spec("both", "long", plan::UnionSpec{}),
-                     spec("key", "both", function(PythonFunction::Verb::kKeyBy)), spec("count", "key", function(PythonFunction::Verb::kReduce)),
+                     spec("words", "lines", function(PythonFunction::Verb::kFlatMap)),
+                     spec("pairs", "words", function(PythonFunction::Verb::kMap)),
+                     spec("long", "pairs", function(PythonFunction::Verb::kFilter)),
+                     spec("both", "long", plan::UnionSpec{}),
+                     spec("key", "both", function(PythonFunction::Verb::kKeyBy)),
+                     spec("count", "key", function(PythonFunction::Verb::kReduce)),
                      spec("out", "count", plan::SinkSpec{{"kafka", {{"topic", "counts"}}, "", false}})};
   graph.operators[2].parallelism = 4;
   graph.operators[2].inputs[0].partitioning = Partitioning::kRebalance;
@@ -54,13 +57,18 @@ std::shared_ptr<const plan::ExecutionPlan> SamplePlan(std::size_t function_bytes
 }
 
 plan::JobDeployment SampleDeployment(std::size_t function_bytes) {
-  const plan::ExchangeAddress here{TaskManagerId("tm1"), Incarnation("aa"), "10.0.0.1", 6125}, there{TaskManagerId("tm2"), Incarnation("bb"), "10.0.0.2", 65535};
+  const plan::ExchangeAddress here{TaskManagerId("tm1"), Incarnation("aa"), "10.0.0.1", 6125},
+      there{TaskManagerId("tm2"), Incarnation("bb"), "10.0.0.2", 65535};
   plan::JobDeployment deployment;
   deployment.job = JobId("0123456789abcdef0123456789abcdef");
   deployment.deployment = 3;
   deployment.plan = SamplePlan(function_bytes);
   deployment.archives = {{"files", BlobIdOf("content"), 7, true}};
-  plan::TaskDeployment first{{deployment.job, 3, 0, 1}, 2, {}, {{{0, 1, 0}, here}, {{0, 1, 1}, there}}, {{OperatorUid("lines"), {{"lines-3", R"({"partition":3})"}}, true}}};
+  plan::TaskDeployment first{{deployment.job, 3, 0, 1},
+                             2,
+                             {},
+                             {{{0, 1, 0}, here}, {{0, 1, 1}, there}},
+                             {{OperatorUid("lines"), {{"lines-3", R"({"partition":3})"}}, true}}};
   plan::TaskDeployment second{{deployment.job, 3, 1, 0}, 2, {{{0, 0, 0}, there}, {{0, 1, 0}, here}}, {}, {}};
   deployment.tasks = {first, second};
   return deployment;
@@ -96,8 +104,10 @@ TEST(PlanCodec, DeploymentComesBackAsItWas) {
     EXPECT_EQ(a.slot, b.slot);
     ASSERT_EQ(a.inputs.size(), b.inputs.size());
     ASSERT_EQ(a.outputs.size(), b.outputs.size());
-    for (std::size_t i = 0; i < a.inputs.size(); ++i) EXPECT_TRUE(a.inputs[i].channel == b.inputs[i].channel && a.inputs[i].peer == b.inputs[i].peer);
-    for (std::size_t i = 0; i < a.outputs.size(); ++i) EXPECT_TRUE(a.outputs[i].channel == b.outputs[i].channel && a.outputs[i].peer == b.outputs[i].peer);
+    for (std::size_t i = 0; i < a.inputs.size(); ++i)
+      EXPECT_TRUE(a.inputs[i].channel == b.inputs[i].channel && a.inputs[i].peer == b.inputs[i].peer);
+    for (std::size_t i = 0; i < a.outputs.size(); ++i)
+      EXPECT_TRUE(a.outputs[i].channel == b.outputs[i].channel && a.outputs[i].peer == b.outputs[i].peer);
     ASSERT_EQ(a.sources.size(), b.sources.size());
     for (std::size_t i = 0; i < a.sources.size(); ++i) {
       EXPECT_EQ(a.sources[i].splits, b.sources[i].splits);
@@ -145,7 +155,8 @@ TEST(PlanCodec, MillionsOfEmptyOperatorsCostNoMemory) {
 }
 
 TEST(PlanCodec, CutAndChangedBytesNeverCrash) {
-  const std::string plan = EncodeExecutionPlan(*testing::SamplePlan()), deployment = EncodeJobDeployment(testing::SampleDeployment()), graph = EncodeJobGraph(testing::SampleJobFile().graph);
+  const std::string plan = EncodeExecutionPlan(*testing::SamplePlan()), deployment = EncodeJobDeployment(testing::SampleDeployment()),
+                    graph = EncodeJobGraph(testing::SampleJobFile().graph);
   for (const std::string* bytes : {&plan, &deployment, &graph}) {
     for (std::size_t at = 0; at < bytes->size(); ++at) {
       std::string changed = *bytes;

@@ -57,7 +57,15 @@ class Broker:
 
     def produce(self, topic: str, values: Iterable[bytes | str]) -> int:
         """Writes all values, spread over the partitions; how many."""
-        producer = Producer(self._client() | {"linger.ms": 50, "batch.size": 1 << 20, "queue.buffering.max.messages": 500_000, "sticky.partitioning.linger.ms": 10})
+        producer = Producer(
+            self._client()
+            | {
+                "linger.ms": 50,
+                "batch.size": 1 << 20,
+                "queue.buffering.max.messages": 500_000,
+                "sticky.partitioning.linger.ms": 10,
+            }
+        )
         failed: list[KafkaError] = []
 
         def report(error: KafkaError | None, _: Any) -> None:
@@ -94,7 +102,16 @@ class Broker:
     def read(self, topic: str) -> Iterator[tuple[bytes | None, bytes | None]]:
         """(key, value) of every record up to the present ends; in order within a partition."""
         left = {p: end for p, end in self.ends(topic).items() if end > 0}
-        consumer = Consumer(self._client() | {"group.id": "harness", "enable.auto.commit": False, "enable.partition.eof": True, "fetch.max.bytes": 32 << 20, "queued.min.messages": 500_000})
+        consumer = Consumer(
+            self._client()
+            | {
+                "group.id": "harness",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "fetch.max.bytes": 32 << 20,
+                "queued.min.messages": 500_000,
+            }
+        )
         try:
             consumer.assign([TopicPartition(topic, p, 0) for p in left])
             heard = time.monotonic()

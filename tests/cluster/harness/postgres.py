@@ -20,12 +20,36 @@ class Database:
     name: str
 
     def environment(self) -> dict[str, str]:
-        return {"POSTGRES_HOST": self.host, "POSTGRES_PORT": str(self.port), "POSTGRES_DB": self.name, "POSTGRES_USER": "postgres", "POSTGRES_SSLMODE": "disable"}
+        return {
+            "POSTGRES_HOST": self.host,
+            "POSTGRES_PORT": str(self.port),
+            "POSTGRES_DB": self.name,
+            "POSTGRES_USER": "postgres",
+            "POSTGRES_SSLMODE": "disable",
+        }
 
     def query(self, sql: str) -> str:
         done = subprocess.run(
-            ["psql", "-h", self.host, "-p", str(self.port), "-U", "postgres", "-d", self.name, "-At", "-v", "ON_ERROR_STOP=1", "-c", sql],
-            capture_output=True, text=True, timeout=30, check=False,
+            [
+                "psql",
+                "-h",
+                self.host,
+                "-p",
+                str(self.port),
+                "-U",
+                "postgres",
+                "-d",
+                self.name,
+                "-At",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-c",
+                sql,
+            ],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
         )
         if done.returncode != 0:
             raise RuntimeError(f"{sql}: {done.stderr.strip()}")

@@ -41,7 +41,12 @@ class Process:
         assert not self.alive(), f"{self.name} runs already"
         with self.log_path.open("ab") as log:
             self._child = subprocess.Popen(
-                self.command, env=self._env, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
+                self.command,
+                env=self._env,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
             )
 
     @property

@@ -22,7 +22,9 @@ class Answer:
 
     def problem(self) -> dict[str, Any]:
         """The problem document, checked: what a person reads is one short sentence, with a code and a hint."""
-        assert self.content_type.split(";")[0] == "application/problem+json", f"{self.status} {self.content_type}: {self.body[:300]!r}"
+        assert self.content_type.split(";")[0] == "application/problem+json", (
+            f"{self.status} {self.content_type}: {self.body[:300]!r}"
+        )
         problem: dict[str, Any] = self.json()
         assert problem["status"] == self.status
         detail = problem["detail"]
@@ -46,7 +48,9 @@ class Rest:
     def __init__(self, port: int) -> None:
         self.port = port
 
-    def send(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None, within_s: float = 60.0) -> Answer:
+    def send(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None, within_s: float = 60.0
+    ) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=within_s)
         try:
             connection.request(method, path, body, headers or {})
@@ -81,7 +85,9 @@ def read_answer(s: socket.socket) -> bytes:
     while True:
         head, separator, rest = got.partition(b"\r\n\r\n")
         if separator:
-            length = next((int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), None)
+            length = next(
+                (int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), None
+            )
             if length is not None and len(rest) >= length:
                 return got
         try:

@@ -24,4 +24,8 @@ class Lines:
 def differences(truth: dict[str, int], counted: dict[str, int]) -> str:
     """Empty when equal; otherwise the first few words that differ."""
     wrong = [(w, truth.get(w), counted.get(w)) for w in truth.keys() | counted.keys() if truth.get(w) != counted.get(w)]
-    return "" if not wrong else f"{len(wrong)} of {len(truth)} words differ, e.g. (word, true, counted): {sorted(wrong, key=str)[:5]}"
+    return (
+        ""
+        if not wrong
+        else f"{len(wrong)} of {len(truth)} words differ, e.g. (word, true, counted): {sorted(wrong, key=str)[:5]}"
+    )

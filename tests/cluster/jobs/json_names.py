@@ -10,7 +10,9 @@ from headrace import KafkaSink, KafkaSource, RestartStrategy, StreamExecutionEnv
 def build(source, sink, on_error, bounded=True):
     env = StreamExecutionEnvironment("JsonNames")
     env.set_restart_strategy(RestartStrategy.none())
-    rows = env.add_source(KafkaSource(topic=source, value_format="json", on_error=on_error, stop_at="latest" if bounded else None))
+    rows = env.add_source(
+        KafkaSource(topic=source, value_format="json", on_error=on_error, stop_at="latest" if bounded else None)
+    )
     rows.map(lambda record: record["name"]).add_sink(KafkaSink(topic=sink))
     return env
 

@@ -10,7 +10,9 @@ from headrace import KafkaSink, KafkaSource, StreamExecutionEnvironment
 def build(source, sink, parallelism=2, bounded=False, brokers=None):
     env = StreamExecutionEnvironment("Upper")
     env.set_parallelism(parallelism)
-    rows = env.add_source(KafkaSource(topic=source, bootstrap_servers=brokers, group_id=f"upper-{sink}", stop_at="latest" if bounded else None))
+    rows = env.add_source(
+        KafkaSource(topic=source, bootstrap_servers=brokers, group_id=f"upper-{sink}", stop_at="latest" if bounded else None)
+    )
     rows.map(str.upper).add_sink(KafkaSink(topic=sink, bootstrap_servers=brokers))
     return env
 

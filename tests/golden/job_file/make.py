@@ -2,6 +2,7 @@
 
 Run it with any Python 3.10 or later: python3 tests/golden/job_file/make.py. A stand-in takes the place of the real class.
 """
+
 import copyreg
 import io
 import os

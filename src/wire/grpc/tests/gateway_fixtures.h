@@ -56,7 +56,9 @@ class Answer {
 class FakeJobManager final : public JobManagerGateway {
  public:
   std::function<Outcome<RegisterReply>()> on_register = [] { return Outcome<RegisterReply>::Done({{7, Incarnation("jm")}, 250, 1250}); };
-  std::function<void(Reply<HeartbeatReply>)> on_heartbeat = [](Reply<HeartbeatReply> reply) { reply(Outcome<HeartbeatReply>::Done({{7, Incarnation("jm")}, false})); };
+  std::function<void(Reply<HeartbeatReply>)> on_heartbeat = [](Reply<HeartbeatReply> reply) {
+    reply(Outcome<HeartbeatReply>::Done({{7, Incarnation("jm")}, false}));
+  };
   std::map<BlobId, std::string> blobs;
   RegisterRequest registered;
   HeartbeatRequest heartbeat;
@@ -80,7 +82,8 @@ class FakeJobManager final : public JobManagerGateway {
   void FetchBlob(BlobId id, Reply<std::string> reply) override {
     ++fetches;
     auto found = blobs.find(id);
-    reply(found == blobs.end() ? Outcome<std::string>::NotDone(Error(ErrorCode::kNotFound, "no such blob", "look elsewhere")) : Outcome<std::string>::Done(found->second));
+    reply(found == blobs.end() ? Outcome<std::string>::NotDone(Error(ErrorCode::kNotFound, "no such blob", "look elsewhere"))
+                               : Outcome<std::string>::Done(found->second));
   }
 };
 
@@ -111,7 +114,9 @@ class FakeTaskManager final : public TaskManagerGateway {
     splits = std::move(more);
     Take(std::move(token), std::move(meant), std::move(reply));
   }
-  void Probe(LeaderToken token, Incarnation meant, Reply<Nothing> reply) override { Take(std::move(token), std::move(meant), std::move(reply)); }
+  void Probe(LeaderToken token, Incarnation meant, Reply<Nothing> reply) override {
+    Take(std::move(token), std::move(meant), std::move(reply));
+  }
 
  private:
   void Take(LeaderToken token, Incarnation meant, Reply<Nothing> reply) {

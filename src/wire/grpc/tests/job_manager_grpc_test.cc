@@ -26,7 +26,8 @@ class JobManagerGrpc : public ::testing::Test {
 AttemptId SomeAttempt() { return {JobId("j"), 2, 3, 4}; }
 
 TEST_F(JobManagerGrpc, RegistrationArrivesWhole) {
-  RegisterRequest request{TaskManagerId("tm1"), Incarnation("i1"), "10.0.0.1", 6124, 6125, 65535, 4, "0.1.0", "3.11", {SomeAttempt()}, {6, Incarnation("old")}};
+  RegisterRequest request{TaskManagerId("tm1"), Incarnation("i1"),      "10.0.0.1", 6124, 6125, 65535, 4, "0.1.0", "3.11",
+                          {SomeAttempt()},      {6, Incarnation("old")}};
   Answer<RegisterReply> answer;
   client_.Register(request, answer.reply());
   const Outcome<RegisterReply> outcome = answer.Wait();
@@ -53,7 +54,8 @@ TEST_F(JobManagerGrpc, HeartbeatCarriesBytesThatAreNoText) {
   request.id = TaskManagerId("tm1");
   request.incarnation = Incarnation("i1");
   request.sequence = 9;
-  request.tasks = {{SomeAttempt(), TaskState::kFailed, {1401, "broken \xff text", "Traceback", "job.py:3", "parse", "u1"}, {}}, {SomeAttempt(), TaskState::kFinished, {}, {}}};
+  request.tasks = {{SomeAttempt(), TaskState::kFailed, {1401, "broken \xff text", "Traceback", "job.py:3", "parse", "u1"}, {}},
+                   {SomeAttempt(), TaskState::kFinished, {}, {}}};
   request.metrics = {{SomeAttempt(), 1, 2, 3, 4, 5, 0.25, 0.5, "waiting for the broker", {std::string("\x00\xfe", 2)}}};
   request.resident_bytes = 60'000'000;
   request.worker_processes = 2;
@@ -92,7 +94,8 @@ TEST_F(JobManagerGrpc, TheLastReportCarriesTheLastNumbers) {
 
 TEST_F(JobManagerGrpc, AHugeTracebackIsCutInsteadOfLosingTheReport) {
   Answer<Nothing> answer;
-  client_.ReportTask(TaskManagerId("tm1"), Incarnation("i1"), {SomeAttempt(), TaskState::kFailed, {1401, "m", std::string(50u << 20, 't'), "", "", ""}, {}}, answer.reply());
+  client_.ReportTask(TaskManagerId("tm1"), Incarnation("i1"),
+                     {SomeAttempt(), TaskState::kFailed, {1401, "m", std::string(50u << 20, 't'), "", "", ""}, {}}, answer.reply());
   ASSERT_TRUE(answer.Wait().done());
   EXPECT_EQ(handler_.report_from, TaskManagerId("tm1"));
   EXPECT_LT(handler_.report.failure.traceback.size(), 20'000u);
@@ -100,7 +103,8 @@ TEST_F(JobManagerGrpc, AHugeTracebackIsCutInsteadOfLosingTheReport) {
 
 TEST_F(JobManagerGrpc, AHeartbeatOfManyFailuresArrives) {
   HeartbeatRequest request;
-  request.tasks.resize(1000, {SomeAttempt(), TaskState::kFailed, {1401, std::string(4000, 'm'), std::string(20'000, 't'), "job.py:3", "map", "u1"}});
+  request.tasks.resize(
+      1000, {SomeAttempt(), TaskState::kFailed, {1401, std::string(4000, 'm'), std::string(20'000, 't'), "job.py:3", "map", "u1"}});
   Answer<HeartbeatReply> answer;
   client_.Heartbeat(request, answer.reply());
   const Outcome<HeartbeatReply> outcome = answer.Wait();
@@ -122,7 +126,9 @@ TEST_F(JobManagerGrpc, AMessageAboveTheLimitIsNotSent) {
 }
 
 TEST_F(JobManagerGrpc, RefusalsKeepCodeTextAndKind) {
-  handler_.on_register = [] { return Outcome<RegisterReply>::NotDone(Error(ErrorCode::kConflict, "tm1 is registered", "stop the other one")); };
+  handler_.on_register = [] {
+    return Outcome<RegisterReply>::NotDone(Error(ErrorCode::kConflict, "tm1 is registered", "stop the other one"));
+  };
   Answer<RegisterReply> refused;
   client_.Register(testing::From1<RegisterRequest>(), refused.reply());
   Outcome<RegisterReply> outcome = refused.Wait();
@@ -139,7 +145,10 @@ TEST_F(JobManagerGrpc, RefusalsKeepCodeTextAndKind) {
 }
 
 TEST_F(JobManagerGrpc, ARegistrationWithoutIdNeverReachesTheHandler) {
-  handler_.on_register = []() -> Outcome<RegisterReply> { ADD_FAILURE(); return Outcome<RegisterReply>::Done({}); };
+  handler_.on_register = []() -> Outcome<RegisterReply> {
+    ADD_FAILURE();
+    return Outcome<RegisterReply>::Done({});
+  };
   Answer<RegisterReply> answer;
   client_.Register({}, answer.reply());
   EXPECT_EQ(CodeOf(answer.Wait().reason()), ErrorCode::kBadRequest);
@@ -205,7 +214,8 @@ TEST_F(JobManagerGrpc, StoppingAnswersOpenCallsAndFreesThePort) {
   client_.Heartbeat(testing::From1<HeartbeatRequest>(), answer.reply());
   arrived.get_future().wait();
   const std::uint16_t port = server_->port();
-  EXPECT_EQ(CodeOf(GrpcJobManagerServer::Start({"127.0.0.1", port}, &handler_, shelf_).status()), ErrorCode::kBadSetting) << "two servers on one port";
+  EXPECT_EQ(CodeOf(GrpcJobManagerServer::Start({"127.0.0.1", port}, &handler_, shelf_).status()), ErrorCode::kBadSetting)
+      << "two servers on one port";
   server_->RequestStop();
   EXPECT_TRUE(answer.Wait().unknown());
   server_.reset();
@@ -232,7 +242,8 @@ TEST_F(JobManagerGrpc, ClosingTheGatewayAnswersWhatIsUnderWay) {
 }
 
 TEST_F(JobManagerGrpc, AGatewayMayDieInsideItsOwnReply) {
-  auto gateway = std::make_shared<std::unique_ptr<GrpcJobManagerGateway>>(std::make_unique<GrpcJobManagerGateway>("127.0.0.1", server_->port()));
+  auto gateway =
+      std::make_shared<std::unique_ptr<GrpcJobManagerGateway>>(std::make_unique<GrpcJobManagerGateway>("127.0.0.1", server_->port()));
   Answer<RegisterReply> answer;
   (*gateway)->Register(testing::From1<RegisterRequest>(), [gateway, reply = answer.reply()](Outcome<RegisterReply> outcome) {
     gateway->reset();

@@ -27,10 +27,12 @@ class TaskManagerGrpc : public ::testing::Test {
   GrpcJobManagerGateway to_job_manager_{"127.0.0.1", job_manager_server_->port()};
   std::atomic<int> fetches_{0};
   std::unique_ptr<GrpcTaskManagerServer> server_ = GrpcTaskManagerServer::Start({}, &handler_, [this](BlobId id, Reply<std::string> reply) {
-    ++fetches_;
-    to_job_manager_.FetchBlob(std::move(id), std::move(reply));
-  }).ValueOrDie();
-  std::shared_ptr<TaskManagerGateway> client_ = GrpcTaskManagerConnector(shelf_, {std::chrono::milliseconds(5000), std::chrono::milliseconds(300)}).Connect("127.0.0.1", server_->port(), TaskManagerId("tm1"));
+                                                     ++fetches_;
+                                                     to_job_manager_.FetchBlob(std::move(id), std::move(reply));
+                                                   }).ValueOrDie();
+  std::shared_ptr<TaskManagerGateway> client_ =
+      GrpcTaskManagerConnector(shelf_, {std::chrono::milliseconds(5000), std::chrono::milliseconds(300)})
+          .Connect("127.0.0.1", server_->port(), TaskManagerId("tm1"));
 
   Outcome<Nothing> Deploy(plan::JobDeployment deployment) {
     Answer<Nothing> answer;
@@ -122,7 +124,9 @@ TEST_F(TaskManagerGrpc, CancelSplitsAndProbeArriveWhole) {
 }
 
 TEST_F(TaskManagerGrpc, ADeposedLeaderIsToldSo) {
-  handler_.answer = [](Reply<Nothing> reply) { reply(Outcome<Nothing>::NotDone(Error(ErrorCode::kDeposed, "leader epoch 7 is refused; epoch 9 is known"))); };
+  handler_.answer = [](Reply<Nothing> reply) {
+    reply(Outcome<Nothing>::NotDone(Error(ErrorCode::kDeposed, "leader epoch 7 is refused; epoch 9 is known")));
+  };
   const Outcome<Nothing> outcome = Deploy(testing::SampleDeployment());
   EXPECT_TRUE(outcome.not_done());
   EXPECT_EQ(CodeOf(outcome.reason()), ErrorCode::kDeposed);

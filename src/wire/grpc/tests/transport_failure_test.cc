@@ -39,7 +39,9 @@ class PeerRole final : public ::testing::Environment {
     class SilentOnCancel final : public TaskManagerGateway {
       void Deploy(LeaderToken, Incarnation, plan::JobDeployment, Reply<Nothing> reply) override { held_.push_back(std::move(reply)); }
       void Cancel(LeaderToken, Incarnation, JobId, DeploymentNumber, Reply<Nothing> reply) override { held_.push_back(std::move(reply)); }
-      void AddSplits(LeaderToken, Incarnation, AttemptId, plan::SourceAssignment, Reply<Nothing> reply) override { held_.push_back(std::move(reply)); }
+      void AddSplits(LeaderToken, Incarnation, AttemptId, plan::SourceAssignment, Reply<Nothing> reply) override {
+        held_.push_back(std::move(reply));
+      }
       void Probe(LeaderToken, Incarnation, Reply<Nothing> reply) override { reply(Outcome<Nothing>::Done({})); }
       std::vector<Reply<Nothing>> held_;
     };
@@ -107,7 +109,8 @@ class Listener {
 };
 
 GrpcTaskManagerGateway Gateway(std::uint16_t port, milliseconds cancel = milliseconds(30'000)) {
-  return GrpcTaskManagerGateway("127.0.0.1", port, TaskManagerId("tm1"), std::make_shared<BlobShelf>(), std::make_shared<PlanPacker>(), {milliseconds(2'000), cancel, milliseconds(2'000), milliseconds(1'000)});
+  return GrpcTaskManagerGateway("127.0.0.1", port, TaskManagerId("tm1"), std::make_shared<BlobShelf>(), std::make_shared<PlanPacker>(),
+                                {milliseconds(2'000), cancel, milliseconds(2'000), milliseconds(1'000)});
 }
 
 Outcome<Nothing> Probe(TaskManagerGateway& gateway) {
@@ -172,8 +175,8 @@ class HostileBytes : public ::testing::Test {
  protected:
   testing::FakeTaskManager handler_;
   std::unique_ptr<GrpcTaskManagerServer> server_ = GrpcTaskManagerServer::Start({}, &handler_, [](BlobId, Reply<std::string> reply) {
-    reply(Outcome<std::string>::NotDone(Error(ErrorCode::kNotFound, "no blobs here")));
-  }).ValueOrDie();
+                                                     reply(Outcome<std::string>::NotDone(Error(ErrorCode::kNotFound, "no blobs here")));
+                                                   }).ValueOrDie();
 
   void TearDown() override {
     EXPECT_EQ(handler_.calls, 0);
@@ -209,7 +212,8 @@ class HostileBytes : public ::testing::Test {
     const grpc::Slice slice(body);
     grpc::ByteBuffer request(&slice, 1), response;
     std::promise<grpc::Status> done;
-    stub.UnaryCall(&context, method, grpc::StubOptions(), &request, &response, [&](grpc::Status status) { done.set_value(std::move(status)); });
+    stub.UnaryCall(&context, method, grpc::StubOptions(), &request, &response,
+                   [&](grpc::Status status) { done.set_value(std::move(status)); });
     return done.get_future().get();
   }
 };
@@ -222,7 +226,8 @@ TEST_F(HostileBytes, WhatIsNotHttp2IsDropped) {
 }
 
 TEST_F(HostileBytes, MalformedMessagesNeverReachTheHandler) {
-  for (const char* method : {"/headrace.proto.TaskManager/Deploy", "/headrace.proto.TaskManager/Cancel", "/headrace.proto.TaskManager/AddSplits", "/headrace.proto.TaskManager/Probe"}) {
+  for (const char* method : {"/headrace.proto.TaskManager/Deploy", "/headrace.proto.TaskManager/Cancel",
+                             "/headrace.proto.TaskManager/AddSplits", "/headrace.proto.TaskManager/Probe"}) {
     EXPECT_FALSE(Call(method, "\xff\xff\xff\xff").ok()) << method;
   }
   // Well-formed, but empty: refused by what is missing in it.
@@ -231,7 +236,8 @@ TEST_F(HostileBytes, MalformedMessagesNeverReachTheHandler) {
 }
 
 TEST_F(HostileBytes, AMessageAboveTheLimitIsRefused) {
-  EXPECT_EQ(Call("/headrace.proto.TaskManager/Deploy", std::string(kMaxMessageBytes + 100, '\0')).error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(Call("/headrace.proto.TaskManager/Deploy", std::string(kMaxMessageBytes + 100, '\0')).error_code(),
+            grpc::StatusCode::RESOURCE_EXHAUSTED);
 }
 
 TEST_F(HostileBytes, LargeMetadataIsRefused) { EXPECT_FALSE(Call("/headrace.proto.TaskManager/Probe", "", std::string(20'000, 'm')).ok()); }
