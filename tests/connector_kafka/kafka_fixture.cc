@@ -102,8 +102,9 @@ std::string KafkaTest::Topic(int partitions, const std::map<std::string, std::st
 void KafkaTest::Produce(const std::string& topic, const std::vector<Message>& messages,
                         const std::map<std::string, std::string>& properties) {
   std::vector<std::pair<std::string, std::string>> list(properties.begin(), properties.end());
-  auto client =
-      kafka::MakeClient(RD_KAFKA_PRODUCER, *kafka::MakeConf(*kafka::MakeClientSettings(broker_.address(), list), {}, {{"linger.ms", "5"}}));
+  // One request at a time: a request that a restarting broker refuses must not come behind the one after it.
+  const kafka::Properties in_order = {{"linger.ms", "5"}, {"max.in.flight.requests.per.connection", "1"}};
+  auto client = kafka::MakeClient(RD_KAFKA_PRODUCER, *kafka::MakeConf(*kafka::MakeClientSettings(broker_.address(), list), in_order, {}));
   ASSERT_TRUE(client.ok()) << client.status();
   for (const Message& message : messages) {
     // The macros cast what they are given, which has to be a plain variable.
