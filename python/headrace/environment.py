@@ -113,7 +113,7 @@ class StreamExecutionEnvironment:
         return self
 
     def set_restart_strategy(self, strategy: RestartStrategy) -> StreamExecutionEnvironment:
-        """See RestartStrategy; without it the engine's default."""
+        """See RestartStrategy; without it the cluster's default; embedded, the first failure ends the job."""
         if not isinstance(strategy, RestartStrategy):
             raise JobTypeError(f"set_restart_strategy ({here()}): it takes a RestartStrategy, not {type(strategy).__name__}")
         self._restart = strategy

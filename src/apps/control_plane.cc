@@ -70,6 +70,7 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::Make(const Settings& setting
   control.submit.outside = Ms(settings, "kafka.probe_timeout");
   control.job.healthy_after = Ms(settings, "restart.healthy_after");
   control.default_restart = RestartFrom(settings);
+  if (options.fail_at_once && settings.is_default("restart.strategy")) control.default_restart.kind = plan::RestartSettings::Kind::kNone;
   control.on_change = std::move(options.on_change);
   control::job::ControlPlaneParts parts;
   parts.executor = &plane->executor_;

@@ -24,6 +24,7 @@ class ControlPlane {
     std::string address;  ///< of the REST interface, for followers and people
     /// Outlives the control plane.
     wire::TaskManagerConnector* connector = nullptr;
+    bool fail_at_once = false;        ///< restart.strategy is none by default
     std::function<void()> on_change;  ///< see control::job::ControlPlaneOptions
   };
   static Result<std::unique_ptr<ControlPlane>> Make(const Settings& settings, Options options, MetricsRegistry* metrics);

@@ -37,6 +37,7 @@ Result<std::unique_ptr<EmbeddedCluster>> EmbeddedCluster::Start(const Settings& 
   plane.store = options.store;
   plane.address = options.rest_address;
   plane.connector = cluster->connector_.get();
+  plane.fail_at_once = options.fail_at_once;
   plane.on_change = [cluster = cluster.get()] { cluster->OnChange(); };
   HR_ASSIGN_OR_RAISE(cluster->plane_, ControlPlane::Make(settings, std::move(plane), metrics));
   auto host = TaskManagerOptionsFrom(settings, options.python_version);

@@ -22,6 +22,7 @@ class EmbeddedCluster {
     std::string rest_address;
     std::uint32_t slots = 4;
     std::string work_dir;        ///< unpacked archives and the like
+    bool fail_at_once = false;   ///< jobs without a restart strategy end with their first failure, unless a setting says otherwise
     std::string python_version;  ///< of the workers' Python, empty when not known
     std::function<void(const std::string& uid, const columnar::DataBatch& batch)> on_collected;  ///< any task loop
     std::function<void()> on_change;  ///< a job or the slots changed; control thread, may not block

@@ -58,11 +58,16 @@ Status JobRunner::Cancel(const JobId& job) {
 
 Status JobRunner::AwaitEnd(const JobId& job) {
   std::string shown_reason;
+  std::uint64_t shown_deployment = 0;
   for (;;) {
     HR_ASSIGN_OR_RAISE(JobView view, View(job));
     if (view.state == JobState::kFinished) return Status::OK();
     if (view.state == JobState::kFailed) return CauseOfFailure(view);
     if (view.state == JobState::kCanceled) return interrupted_ ? Status::OK() : Error(ErrorCode::kConflict, "the job was cancelled");
+    if (view.state == JobState::kRestarting && !view.exceptions.empty() && view.exceptions.back().deployment > shown_deployment) {
+      shown_deployment = view.exceptions.back().deployment;
+      std::fprintf(stderr, "failed: %s\n", CauseOfFailure(view).message().c_str());
+    }
     if (view.reason != shown_reason && !view.reason.empty()) std::fprintf(stderr, "waiting: %s\n", view.reason.c_str());
     shown_reason = view.reason;
     // A change of state wakes us; the reasons why a running job waits come with heartbeats, once a second.

@@ -113,6 +113,8 @@ Status RunOnce(const Settings& settings, const std::string& path, int results_fd
     if (results) results->Write(uid, batch);
   };
   options.on_change = [signals] { signals->Notify(); };
+  // Somebody waits at the terminal: a mistake in a function is to be seen, not tried again.
+  options.fail_at_once = true;
   HR_ASSIGN_OR_RAISE(auto cluster, EmbeddedCluster::Start(settings, std::move(options), &metrics));
   JobRunner runner(cluster->dispatcher(), signals);
   auto job = runner.Submit(std::move(request));

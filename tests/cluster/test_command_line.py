@@ -223,3 +223,14 @@ def test_interrupt_cancels_an_embedded_run(headrace: CommandLine, folder: Path) 
         assert process.session() == []
     finally:
         process.kill()
+
+
+def test_an_embedded_run_ends_with_its_first_failure(headrace: CommandLine, folder: Path) -> None:
+    said = headrace.refused(1, "run", str(job_file(folder, "misbehaving", how="raise", restarts="default")))
+    assert "the bad map" in said and "row 500 is the bad one" in said and "# the bad line" in said and "misbehaving.py:" in said
+
+
+def test_an_embedded_run_that_restarts_says_why(headrace: CommandLine, folder: Path) -> None:
+    done = headrace("run", str(job_file(folder, "misbehaving", how="raise", restarts="twice")))
+    assert done.returncode == 1
+    assert done.stderr.count("\nfailed: ") + done.stderr.startswith("failed: ") == 2, done.stderr  # before each restart

@@ -25,9 +25,12 @@ def misbehave(how, row):
     return row
 
 
-def build(how):
+def build(how, restarts="none"):
     env = StreamExecutionEnvironment(f"Misbehaving {how}")
-    env.set_restart_strategy(RestartStrategy.none())
+    if restarts == "none":
+        env.set_restart_strategy(RestartStrategy.none())
+    if restarts == "twice":
+        env.set_restart_strategy(RestartStrategy.fixed_delay(2, 10))
     rows = env.add_source(GeneratorSource(rows_per_second=1000))
     rows.map(lambda row: misbehave(how, row)).name("the bad map").add_sink(BlackholeSink())
     return env
