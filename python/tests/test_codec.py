@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pytest
 import vectors
-from vector_types import City, Color, Level, Pair, Point, Tree
+from vector_types import City, Color, Level, Pair, Point, Tree, Visit
 
 from headrace import _codec, codec_py
 
@@ -85,6 +85,31 @@ def test_hand_written_bytes() -> None:
     assert codec_py.encode(2**63).hex() == "0409" + "00" * 7 + "8000"
     assert codec_py.encode_key(("a\0", 1)).hex() == "50" + "40" + "6100ff" + "0000" + "20bff0000000000000" + "00" + "00"
     assert codec_py.encode_key(2**53 + 1).hex() == "20" + "c340000000000000" + "01" + "80000001" + "31" + "00"
+
+
+def dataclass_bytes(name: str, *fields: tuple[str, Any]) -> bytes:
+    def counted(text: str) -> bytes:
+        return bytes([len(text)]) + text.encode()
+
+    body = b"".join(counted(field) + codec_py.encode(value) for field, value in fields)
+    return b"\x13" + counted(f"vector_types:{name}") + bytes([len(fields)]) + body
+
+
+@pytest.mark.parametrize("codec", TWINS)
+def test_a_dataclass_is_whole_or_refused(codec: Any) -> None:
+    whole = (("country", "NL"), ("zip_code", 1))
+    assert codec.decode(dataclass_bytes("City", *whole)) == City("NL", 1)
+    assert codec.decode(dataclass_bytes("Visit", ("city", "A"))) == Visit("A", 0, [])
+    for fields, told in [
+        (whole[:1], "needs its field 'zip_code'"),
+        ((*whole, ("mayor", "x")), "no field 'mayor'"),
+        ((*whole, whole[0]), "a field twice"),
+    ]:
+        with pytest.raises(ValueError, match=told):
+            codec.decode(dataclass_bytes("City", *fields))
+    half_made_in_a_set = b"\x0b\x01" + dataclass_bytes("City", whole[0])
+    with pytest.raises(ValueError, match="zip_code"):
+        codec.decode(half_made_in_a_set)
 
 
 # ---- random ----

@@ -1,6 +1,6 @@
 """Classes that the golden vectors name; their names are part of the encoded bytes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import Any, NamedTuple
 
@@ -21,6 +21,13 @@ class City:
 class Tree:
     left: Any
     right: Any
+
+
+@dataclass
+class Visit:
+    city: str
+    minutes: int = 0
+    guests: list[str] = field(default_factory=list)
 
 
 class Color(Enum):

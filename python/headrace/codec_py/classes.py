@@ -57,17 +57,35 @@ def describe_type(cls: type) -> tuple[bytes, tuple[tuple[str, bytes], ...]] | No
 
 
 def build_dataclass(name: str, fields: list[tuple[str, Any]]) -> Any:
-    """An instance with these fields, made without running ``__init__``. ValueError if the class or a field does not exist."""
+    """An instance with these fields, made without running ``__init__``; a field that is not among them takes its default.
+    ValueError if the class or a field does not exist, or one without a default is missing: no half-made instance gets out."""
     cls = _find_class(name, allow_import=True)
     known = getattr(cls, "__dataclass_fields__", None) if isinstance(cls, type) else None
     if known is None:
         raise ValueError(f"no dataclass {name} can be imported here")
     instance = object.__new__(cls)
+    given = dict(fields)
+    if len(given) != len(fields):
+        raise ValueError(f"dataclass {name} has a field twice")
     for field, value in fields:
         if field not in known:
             raise ValueError(f"dataclass {name} has no field {field!r}")
         object.__setattr__(instance, field, value)
+    if len(given) < len(known):
+        _take_defaults(instance, name, [f for f in known.values() if f.name not in given and f._field_type.name == "_FIELD"])
     return instance
+
+
+def _take_defaults(instance: Any, name: str, missing: list[Any]) -> None:
+    from dataclasses import MISSING
+
+    for field in missing:
+        if field.default is not MISSING:
+            object.__setattr__(instance, field.name, field.default)
+        elif field.default_factory is not MISSING:
+            object.__setattr__(instance, field.name, field.default_factory())
+        else:
+            raise ValueError(f"dataclass {name} needs its field {field.name!r}, and the bytes have no value for it")
 
 
 def clear_types() -> None:
