@@ -47,7 +47,7 @@ class ThreadExecutor final : public Executor {
 };
 
 /// Runs its queue only when told, on the caller's thread, over a ManualClock: for tests and the simulator.
-/// With a Random, several executors that share one `Simulation` order are driven by tests/simulation; alone it is FIFO.
+/// Its tasks run in the order they were posted; between several executors tests/simulation picks by its seed.
 class ManualExecutor final : public Executor {
  public:
   explicit ManualExecutor(ManualClock* clock);

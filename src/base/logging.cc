@@ -12,6 +12,7 @@
 #include <mutex>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 namespace headrace {
 namespace {
@@ -58,34 +59,9 @@ std::shared_ptr<const Destination> CurrentDestination() {
   return g_destination;
 }
 
-/// Length of the valid UTF-8 sequence at `at`, or 0.
-std::size_t Utf8Length(std::string_view text, std::size_t at) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(at);
-  std::size_t length = 0;
-  if (first < 0x80) return 1;
-  if (first >= 0xc2 && first <= 0xdf) length = 2;
-  if (first >= 0xe0 && first <= 0xef) length = 3;
-  if (first >= 0xf0 && first <= 0xf4) length = 4;
-  if (length == 0 || at + length > text.size()) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(at + i) & 0xc0) != 0x80) return 0;
-  }
-  if ((first == 0xe0 && byte(at + 1) < 0xa0) || (first == 0xed && byte(at + 1) > 0x9f)) return 0;
-  if ((first == 0xf0 && byte(at + 1) < 0x90) || (first == 0xf4 && byte(at + 1) > 0x8f)) return 0;
-  return length;
-}
-
-void AppendJsonString(std::string* out, std::string_view text) {
-  out->push_back('"');
-  for (std::size_t i = 0; i < text.size();) {
-    const char c = text[i];
-    const std::size_t length = Utf8Length(text, i);
-    if (length == 0) {
-      out->append("\\ufffd");
-      ++i;
-      continue;
-    }
+/// `text` is valid UTF-8.
+void AppendEscaped(std::string* out, std::string_view text) {
+  for (const char c : text) {
     if (c == '"' || c == '\\') {
       out->push_back('\\');
       out->push_back(c);
@@ -94,10 +70,19 @@ void AppendJsonString(std::string* out, std::string_view text) {
     } else if (static_cast<unsigned char>(c) < 0x20) {
       fmt::format_to(std::back_inserter(*out), "\\u{:04x}", static_cast<unsigned>(c));
     } else {
-      out->append(text.substr(i, length));
+      out->push_back(c);
     }
-    i += length;
   }
+}
+
+void AppendJsonString(std::string* out, std::string_view text) {
+  out->push_back('"');
+  for (std::size_t bad = FindInvalidUtf8(text); bad != std::string_view::npos; bad = FindInvalidUtf8(text)) {
+    AppendEscaped(out, text.substr(0, bad));
+    out->append("\\ufffd");
+    text.remove_prefix(bad + 1);
+  }
+  AppendEscaped(out, text);
   out->push_back('"');
 }
 

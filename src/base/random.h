@@ -17,7 +17,7 @@ class Random {
   std::string NextHex(int digits);
 };
 
-/// xoshiro-like generator from a seed; the same seed gives the same numbers on every machine.
+/// splitmix64 from a seed; the same seed gives the same numbers on every machine.
 class SeededRandom final : public Random {
  public:
   explicit SeededRandom(std::uint64_t seed) : state_(seed) {}

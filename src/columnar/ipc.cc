@@ -17,7 +17,7 @@
 
 #include <type_traits>
 
-#include "columnar/utf8.h"
+#include "base/utf8.h"
 
 namespace headrace::columnar {
 namespace {

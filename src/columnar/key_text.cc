@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include "columnar/utf8.h"
+#include "base/utf8.h"
 #include "columnar/value_encoding.h"
 #include "columnar/value_text.h"
 

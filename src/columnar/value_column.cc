@@ -8,7 +8,7 @@
 #include <arrow/type.h>
 #include <arrow/util/key_value_metadata.h>
 
-#include "columnar/utf8.h"
+#include "base/utf8.h"
 
 namespace headrace::columnar {
 namespace {

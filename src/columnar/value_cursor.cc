@@ -4,7 +4,7 @@
 #include <cstring>
 #include <vector>
 
-#include "columnar/utf8.h"
+#include "base/utf8.h"
 
 namespace headrace::columnar {
 namespace {

@@ -3,6 +3,7 @@
 #include <arrow/array/builder_primitive.h>
 
 #include <algorithm>
+#include <latch>
 #include <map>
 #include <set>
 #include <thread>
@@ -101,15 +102,19 @@ TEST_F(KafkaSinkOnBroker, BrokerRestartLosesNothing) {
   const std::string topic = Topic(3);
   TestContext test;
   auto writer = OpenSink(Sink(topic), &test);
+  constexpr int kBatches = 300, kRows = 1000;
+  std::latch a_third_is_written(1), killed(1);
   std::thread restart([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    a_third_is_written.wait();
     broker_.Kill();
+    killed.count_down();
     broker_.Start();
   });
-  constexpr int kBatches = 300, kRows = 1000;
+  // The second third is under way when the broker dies, the last one begins while it is away.
   for (int i = 0; i < kBatches; ++i) {
+    if (i == kBatches / 3) a_third_is_written.count_down();
+    if (i == kBatches * 2 / 3) killed.wait();
     Write(writer.get(), &test, Numbered(i * kRows, kRows));
-    if (i % 10 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(30));
   }
   restart.join();
   Flush(writer.get(), &test, 120'000);

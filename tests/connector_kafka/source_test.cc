@@ -170,7 +170,7 @@ TEST_F(KafkaSourceOnBroker, SlowTaskKeepsMemoryBounded) {
   const long before_mb = resident_mb();
   auto reader = Open(Source(topic), &test, Plan(topic, {ReadRange::Start::kEarliest, 0, {}, true}));
   reader->NoMoreSplits();
-  // The task does nothing until the reader has filled all it may fill: its memory stands still.
+  // The task does nothing until the reader has filled all it may fill: its memory stands still from one sample to the next.
   long last_mb = 0;
   Eventually(&test, 15'000, [&] {
     const long now_mb = resident_mb();

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "columnar/utf8.h"
+#include "base/utf8.h"
 
 namespace headrace::data::connector {
 
@@ -13,7 +13,7 @@ std::string SampleOf(std::string_view bytes) {
   std::size_t at = 0;
   while (at < head.size()) {
     const std::string_view rest = head.substr(at);
-    std::size_t good = columnar::FindInvalidUtf8(rest);
+    std::size_t good = FindInvalidUtf8(rest);
     if (good == std::string_view::npos) good = rest.size();
     for (const char c : rest.substr(0, good)) {
       const auto byte = static_cast<unsigned char>(c);

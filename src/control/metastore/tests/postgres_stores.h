@@ -13,13 +13,16 @@
 
 namespace headrace::control::metastore {
 
-/// Runs one statement on a session of its own.
+/// Runs one statement on a session of its own. Making a database writes a checkpoint, which a busy disk may hold up:
+/// it has a minute.
 inline Outcome<postgres::Rows> RunOn(const test_support::PostgresAddress& address, const std::string& sql) {
   postgres::ConnectionOptions options;
   options.host = address.host;
   options.port = address.port;
   options.database = address.database;
   options.user = "postgres";
+  options.statement_timeout_ms = 60'000;
+  options.answer_timeout_ms = 90'000;
   ThreadExecutor executor("answers");
   postgres::Session session(options, {}, &executor);
   std::promise<Outcome<postgres::Rows>> promise;

@@ -1,11 +1,11 @@
-#include "columnar/utf8.h"
+#include "base/utf8.h"
 
 #include <emmintrin.h>
 
 #include <cstdint>
 #include <cstring>
 
-namespace headrace::columnar {
+namespace headrace {
 namespace {
 
 /// Length of the well-formed multi-byte sequence at `p`, or 0.
@@ -57,4 +57,4 @@ std::size_t FindInvalidUtf8(std::string_view bytes) {
   return std::string_view::npos;
 }
 
-}  // namespace headrace::columnar
+}  // namespace headrace

@@ -1,10 +1,10 @@
-#include "columnar/utf8.h"
+#include "base/utf8.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 
-namespace headrace::columnar {
+namespace headrace {
 namespace {
 
 TEST(Utf8, EveryPositionIsLookedAt) {
@@ -38,4 +38,4 @@ TEST(Utf8, FormsThatPythonRefusesAreRefused) {
 }
 
 }  // namespace
-}  // namespace headrace::columnar
+}  // namespace headrace
