@@ -18,8 +18,9 @@
 namespace headrace::data::connector {
 namespace {
 
-/// Bytes one writer may have unacknowledged: enough to fill the pipe at 1 M small rows/s, and bounded for each of many subtasks.
-constexpr std::int64_t kMaxOutstandingBytes = 24 << 20;
+/// Bytes one writer may have unacknowledged, as much as the producer that the process's writers share holds in all: with a third of it
+/// the requests to a broker of eight partitions were too small, and it took half the rows a second.
+constexpr std::int64_t kMaxOutstandingBytes = 64 << 20;
 /// What a message costs beside its bytes, roughly, in librdkafka.
 constexpr std::int64_t kMessageOverheadBytes = 128;
 
