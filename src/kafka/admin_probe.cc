@@ -17,6 +17,9 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
+/// How long a topic that nobody knows is asked for again: a broker learns of one that was just made a moment after its maker.
+constexpr std::chrono::milliseconds kTopicAppears{2000};
+
 std::string TopicName(const std::string& topic) { return fmt::format("topic \"{:.249}\"", topic); }
 
 OffsetsPtr MakeOffsets(const std::string& topic, const std::vector<std::int32_t>& partitions, std::int64_t offset) {
@@ -49,6 +52,7 @@ class BlockingProbe {
   Result<std::vector<std::int32_t>> ListPartitions(const std::string& topic) {
     const TopicPtr handle(rd_kafka_topic_new(client_.get(), topic.c_str(), nullptr));
     if (handle == nullptr) return StatusOf(rd_kafka_last_error(), TopicName(topic));
+    const SteadyClock::time_point known_by = SteadyClock::now() + kTopicAppears;
     while (true) {
       const rd_kafka_metadata_t* metadata = nullptr;
       const rd_kafka_resp_err_t error = rd_kafka_metadata(client_.get(), 0, handle.get(), &metadata, RemainingMs());
@@ -63,8 +67,9 @@ class BlockingProbe {
         return partitions;
       }
       // A topic that was just made has no leaders yet.
-      const bool passing = found.err == RD_KAFKA_RESP_ERR_NO_ERROR || IsPassing(found.err);
-      if (!passing || SteadyClock::now() + std::chrono::milliseconds(100) > deadline_) {
+      const SteadyClock::time_point until = IsUnknownTopic(found.err) ? std::min(known_by, deadline_) : deadline_;
+      const bool passing = found.err == RD_KAFKA_RESP_ERR_NO_ERROR || IsPassing(found.err) || IsUnknownTopic(found.err);
+      if (!passing || SteadyClock::now() + std::chrono::milliseconds(100) > until) {
         return StatusOf(found.err == RD_KAFKA_RESP_ERR_NO_ERROR ? RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE : found.err, TopicName(topic));
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(100));

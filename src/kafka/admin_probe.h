@@ -38,8 +38,8 @@ struct ReadRange {
 /// Asks one Kafka cluster about topics. Calls return at once; each callback is called exactly once, on the probe's own
 /// side thread (post to your executor from it), requests being served in order. The timeout bounds each call from its turn on,
 /// however many questions to brokers it takes.
-/// Answers: done; not_done with kUnknownTopic, kBrokerUnreachable (transient: ask again) or kBadOption (not authorised).
-/// Questions change nothing, topics are never created by asking, so there is no unknown outcome.
+/// Answers: done; not_done with kUnknownTopic (it was asked for again for 2 s: it may just have been made), kBrokerUnreachable (transient:
+/// ask again) or kBadOption (not authorised). Questions change nothing, topics are never created by asking, so there is no unknown outcome.
 /// Stops in two phases: RequestStop() does not block and answers what is queued with kBrokerUnreachable; the destructor joins.
 class AdminProbe {
  public:

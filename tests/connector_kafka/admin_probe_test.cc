@@ -1,3 +1,5 @@
+#include <future>
+
 #include "tests/connector_kafka/kafka_fixture.h"
 
 namespace headrace::data::connector {
@@ -33,6 +35,16 @@ TEST_F(AdminProbeOnBroker, AskingForAnUnknownTopicDoesNotCreateIt) {
     EXPECT_EQ(CodeOf(partitions.reason()), ErrorCode::kUnknownTopic) << partitions.reason();
     EXPECT_NE(partitions.reason().message().find(topic), std::string::npos);
   }
+}
+
+TEST_F(AdminProbeOnBroker, TopicThatIsBeingMadeIsWaitedFor) {
+  const std::string topic = RawTopicName();
+  std::promise<Outcome<std::vector<std::int32_t>>> answered;
+  probe_->ListPartitions(topic, [&](auto answer) { answered.set_value(std::move(answer)); });
+  broker_.MakeTopic(topic, 2);
+  const auto partitions = answered.get_future().get();
+  ASSERT_TRUE(partitions.done()) << partitions.reason();
+  EXPECT_EQ(partitions.value(), (std::vector<std::int32_t>{0, 1}));
 }
 
 TEST_F(AdminProbeOnBroker, StartsAtTimestamps) {
