@@ -104,6 +104,7 @@ def test_a_dataclass_is_whole_or_refused(codec: Any) -> None:
         (whole[:1], "needs its field 'zip_code'"),
         ((*whole, ("mayor", "x")), "no field 'mayor'"),
         ((*whole, whole[0]), "a field twice"),
+        ((*whole, ("capital", "Amsterdam")), "no field 'capital'"),
     ]:
         with pytest.raises(ValueError, match=told):
             codec.decode(dataclass_bytes("City", *fields))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 
 @dataclass
@@ -15,6 +15,7 @@ class Point:
 class City:
     country: str
     zip_code: int
+    capital: ClassVar[str] = ""  # no part of an instance
 
 
 @dataclass(frozen=True)

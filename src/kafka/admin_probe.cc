@@ -17,7 +17,8 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-/// How long a topic that nobody knows is asked for again: a broker learns of one that was just made a moment after its maker.
+/// How long after a question came a topic that nobody knows is asked for again: a broker learns of one that was just made a moment after
+/// its maker. From the question, not from its turn: many unknown topics asked for at once hold the others up no longer than one.
 constexpr std::chrono::milliseconds kTopicAppears{2000};
 
 std::string TopicName(const std::string& topic) { return fmt::format("topic \"{:.249}\"", topic); }
@@ -47,12 +48,15 @@ class BlockingProbe {
   BlockingProbe(ClientSettings settings, ClientPtr client, int timeout_ms)
       : settings_(std::move(settings)), client_(std::move(client)), timeout_ms_(timeout_ms) {}
 
-  void Begin() { deadline_ = SteadyClock::now() + std::chrono::milliseconds(timeout_ms_); }
+  /// `asked`: when the question came, which may be before its turn.
+  void Begin(SteadyClock::time_point asked) {
+    deadline_ = SteadyClock::now() + std::chrono::milliseconds(timeout_ms_);
+    appears_by_ = std::min(asked + kTopicAppears, deadline_);
+  }
 
   Result<std::vector<std::int32_t>> ListPartitions(const std::string& topic) {
     const TopicPtr handle(rd_kafka_topic_new(client_.get(), topic.c_str(), nullptr));
     if (handle == nullptr) return StatusOf(rd_kafka_last_error(), TopicName(topic));
-    const SteadyClock::time_point known_by = SteadyClock::now() + kTopicAppears;
     while (true) {
       const rd_kafka_metadata_t* metadata = nullptr;
       const rd_kafka_resp_err_t error = rd_kafka_metadata(client_.get(), 0, handle.get(), &metadata, RemainingMs());
@@ -66,9 +70,10 @@ class BlockingProbe {
         std::sort(partitions.begin(), partitions.end());
         return partitions;
       }
-      // A topic that was just made has no leaders yet.
-      const SteadyClock::time_point until = IsUnknownTopic(found.err) ? std::min(known_by, deadline_) : deadline_;
-      const bool passing = found.err == RD_KAFKA_RESP_ERR_NO_ERROR || IsPassing(found.err) || IsUnknownTopic(found.err);
+      // A topic that was just made is not known everywhere and has no leaders yet.
+      const bool unknown = IsUnknownTopic(found.err);
+      const bool passing = unknown || found.err == RD_KAFKA_RESP_ERR_NO_ERROR || IsPassing(found.err);
+      const SteadyClock::time_point until = unknown ? appears_by_ : deadline_;
       if (!passing || SteadyClock::now() + std::chrono::milliseconds(100) > until) {
         return StatusOf(found.err == RD_KAFKA_RESP_ERR_NO_ERROR ? RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE : found.err, TopicName(topic));
       }
@@ -154,7 +159,7 @@ class BlockingProbe {
   ClientSettings settings_;
   ClientPtr client_;
   int timeout_ms_;
-  SteadyClock::time_point deadline_{};
+  SteadyClock::time_point deadline_{}, appears_by_{};
 };
 
 /// Owns the thread that asks. Requests are closures over the blocking probe; a null probe means "answer that we stop".
@@ -202,10 +207,10 @@ class ThreadedAdminProbe final : public AdminProbe {
   void Ask(Callback<T> done, Question question) {
     {
       const std::lock_guard lock(mutex_);
-      requests_.push_back([done = std::move(done), question = std::move(question)](BlockingProbe* probe) {
+      requests_.push_back([done = std::move(done), question = std::move(question), asked = SteadyClock::now()](BlockingProbe* probe) {
         if (probe == nullptr)
           return done(Outcome<T>::NotDone(Error(ErrorCode::kBrokerUnreachable, "the question was not asked: the process stops")));
-        probe->Begin();
+        probe->Begin(asked);
         Result<T> answer = question(*probe);
         if (answer.ok()) return done(Outcome<T>::Done(answer.MoveValueUnsafe()));
         done(Outcome<T>::NotDone(answer.status()));

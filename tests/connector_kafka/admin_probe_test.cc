@@ -1,4 +1,6 @@
+#include <chrono>
 #include <future>
+#include <vector>
 
 #include "tests/connector_kafka/kafka_fixture.h"
 
@@ -35,6 +37,15 @@ TEST_F(AdminProbeOnBroker, AskingForAnUnknownTopicDoesNotCreateIt) {
     EXPECT_EQ(CodeOf(partitions.reason()), ErrorCode::kUnknownTopic) << partitions.reason();
     EXPECT_NE(partitions.reason().message().find(topic), std::string::npos);
   }
+}
+
+TEST_F(AdminProbeOnBroker, ManyUnknownTopicsHoldTheOthersUpNoLongerThanOne) {
+  constexpr std::size_t kTopics = 10;
+  std::vector<std::promise<Outcome<std::vector<std::int32_t>>>> answered(kTopics);
+  const auto start = std::chrono::steady_clock::now();
+  for (auto& promise : answered) probe_->ListPartitions(RawTopicName(), [&promise](auto answer) { promise.set_value(std::move(answer)); });
+  for (auto& promise : answered) EXPECT_EQ(CodeOf(promise.get_future().get().reason()), ErrorCode::kUnknownTopic);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));  // 20 s one after the other
 }
 
 TEST_F(AdminProbeOnBroker, TopicThatIsBeingMadeIsWaitedFor) {

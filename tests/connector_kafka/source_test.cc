@@ -225,7 +225,8 @@ TEST_F(KafkaSourceOnBroker, IdleSubtasksCostNextToNoCpu) {
     readers.push_back(Open(Source(topic, {{"group_id", "idle-" + topic}}), &test, {splits[static_cast<std::size_t>(i)]}));
     ASSERT_EQ(ReadRows(readers.back().get(), &test, 1)->size(), 1u);
     writers.push_back(*MakeSinkWriter(Sink(topic)));
-    ASSERT_TRUE(writers.back()->Open(test.context).ok());
+    const Status opened = writers.back()->Open(test.context);
+    ASSERT_TRUE(opened.ok()) << opened;
   }
   const auto percent_over = [](std::chrono::milliseconds time) {
     const std::clock_t before = std::clock();

@@ -13,7 +13,7 @@ _registered: dict[str, type] = {}
 def register_type(cls: type) -> None:
     """Makes a dataclass decodable by name though no import finds it: one defined in ``__main__`` or in a local module."""
     _registered[f"{cls.__module__}:{cls.__qualname__}"] = cls
-    descriptions.clear()
+    clear_types()
     native = sys.modules.get("headrace._codec")
     if native is not None:
         native.clear_types()
@@ -50,8 +50,7 @@ def describe_type(cls: type) -> tuple[bytes, tuple[tuple[str, bytes], ...]] | No
         return None  # another process has another __main__
     if _find_class(name, allow_import=False) is not cls:
         return None
-    # InitVar and ClassVar pseudo-fields are no part of an instance.
-    names = [f.name for f in fields.values() if getattr(f._field_type, "name", "") == "_FIELD"]
+    names = list(_fields_of(cls))
     head = b"\x13" + counted(name.encode()) + varint(len(names))
     return head, tuple((n, counted(n.encode())) for n in names)
 
@@ -60,20 +59,35 @@ def build_dataclass(name: str, fields: list[tuple[str, Any]]) -> Any:
     """An instance with these fields, made without running ``__init__``; a field that is not among them takes its default.
     ValueError if the class or a field does not exist, or one without a default is missing: no half-made instance gets out."""
     cls = _find_class(name, allow_import=True)
-    known = getattr(cls, "__dataclass_fields__", None) if isinstance(cls, type) else None
+    known = _own_fields.get(cls) if isinstance(cls, type) else None
     if known is None:
-        raise ValueError(f"no dataclass {name} can be imported here")
+        known = _learn_fields(name, cls)
     instance = object.__new__(cls)
     given = dict(fields)
-    if len(given) != len(fields):
-        raise ValueError(f"dataclass {name} has a field twice")
-    for field, value in fields:
+    for field in given:
         if field not in known:
             raise ValueError(f"dataclass {name} has no field {field!r}")
-        object.__setattr__(instance, field, value)
+        object.__setattr__(instance, field, given[field])
+    if len(given) < len(fields):
+        raise ValueError(f"dataclass {name} has a field twice")
     if len(given) < len(known):
-        _take_defaults(instance, name, [f for f in known.values() if f.name not in given and f._field_type.name == "_FIELD"])
+        _take_defaults(instance, name, [about for field, about in known.items() if field not in given])
     return instance
+
+
+_own_fields: dict[type, dict[str, Any]] = {}  # what an instance holds, by name
+
+
+def _fields_of(cls: type) -> dict[str, Any]:
+    """The fields that instances of a dataclass hold: InitVar and ClassVar pseudo-fields are no part of them."""
+    fields: dict[str, Any] = cls.__dataclass_fields__  # type: ignore[attr-defined]
+    return {name: f for name, f in fields.items() if getattr(f._field_type, "name", "") == "_FIELD"}
+
+
+def _learn_fields(name: str, cls: Any) -> dict[str, Any]:
+    if not isinstance(cls, type) or not hasattr(cls, "__dataclass_fields__"):
+        raise ValueError(f"no dataclass {name} can be imported here")
+    return _own_fields.setdefault(cls, _fields_of(cls))
 
 
 def _take_defaults(instance: Any, name: str, missing: list[Any]) -> None:
@@ -91,3 +105,4 @@ def _take_defaults(instance: Any, name: str, missing: list[Any]) -> None:
 def clear_types() -> None:
     """Forgets what was learned about classes, after one was registered."""
     descriptions.clear()
+    _own_fields.clear()

@@ -18,9 +18,9 @@
 namespace headrace::data::connector {
 namespace {
 
-/// Bytes one writer may have unacknowledged, as much as the producer that the process's writers share holds in all: with a third of it
-/// the requests to a broker of eight partitions were too small, and it took half the rows a second.
-constexpr std::int64_t kMaxOutstandingBytes = 64 << 20;
+/// Bytes one writer may have unacknowledged: as much as the shared producer's queue. With a third of it the requests to a topic of eight
+/// partitions were too small, and the brokers took half the rows a second.
+constexpr std::int64_t kMaxOutstandingBytes = SharedProducer::kQueueBytes;
 /// What a message costs beside its bytes, roughly, in librdkafka.
 constexpr std::int64_t kMessageOverheadBytes = 128;
 

@@ -109,9 +109,10 @@ Result<std::shared_ptr<SharedProducer>> SharedProducer::Get(const std::string& j
   std::erase_if(pool.producers, [](const auto& entry) { return entry.second.expired(); });
   std::weak_ptr<SharedProducer>& slot = pool.producers[ProducerKey{job_id, settings}];
   if (std::shared_ptr<SharedProducer> existing = slot.lock(); existing != nullptr && !existing->broken_) return existing;
+  const std::string queue_kbytes = std::to_string(kQueueBytes / 1024);  // Properties are views
   const kafka::Properties defaults = {{"linger.ms", "5"},
                                       {"queue.buffering.max.messages", "1000000"},
-                                      {"queue.buffering.max.kbytes", "65536"},
+                                      {"queue.buffering.max.kbytes", queue_kbytes},
                                       {"partitioner", "murmur2_random"},
                                       // A row is tried until it is taken or the job ends: time alone never fails it.
                                       {"message.timeout.ms", "0"}};

@@ -80,6 +80,9 @@ class OutgoingBatch {
 /// is still queued then is dropped. Owns the delivery thread, which only counts and wakes.
 class SharedProducer {
  public:
+  /// What its queue holds, unless the job's properties say otherwise.
+  static constexpr std::int64_t kQueueBytes = 64 << 20;
+
   /// The job's producer for these settings, made when there is none. kBadOption when librdkafka refuses the settings.
   static Result<std::shared_ptr<SharedProducer>> Get(const std::string& job_id, const kafka::ClientSettings& settings);
   ~SharedProducer();
