@@ -29,6 +29,14 @@ OffsetsPtr MakeOffsets(const std::string& topic, const std::vector<std::int32_t>
   return list;
 }
 
+/// Of a list that a request filled in: one partition's error, or none.
+rd_kafka_resp_err_t FirstError(const rd_kafka_topic_partition_list_t& list) {
+  for (int i = 0; i < list.cnt; ++i) {
+    if (list.elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR) return list.elems[i].err;
+  }
+  return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 /// Offsets of a list that a request filled in, in partition order; the first partition's error if there is one.
 Result<std::vector<PartitionOffset>> ReadOffsets(const rd_kafka_topic_partition_list_t& list, const std::string& topic) {
   std::vector<PartitionOffset> offsets;
@@ -71,23 +79,22 @@ class BlockingProbe {
         return partitions;
       }
       // A topic that was just made is not known everywhere and has no leaders yet.
-      const bool unknown = IsUnknownTopic(found.err);
-      const bool passing = unknown || found.err == RD_KAFKA_RESP_ERR_NO_ERROR || IsPassing(found.err);
-      const SteadyClock::time_point until = unknown ? appears_by_ : deadline_;
-      if (!passing || SteadyClock::now() + std::chrono::milliseconds(100) > until) {
-        return StatusOf(found.err == RD_KAFKA_RESP_ERR_NO_ERROR ? RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE : found.err, TopicName(topic));
-      }
-      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      const rd_kafka_resp_err_t missing = found.err == RD_KAFKA_RESP_ERR_NO_ERROR ? RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE : found.err;
+      if (!WaitToAskAgain(missing)) return StatusOf(missing, TopicName(topic));
     }
   }
 
   /// `when`: ms since 1970, or a logical offset, which the protocol takes in the same place.
   Result<std::vector<PartitionOffset>> OffsetsAt(const std::string& topic, const std::vector<std::int32_t>& partitions, std::int64_t when) {
     if (partitions.empty()) return std::vector<PartitionOffset>{};
-    const OffsetsPtr list = MakeOffsets(topic, partitions, when);
-    const rd_kafka_resp_err_t error = rd_kafka_offsets_for_times(client_.get(), list.get(), RemainingMs());
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR && !IsUnknownTopic(error)) return Unreachable(error, topic);
-    return ReadOffsets(*list, topic);
+    while (true) {
+      const OffsetsPtr list = MakeOffsets(topic, partitions, when);
+      const rd_kafka_resp_err_t error = rd_kafka_offsets_for_times(client_.get(), list.get(), RemainingMs());
+      const rd_kafka_resp_err_t first = error != RD_KAFKA_RESP_ERR_NO_ERROR ? error : FirstError(*list);
+      if (first != RD_KAFKA_RESP_ERR_NO_ERROR && WaitToAskAgain(first)) continue;
+      if (error != RD_KAFKA_RESP_ERR_NO_ERROR && !IsUnknownTopic(error)) return Unreachable(error, topic);
+      return ReadOffsets(*list, topic);
+    }
   }
 
   Result<std::vector<PartitionWatermarks>> Watermarks(const std::string& topic, const std::vector<std::int32_t>& partitions) {
@@ -146,6 +153,14 @@ class BlockingProbe {
   }
 
  private:
+  /// Whether an error is one that passes and there is time left to see it pass; waits a little then.
+  bool WaitToAskAgain(rd_kafka_resp_err_t error) const {
+    constexpr std::chrono::milliseconds kPause{100};
+    if (!IsPassing(error) && !IsUnknownTopic(error)) return false;
+    if (SteadyClock::now() + kPause > (IsUnknownTopic(error) ? appears_by_ : deadline_)) return false;
+    std::this_thread::sleep_for(kPause);
+    return true;
+  }
   int RemainingMs() const {
     return static_cast<int>(
         std::max<std::int64_t>(1, std::chrono::duration_cast<std::chrono::milliseconds>(deadline_ - SteadyClock::now()).count()));
