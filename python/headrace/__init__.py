@@ -40,23 +40,33 @@ if TYPE_CHECKING:
     from headrace.stream import DataStream, DataStreamSink, KeyedStream
 
 _HOME = {
+    "aggregates": ("avg", "collect", "count", "count_distinct", "first", "last", "max", "min", "sum", "top"),
     "archives": ("shipped_file",),
     "connectors": (
         "BlackholeSink", "CollectionSource", "CollectSink", "FileSink", "FileSource", "GeneratorSource", "KafkaSink",
-        "KafkaSinkOperator", "KafkaSource", "KafkaSourceOperator", "PrintSink", "Sink", "Source",
+        "KafkaSinkOperator", "KafkaSource", "KafkaSourceOperator", "NexmarkSource", "PrintSink", "Sink", "Source",
     ),
     "environment": ("JobResult", "RestartStrategy", "StreamExecutionEnvironment"),
     "errors": ("EngineNotFound", "JobError", "JobFailed", "SubmitError"),
+    "expressions": (
+        "Expression", "coalesce", "col", "concat", "from_epoch_ms", "greatest", "hash_of", "if_", "least", "lit", "struct", "when",
+    ),
     "job_graph": ("JobGraph",),
-    "stream": ("DataStream", "DataStreamSink", "KeyedStream"),
+    "stream": ("DataStream", "DataStreamSink", "GroupedStream", "KeyedStream", "WindowedStream"),
+    "windows": (
+        "CountWindow", "CumulateWindow", "GlobalWindow", "SessionWindow", "SlidingWindow", "TumblingWindow", "WatermarkStrategies", "Window",
+    ),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
-    "BlackholeSink", "CollectSink", "CollectionSource", "DataStream", "DataStreamSink", "EngineNotFound", "FileSink", "FileSource",
-    "GeneratorSource", "JobError", "JobFailed", "JobGraph", "JobResult", "KafkaSink", "KafkaSinkOperator", "KafkaSource",
-    "KafkaSourceOperator", "KeyedStream", "PrintSink", "RestartStrategy", "Sink", "Source", "StreamExecutionEnvironment", "SubmitError",
-    "__version__", "shipped_file",
+    "BlackholeSink", "CollectSink", "CollectionSource", "CountWindow", "CumulateWindow", "DataStream", "DataStreamSink",
+    "EngineNotFound", "Expression", "FileSink", "FileSource", "GeneratorSource", "GlobalWindow", "GroupedStream", "JobError",
+    "JobFailed", "JobGraph", "JobResult", "KafkaSink", "KafkaSinkOperator", "KafkaSource", "KafkaSourceOperator", "KeyedStream",
+    "NexmarkSource", "PrintSink", "RestartStrategy", "SessionWindow", "Sink", "SlidingWindow", "Source",
+    "StreamExecutionEnvironment", "SubmitError", "TumblingWindow", "WatermarkStrategies", "Window", "WindowedStream",
+    "__version__", "avg", "coalesce", "col", "collect", "concat", "count", "count_distinct", "first", "from_epoch_ms", "greatest",
+    "hash_of", "if_", "last", "least", "lit", "max", "min", "shipped_file", "struct", "sum", "top", "when",
 ]  # fmt: skip
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from os import PathLike
 
+    from headrace.row_types import RowType
+
 T_co = TypeVar("T_co", covariant=True)
 
 ValueFormat = Literal["string", "bytes", "json"]
@@ -74,6 +76,7 @@ class Connector:
 
     kind: str
     default_name: str
+    row_type: RowType | None = None  # of typed rows
 
     def __init__(self, kind: str, options: dict[str, str], default_name: str) -> None:
         self.kind, self.options, self.default_name = kind, options, default_name
@@ -264,6 +267,56 @@ class GeneratorSource(Source[Any]):
             if value is not None:
                 options[name] = _count(what, name, value, least)
         super().__init__("generator", options, "generator", bounded=count > 0)
+
+
+_NEXMARK: dict[str, dict[str, str]] = {
+    "bid": {
+        "auction": "int64", "bidder": "int64", "price": "int64", "channel": "text", "url": "text", "date_time": "timestamp[ms]", "extra": "text",
+    },
+    "auction": {
+        "id": "int64", "item_name": "text", "description": "text", "initial_bid": "int64", "reserve": "int64",
+        "date_time": "timestamp[ms]", "expires": "timestamp[ms]", "seller": "int64", "category": "int64", "extra": "text",
+    },
+    "person": {
+        "id": "int64", "name": "text", "email_address": "text", "credit_card": "text", "city": "text", "state": "text",
+        "date_time": "timestamp[ms]", "extra": "text",
+    },
+}  # fmt: skip
+
+
+class NexmarkSource(Source[Any]):
+    """One stream of the Nexmark auction benchmark: "bid", "auction" or "person", typed rows with event times.
+
+    events: of all three streams together (1 person, 3 auctions and 46 bids in 50; 0: endless), so that the streams of one job fit.
+    events_per_second: of event time. disorder: events are shuffled within groups of so many. The same seed gives the same rows at any
+    parallelism. columns: those to make; by default all.
+    """
+
+    def __init__(
+        self,
+        table: Literal["bid", "auction", "person"],
+        events: int = 0,
+        events_per_second: int = 10_000,
+        *,
+        columns: Iterable[str] | None = None,
+        disorder: int = 1,
+        seed: int = 42,
+    ) -> None:
+        from headrace.row_types import row_type
+
+        what = "NexmarkSource"
+        options = {"table": _choice(what, "table", table, tuple(_NEXMARK)), "events": _count(what, "events", events)}
+        options["events_per_second"] = _count(what, "events_per_second", events_per_second, 1)
+        options["disorder"] = _count(what, "disorder", disorder, 1)
+        options["seed"] = _count(what, "seed", seed)
+        chosen = list(_NEXMARK[table] if columns is None else columns)
+        unknown = [c for c in chosen if c not in _NEXMARK[table]]
+        if unknown:
+            _refuse(what, f"table {table!r} has no column {unknown[0]!r}; it has {', '.join(_NEXMARK[table])}")
+        super().__init__("nexmark", options, table, bounded=events > 0)
+        self.row_type = row_type(what, {name: _NEXMARK[table][name] for name in chosen})
+        for field in self.row_type.fields:
+            field.nullable = False
 
 
 class PrintSink(Sink):

@@ -100,7 +100,9 @@ def _fill_operator(out: Any, operator: Operator, uids: dict[Operator, str], modu
         out.inputs.add(uid=uids[producer], partitioning=partitioning)
     at = operator.location
     out.location.file, out.location.line, out.location.code = _clean(at.file), at.line, _clean(at.code)
-    if operator.kind == "union":
+    if operator.spec is not None:
+        operator.spec.fill(out, lambda function: _pickle_of(operator, function, modules))
+    elif operator.kind == "union":
         out.union.SetInParent()
     elif operator.connector is not None:
         _fill_connector(out.source if operator.kind == "source" else out.sink, operator)
@@ -124,6 +126,8 @@ def _fill_connector(out: Any, operator: Operator) -> None:
         except (ValueError, TypeError) as error:
             raise JobValueError(f"{operator.describe()}: option {name} is {value!r}: {error}") from error
     out.bounded = bool(getattr(connector, "bounded", False))
+    if connector.row_type is not None:
+        connector.row_type.fill(out.schema)
     try:
         out.payload = connector.payload()
     except (ValueError, TypeError) as error:
@@ -131,11 +135,15 @@ def _fill_connector(out: Any, operator: Operator) -> None:
 
 
 def _pickle(operator: Operator, modules: list[ModuleType]) -> tuple[bytes, str]:
+    assert operator.function is not None
+    return _pickle_of(operator, operator.function, modules)
+
+
+def _pickle_of(operator: Operator, function: Any, modules: list[ModuleType]) -> tuple[bytes, str]:
     from headrace.functions import describe, pack_function
 
-    assert operator.function is not None
     try:
-        return pack_function(operator.function, modules), describe(operator.function)[:200]
+        return pack_function(function, modules), describe(function)[:200]
     except Exception as error:  # whatever __reduce__ of anything the function refers to raises
         raise JobTypeError(
             f"{operator.describe()}: its function cannot be pickled: {error}. "

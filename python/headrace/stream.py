@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from headrace.connectors import Connector, Sink
     from headrace.environment import StreamExecutionEnvironment
+    from headrace.aggregates import Aggregate
     from headrace.execution import CollectedRows
+    from headrace.expressions import Expression
+    from headrace.windows import WatermarkStrategies, Window
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -29,7 +32,8 @@ _CO_COROUTINE: Final = 0x80
 
 
 class Operator:
-    """One node of the job as it is written. inputs: (operator, partitioning as in plan.proto)."""
+    """One node of the job as it is written. inputs: (operator, partitioning as in plan.proto). spec: of kinds over typed rows, what
+    writes the operator's message (fill(message, pickle))."""
 
     __slots__ = (
         "connector",
@@ -41,17 +45,19 @@ class Operator:
         "kind",
         "location",
         "parallelism",
+        "spec",
     )
 
     def __init__(
         self, kind: str, default_name: str, inputs: list[tuple[Operator, int]], *,
-        function: Callable[..., Any] | None = None, connector: Connector | None = None,
+        function: Callable[..., Any] | None = None, connector: Connector | None = None, spec: Any = None,
     ) -> None:  # fmt: skip
         self.kind = kind
         self.default_name = default_name.encode("utf-8", "replace")[:100].decode("utf-8", "ignore")
         self.inputs = inputs
         self.function = function
         self.connector = connector
+        self.spec = spec
         self.parallelism = 0
         self.explicit_name: str | None = None
         self.explicit_uid: str | None = None
@@ -138,9 +144,59 @@ class DataStream(_Settable, Generic[T]):
         """One row out for each row in: function(row)."""
         return DataStream(self._env, self._function("map", function))
 
-    def filter(self, function: Callable[[T], object]) -> DataStream[T]:
-        """The rows for which function(row) is true."""
-        return DataStream(self._env, self._function("filter", function))
+    def filter(self, condition: Callable[[T], object] | Expression) -> DataStream[T]:
+        """The rows for which condition(row) is true; of typed rows also an expression: filter(col("price") > 10), without Python."""
+        from headrace.expressions import Expression
+
+        if isinstance(condition, Expression):
+            from headrace.relational import Where
+
+            return self._relational("where", Where(condition))
+        return DataStream(self._env, self._function("filter", condition))
+
+    def _relational(self, kind: str, spec: Any) -> DataStream[Any]:
+        return DataStream(self._env, self._env._add(Operator(kind, kind, [(self._operator, self._partitioning)], spec=spec)))
+
+    def select(self, *columns: str | Expression, **named: Any) -> DataStream[Any]:
+        """Typed rows with these columns: names, col(…), and name=expression; select("auction", euros=col("price") * 0.908)."""
+        from headrace.relational import Select
+
+        return self._relational("select", Select.of("select", columns, named))
+
+    def with_watermarks(self, strategy: WatermarkStrategies) -> DataStream[T]:
+        """Gives rows their event time and the stream its watermarks; right behind the source they are kept per split."""
+        from headrace.relational import EventTime
+        from headrace.windows import WatermarkStrategies
+
+        if not isinstance(strategy, WatermarkStrategies):
+            raise JobTypeError(f"with_watermarks ({here()}): it takes a WatermarkStrategies, not {type(strategy).__name__}")
+        return self._relational("event_time", EventTime(strategy))
+
+    assign_timestamps_and_watermarks = with_watermarks
+
+    def group_by(self, *columns: str | Expression, **named: Any) -> GroupedStream:
+        """Groups typed rows by columns: names, col(…), or name=expression for a computed one."""
+        from headrace.relational import Select, column_name
+        from headrace.expressions import Expression
+
+        if not columns and not named:
+            raise JobValueError(f"group_by ({here()}): it takes at least one column; for one group of all rows use window() or agg() alone")
+        keys = [column_name("group_by", c) for c in columns]
+        stream: DataStream[Any] = self
+        if named:
+            for name, value in named.items():
+                if not isinstance(value, Expression):
+                    raise JobTypeError(f"group_by ({here()}): {name} takes an expression, not {type(value).__name__}")
+            stream = self._relational("select", Select.added(named))
+        return GroupedStream(stream, (*keys, *named))
+
+    def window(self, window: Window) -> WindowedStream:
+        """All rows by window, without keys."""
+        return GroupedStream(self, ()).window(window)
+
+    def agg(self, **calls: Aggregate) -> DataStream[Any]:
+        """Aggregates over all rows: agg(n=count()); a new row whenever the result has changed."""
+        return GroupedStream(self, ()).agg(**calls)
 
     def flat_map(self, function: Callable[[T], Iterable[U]]) -> DataStream[U]:
         """Any number of rows out for each row in: the items of function(row), a list or a generator."""
@@ -213,3 +269,72 @@ class KeyedStream(DataStream[T]):
         """Folds the rows of each key: function(accumulator, row) -> accumulator; the first row is the first accumulator.
         Emits the running result for every row, in order per key. The function must return new objects, not change its arguments."""
         return DataStream(self._env, self._function("reduce", function))
+
+
+class GroupedStream:
+    """Typed rows grouped by columns. Made by group_by(); agg(), window() or top() go on."""
+
+    def __init__(self, stream: DataStream[Any], keys: tuple[str, ...]) -> None:
+        self._stream, self._keys = stream, keys
+
+    def window(self, window: Window) -> WindowedStream:
+        """The groups by window."""
+        from headrace.windows import Window
+
+        if not isinstance(window, Window):
+            raise JobTypeError(f"window ({here()}): it takes a window such as TumblingWindow(10_000), not {type(window).__name__}")
+        return WindowedStream(self._stream, self._keys, window)
+
+    def agg(self, **calls: Aggregate) -> DataStream[Any]:
+        """Keys and aggregates, kept over the whole stream: the groups that a batch changed come again with their new values."""
+        return WindowedStream(self._stream, self._keys, None).agg(**calls)
+
+    def top(self, n: int, *, by: str | list[str], descending: bool = True, ties: bool = False, rank: str = "") -> DataStream[Any]:
+        """The first n rows of each group by a column's order. Behind a windowed aggregate, of each group and window.
+
+        ties: rows equal to the last one come too. rank: name of a column for the place, from 1.
+        """
+        return WindowedStream(self._stream, self._keys, None).top(n, by=by, descending=descending, ties=ties, rank=rank)
+
+
+class WindowedStream:
+    """Typed rows grouped by columns and window."""
+
+    def __init__(self, stream: DataStream[Any], keys: tuple[str, ...], window: Window | None) -> None:
+        self._stream, self._keys, self._window = stream, keys, window
+        self._lateness_ms = 0
+        self._late_tag = ""
+        self._early_ms = self._early_rows = 0
+
+    def _changed(self, **values: Any) -> WindowedStream:
+        changed = WindowedStream(self._stream, self._keys, self._window)
+        changed.__dict__.update(self.__dict__, **values)
+        return changed
+
+    def allowed_lateness(self, lateness: Any) -> WindowedStream:
+        """Rows up to so much behind the watermark (ms or timedelta) still count: their window comes again with its new values."""
+        from headrace.windows import milliseconds
+
+        return self._changed(_lateness_ms=milliseconds("allowed_lateness", lateness))
+
+    def late_to(self, tag: str) -> WindowedStream:
+        """Rows that come too late go to a side output: side_output(tag) of the result. Without it they are counted and dropped."""
+        return self._changed(_late_tag=_check_label("late_to", "the tag", tag))
+
+    def early_every(self, interval: Any = 0, *, rows: int = 0) -> WindowedStream:
+        """Emits windows that are not complete yet, every interval (ms or timedelta) or so many rows."""
+        from headrace.windows import milliseconds
+
+        return self._changed(_early_ms=milliseconds("early_every", interval), _early_rows=rows)
+
+    def agg(self, **calls: Aggregate) -> DataStream[Any]:
+        """One row a group and window: the keys, window_start, window_end, and the aggregates."""
+        from headrace.relational import AggregateSpec
+
+        return self._stream._relational("aggregate", AggregateSpec.of(self, calls))
+
+    def top(self, n: int, *, by: str | list[str], descending: bool = True, ties: bool = False, rank: str = "") -> DataStream[Any]:
+        """The first n rows of each group and window by a column's order; the windows' bounds come with them."""
+        from headrace.relational import TopSpec
+
+        return self._stream._relational("top", TopSpec.of(self, n, by, descending, ties, rank))

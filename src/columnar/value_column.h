@@ -41,7 +41,7 @@ class ValueBatchBuilder {
 };
 
 /// Renders rows for sinks and print. `row` in [0, num_rows).
-/// AppendRowText: a str is its UTF-8 bytes, bytes as they are, everything else JSON (KafkaSink's default format).
+/// Typed rows show as dicts of their columns. AppendRowText: a str is its UTF-8 bytes, bytes as they are, everything else JSON (KafkaSink's default format).
 class ValueRowReader {
  public:
   static Result<ValueRowReader> Make(const DataBatch& batch);
@@ -52,6 +52,7 @@ class ValueRowReader {
   std::string RowRepr(std::int64_t row, std::size_t max_chars = 200) const;
 
  private:
+  bool typed() const { return column_ == nullptr; }
   DataBatch batch_;
   ValueForm form_ = ValueForm::kEncoded;
   const void* column_ = nullptr;

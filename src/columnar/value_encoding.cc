@@ -21,14 +21,53 @@ void AppendCounted(ValueTag tag, std::string_view bytes, std::string* out) {
   out->append(bytes);
 }
 
+void AppendZigzag(std::int64_t value, std::string* out) {
+  AppendVarint((static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63), out);
+}
+
+template <typename T>
+void AppendFixed(T value, std::string* out) {
+  char bytes[sizeof(value)];
+  std::memcpy(bytes, &value, sizeof(value));
+  out->append(bytes, sizeof(value));
+}
+
 }  // namespace
+
+void ValueWriter::Decimal(std::string_view text) { AppendCounted(ValueTag::kDecimal, text, out_); }
+
+void ValueWriter::AwareDatetime(std::int64_t micros_utc, std::int32_t utc_offset_seconds) {
+  AppendTag(ValueTag::kAwareDatetime, out_);
+  AppendFixed(micros_utc, out_);
+  AppendFixed(utc_offset_seconds, out_);
+}
+
+void ValueWriter::NaiveDatetime(std::int64_t micros) {
+  AppendTag(ValueTag::kNaiveDatetime, out_);
+  AppendFixed(micros, out_);
+}
+
+void ValueWriter::Date(std::int64_t days) {
+  AppendTag(ValueTag::kDate, out_);
+  AppendZigzag(days, out_);
+}
+
+void ValueWriter::Time(std::int64_t micros) {
+  AppendTag(ValueTag::kTime, out_);
+  AppendVarint(static_cast<std::uint64_t>(micros), out_);
+}
+
+void ValueWriter::Timedelta(std::int64_t micros) {
+  AppendTag(ValueTag::kTimedelta, out_);
+  AppendZigzag(micros, out_);
+}
 
 void ValueWriter::None() { AppendTag(ValueTag::kNone, out_); }
 void ValueWriter::Bool(bool value) { AppendTag(value ? ValueTag::kTrue : ValueTag::kFalse, out_); }
 
 void ValueWriter::Int(std::int64_t value) {
   AppendTag(ValueTag::kInt, out_);
-  AppendVarint((static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63), out_);
+  AppendZigzag(value, out_);
 }
 
 void ValueWriter::Float(double value) {

@@ -45,6 +45,12 @@ class ValueWriter {
   void Float(double value);
   void String(std::string_view utf8);
   void Bytes(std::string_view bytes);
+  void Decimal(std::string_view text);  ///< as Python's str(Decimal) writes it
+  void AwareDatetime(std::int64_t micros_utc, std::int32_t utc_offset_seconds);
+  void NaiveDatetime(std::int64_t micros);
+  void Date(std::int64_t days);
+  void Time(std::int64_t micros);
+  void Timedelta(std::int64_t micros);
   void TupleHeader(std::uint64_t items);
   void ListHeader(std::uint64_t items);
   void DictHeader(std::uint64_t entries);

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "columnar/typed_row_value.h"
 #include "columnar/value_column.h"
 #include "columnar/value_encoding.h"
 #include "columnar/value_text.h"
@@ -26,8 +27,11 @@ bool IsNull(const void* column, std::int64_t row) { return static_cast<const arr
 }  // namespace
 
 Result<ValueRowReader> ValueRowReader::Make(const DataBatch& batch) {
-  if (batch.value_column() < 0) return Status::Invalid("the batch has no column named ", kValueColumn);
   ValueRowReader reader;
+  if (batch.value_column() < 0) {
+    reader.batch_ = batch;
+    return reader;
+  }
   HR_ASSIGN_OR_RAISE(reader.form_, FormOf(*batch.records()->schema()->field(batch.value_column())));
   reader.batch_ = batch;
   // The record batch keeps its array objects, so the pointer lives as long as batch_.
@@ -36,6 +40,7 @@ Result<ValueRowReader> ValueRowReader::Make(const DataBatch& batch) {
 }
 
 Status ValueRowReader::AppendRowText(std::int64_t row, std::string* out) const {
+  if (typed()) return AppendRowJson(row, out);
   if (!IsNull(column_, row)) {
     if (form_ == ValueForm::kUtf8 || form_ == ValueForm::kRawBytes) {
       out->append(BytesAt(form_, column_, row));
@@ -55,6 +60,11 @@ Status ValueRowReader::AppendRowText(std::int64_t row, std::string* out) const {
 }
 
 Status ValueRowReader::AppendRowJson(std::int64_t row, std::string* out) const {
+  if (typed()) {
+    std::string encoded;
+    HR_RETURN_NOT_OK(AppendTypedRow(*batch_.records(), row, &encoded));
+    return AppendJson(encoded, out);
+  }
   if (IsNull(column_, row)) {
     out->append("null");
     return Status::OK();
@@ -89,6 +99,7 @@ Status ValueRowReader::AppendRowJson(std::int64_t row, std::string* out) const {
 }
 
 Status ValueRowReader::AppendRowEncoded(std::int64_t row, std::string* out) const {
+  if (typed()) return AppendTypedRow(*batch_.records(), row, out);
   ValueWriter writer(out);
   if (IsNull(column_, row)) {
     writer.None();

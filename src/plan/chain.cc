@@ -17,6 +17,10 @@ constexpr std::uint64_t kMaxChannels = 4'000'000;
 
 Partitioning Resolve(const OperatorSpec& producer, const OperatorSpec& consumer, Partitioning asked) {
   if (asked != Partitioning::kAuto) return asked;
+  if (!MeetingColumns(consumer, producer.schema.get()).empty() || MeetsInOne(consumer, producer.schema.get())) {
+    const bool alone = producer.parallelism == 1 && consumer.parallelism == 1;
+    return alone ? Partitioning::kForward : consumer.parallelism == 1 ? Partitioning::kRebalance : Partitioning::kHash;
+  }
   if (producer.is_python(PythonFunction::Verb::kKeyBy) || consumer.is_python(PythonFunction::Verb::kReduce)) return Partitioning::kHash;
   if (producer.parallelism == consumer.parallelism) return Partitioning::kForward;
   // Running results of one key stay in order only when they keep to one subtask.
@@ -26,7 +30,7 @@ Partitioning Resolve(const OperatorSpec& producer, const OperatorSpec& consumer,
 /// May `consumer` run in the task of its only producer?
 bool Fuses(const Topology& topology, const JobGraph& graph, std::size_t consumer) {
   const OperatorSpec& spec = graph.operators[consumer];
-  if (std::holds_alternative<UnionSpec>(spec.kind) || spec.inputs.size() != 1) return false;
+  if (std::holds_alternative<UnionSpec>(spec.kind) || spec.inputs.size() != 1 || !spec.inputs[0].tag.empty()) return false;
   const std::size_t producer = topology.producers(consumer)[0];
   if (topology.consumers(producer).size() != 1 || graph.operators[producer].is_python(PythonFunction::Verb::kKeyBy)) return false;
   return Resolve(graph.operators[producer], spec, spec.inputs[0].partitioning) == Partitioning::kForward;
@@ -119,6 +123,8 @@ Result<std::shared_ptr<const ExecutionPlan>> Chain(const JobGraph& graph) {
       edge.consumer = static_cast<VertexIndex>(v);
       edge.input_index = static_cast<std::uint32_t>(i);
       edge.partitioning = Resolve(graph.operators[producer], head, head.inputs[i].partitioning);
+      if (edge.partitioning == Partitioning::kHash) edge.hash_columns = MeetingColumns(head, graph.operators[producer].schema.get());
+      edge.tag = head.inputs[i].tag;
       plan->vertices[edge.producer].output_edges.push_back(edge.id);
       plan->vertices[edge.consumer].input_edges.push_back(edge.id);
       plan->edges.push_back(edge);

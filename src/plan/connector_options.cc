@@ -49,6 +49,12 @@ const std::vector<ConnectorTable>& SourceTables() {
         {"vocabulary", Type::kInt, false, "1000", "", "kind=words: number of different words."},
         {"words_per_row", Type::kInt, false, "10", "", "kind=words: words in a line."},
         {"seed", Type::kInt, false, "1", "", "The same seed gives the same rows."}}},
+      {"nexmark",
+       {{"table", Type::kChoice, true, "", "bid|auction|person", "Which of the three streams."},
+        {"events", Type::kInt, false, "0", "", "Events of all three streams together, of which 46 in 50 are bids; 0 = endless."},
+        {"events_per_second", Type::kInt, false, "10000", "", "Of event time."},
+        {"disorder", Type::kInt, false, "1", "", "Events are shuffled within groups of so many; 1 = in order."},
+        {"seed", Type::kInt, false, "42", "", "The same seed gives the same rows."}}},
   };
   return tables;
 }
@@ -232,6 +238,14 @@ Status CheckGenerator(const ConnectorSpec& spec, std::string_view who) {
   return Status::OK();
 }
 
+Status CheckNexmark(const ConnectorSpec& spec, std::string_view who) {
+  for (const auto& [name, most] : {std::pair<std::string_view, std::int64_t>{"events_per_second", 1'000'000'000}, {"disorder", 950}}) {
+    const std::int64_t value = OptionInt(spec, true, name);
+    if (value < 1 || value > most) return Error(ErrorCode::kBadOption, fmt::format("{}: option {} is {}, but must be 1 to {}", who, name, value, most));
+  }
+  return Status::OK();
+}
+
 }  // namespace
 
 const std::vector<OptionSpec>* SourceOptions(std::string_view kind) { return FindTable(true, kind); }
@@ -250,6 +264,7 @@ Status CheckConnector(const ConnectorSpec& spec, bool is_source, std::string_vie
   }
   if (spec.kind == "kafka") HR_RETURN_NOT_OK(CheckKafka(spec, is_source, who));
   if (spec.kind == "generator") HR_RETURN_NOT_OK(CheckGenerator(spec, who));
+  if (is_source && spec.kind == "nexmark") HR_RETURN_NOT_OK(CheckNexmark(spec, who));
   if (!spec.payload.empty() && !(is_source && spec.kind == "collection")) {
     return Error(ErrorCode::kInvalidPlan, fmt::format("{}: the {} connector takes no payload", who, spec.kind));
   }

@@ -17,6 +17,8 @@ struct ExecutionEdge {
   VertexIndex consumer = 0;
   std::uint32_t input_index = 0;  ///< which logical input of the consumer's head operator (union has several)
   Partitioning partitioning = Partitioning::kForward;
+  std::vector<std::string> hash_columns;  ///< kHash of typed rows: by these; empty = by the key column
+  std::string tag;                        ///< a side output of the producer's last operator; empty = its main output
 };
 
 /// A chain: operators that run in one task, one after the other.

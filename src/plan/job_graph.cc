@@ -29,6 +29,11 @@ std::string OperatorSpec::KindName() const {
   if (is_source()) return "source";
   if (is_sink()) return "sink";
   if (const PythonFunction* function = python()) return VerbName(function->verb);
+  if (std::holds_alternative<SelectSpec>(kind)) return "select";
+  if (std::holds_alternative<WhereSpec>(kind)) return "where";
+  if (std::holds_alternative<EventTimeSpec>(kind)) return "event_time";
+  if (std::holds_alternative<AggregateSpec>(kind)) return "aggregate";
+  if (std::holds_alternative<TopSpec>(kind)) return "top";
   return "union";
 }
 

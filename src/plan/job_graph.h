@@ -1,11 +1,15 @@
 #pragma once
+#include <arrow/type_fwd.h>
+
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "base/ids.h"
+#include "plan/relational.h"
 
 namespace headrace::plan {
 
@@ -22,6 +26,7 @@ enum class Partitioning { kAuto, kForward, kHash, kRebalance, kBroadcast };
 struct InputEdge {
   OperatorUid uid;
   Partitioning partitioning = Partitioning::kAuto;
+  std::string tag;  ///< a side output of the producer; empty = its main output
 };
 
 /// A pickled Python callable; opaque outside the workers.
@@ -37,6 +42,8 @@ struct ConnectorSpec {
   std::map<std::string, std::string> options;
   std::string payload;
   bool bounded = false;
+  std::shared_ptr<arrow::Schema> schema;  ///< typed rows; null = untyped
+  std::string record_type;                ///< "module:qualname" of the Python class of typed rows; empty = dict
 };
 struct SourceSpec {
   ConnectorSpec connector;
@@ -46,7 +53,7 @@ struct SinkSpec {
 };
 struct UnionSpec {};
 
-using OperatorKind = std::variant<SourceSpec, PythonFunction, UnionSpec, SinkSpec>;
+using OperatorKind = std::variant<SourceSpec, PythonFunction, UnionSpec, SinkSpec, SelectSpec, WhereSpec, EventTimeSpec, AggregateSpec, TopSpec>;
 
 struct OperatorSpec {
   OperatorUid uid;
@@ -56,12 +63,14 @@ struct OperatorSpec {
   SourceLocation location;
   bool uid_is_explicit = false;
   OperatorKind kind;
+  /// Typed rows that leave the operator, filled by validation; null = untyped.
+  std::shared_ptr<arrow::Schema> schema;
 
   bool is_source() const { return std::holds_alternative<SourceSpec>(kind); }
   bool is_sink() const { return std::holds_alternative<SinkSpec>(kind); }
   const PythonFunction* python() const { return std::get_if<PythonFunction>(&kind); }
   bool is_python(PythonFunction::Verb verb) const { return python() != nullptr && python()->verb == verb; }
-  /// "source", "map", "filter", "flat_map", "key_by", "reduce", "union", "sink"
+  /// "source", "map", "filter", "flat_map", "key_by", "reduce", "union", "sink", "select", "where", "event_time", "aggregate", "top"
   std::string KindName() const;
   /// `map "parse" (uid 1a2b, job.py:12)`: how every error names an operator.
   std::string Describe() const;

@@ -85,6 +85,15 @@ std::vector<SourceSplit> PlanGenerator(const ConnectorSpec& spec, std::uint32_t 
   return splits;
 }
 
+std::vector<SourceSplit> PlanNexmark(const ConnectorSpec& spec, std::uint32_t parallelism) {
+  const std::int64_t events = OptionInt(spec, true, "events");
+  const std::int64_t blocks = events == 0 ? -1 : (events + kNexmarkBlockEvents - 1) / kNexmarkBlockEvents;
+  std::vector<SourceSplit> splits;
+  for (std::uint32_t i = 0; i < parallelism; ++i)
+    splits.push_back({fmt::format("events-{}-of-{}", i, parallelism), GeneratorSplit{i, parallelism, blocks}.ToPayload()});
+  return splits;
+}
+
 }  // namespace
 
 std::string FileSplit::ToPayload() const {
@@ -128,6 +137,7 @@ Result<CollectionSplit> CollectionSplit::FromPayload(std::string_view payload) {
 Result<std::vector<SourceSplit>> PlanLocalSplits(const ConnectorSpec& spec, std::uint32_t parallelism) {
   if (spec.kind == "collection") return std::vector<SourceSplit>{{"collection-0", CollectionSplit{}.ToPayload()}};
   if (spec.kind == "generator") return PlanGenerator(spec, std::max<std::uint32_t>(parallelism, 1));
+  if (spec.kind == "nexmark") return PlanNexmark(spec, std::max<std::uint32_t>(parallelism, 1));
   if (spec.kind != "file")
     return Error(ErrorCode::kUnknownConnector, fmt::format("splits of \"{:.100}\" are not planned locally", spec.kind));
   HR_ASSIGN_OR_RAISE(std::vector<std::string> files, ListFiles(OptionString(spec, true, "path")));

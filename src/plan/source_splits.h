@@ -28,6 +28,9 @@ struct GeneratorSplit {
   static Result<GeneratorSplit> FromPayload(std::string_view payload);
 };
 
+/// Events of a block of the nexmark source; its splits are GeneratorSplits over blocks.
+inline constexpr std::int64_t kNexmarkBlockEvents = 4000;
+
 /// The values of a collection from `position` on.
 struct CollectionSplit {
   std::int64_t position = 0;

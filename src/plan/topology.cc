@@ -1,11 +1,15 @@
 #include "plan/topology.h"
 
+#include <arrow/type.h>
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <functional>
 #include <queue>
 #include <unordered_map>
+
+#include "plan/row_schema.h"
 
 namespace headrace::plan {
 namespace {
@@ -66,6 +70,22 @@ Result<Topology> Topology::Of(const JobGraph& graph) {
   std::vector<bool> left(count);
   for (std::size_t i = 0; i < count; ++i) left[i] = waiting[i] > 0;
   return CycleError(graph, topology.producers_, left);
+}
+
+std::vector<std::string> MeetingColumns(const OperatorSpec& spec, const arrow::Schema* input) {
+  if (const auto* aggregate = std::get_if<AggregateSpec>(&spec.kind)) return aggregate->keys;
+  const auto* top = std::get_if<TopSpec>(&spec.kind);
+  if (top == nullptr) return {};
+  std::vector<std::string> columns = top->keys;
+  // The windows of the input: rows of one window meet, those of different ones need not.
+  const bool has_windows = top->window.kind == Window::Kind::kNone && input != nullptr && input->GetFieldIndex(kWindowEnd) >= 0;
+  if (has_windows && std::find(columns.begin(), columns.end(), kWindowEnd) == columns.end()) columns.emplace_back(kWindowEnd);
+  return columns;
+}
+
+bool MeetsInOne(const OperatorSpec& spec, const arrow::Schema* input) {
+  const bool meets = std::holds_alternative<AggregateSpec>(spec.kind) || std::holds_alternative<TopSpec>(spec.kind);
+  return meets && MeetingColumns(spec, input).empty();
 }
 
 }  // namespace headrace::plan

@@ -1,6 +1,9 @@
 #pragma once
+#include <arrow/type_fwd.h>
+
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "base/status.h"
@@ -29,5 +32,10 @@ class Topology {
 inline bool IsKeyed(const OperatorSpec& spec) {
   return spec.is_python(PythonFunction::Verb::kKeyBy) || spec.is_python(PythonFunction::Verb::kReduce);
 }
+
+/// Columns of the typed rows by whose values rows must meet in one subtask of `spec`; empty when they need not, or by __key.
+std::vector<std::string> MeetingColumns(const OperatorSpec& spec, const arrow::Schema* input);
+/// True when all rows must meet in one subtask: aggregates and tops without any key.
+bool MeetsInOne(const OperatorSpec& spec, const arrow::Schema* input);
 
 }  // namespace headrace::plan

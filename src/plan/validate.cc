@@ -9,6 +9,7 @@
 #include "plan/collection_payload.h"
 #include "plan/connector_options.h"
 #include "plan/execution_plan.h"
+#include "plan/row_schema.h"
 #include "plan/topology.h"
 
 namespace headrace::plan {
@@ -66,9 +67,10 @@ class Validator {
     HR_RETURN_NOT_OK(FillSettings());
     HR_RETURN_NOT_OK(CheckInputs());
     HR_ASSIGN_OR_RAISE(topology_, Topology::Of(graph_));
+    HR_RETURN_NOT_OK(FillSchemas());
     for (std::size_t i = 0; i < graph_.operators.size(); ++i) {
       HR_RETURN_NOT_OK(CheckConsumers(i));
-      HR_RETURN_NOT_OK(FillParallelism(graph_.operators[i]));
+      HR_RETURN_NOT_OK(FillParallelism(i));
     }
     for (std::size_t i = 0; i < graph_.operators.size(); ++i) {
       HR_RETURN_NOT_OK(CheckPartitioning(i));
@@ -173,7 +175,26 @@ class Validator {
     return Error(ErrorCode::kNoSink, fmt::format("nothing takes the rows of {}", spec.Describe()));
   }
 
-  Status FillParallelism(OperatorSpec& spec) const {
+  Status FillSchemas() {
+    for (const std::size_t index : topology_.order()) {
+      std::vector<std::shared_ptr<arrow::Schema>> inputs;
+      for (const std::size_t producer : topology_.producers(index)) inputs.push_back(graph_.operators[producer].schema);
+      HR_ASSIGN_OR_RAISE(graph_.operators[index].schema, SchemaOf(graph_.operators[index], inputs));
+    }
+    return Status::OK();
+  }
+
+  Status FillParallelism(std::size_t index) {
+    OperatorSpec& spec = graph_.operators[index];
+    const auto& producers = topology_.producers(index);
+    if (!producers.empty() && MeetsInOne(spec, graph_.operators[producers[0]].schema.get())) {
+      if (spec.parallelism > 1) {
+        return Error(ErrorCode::kBadParallelism, fmt::format("{} has no keys, so all rows meet in one subtask, but its parallelism is {}", spec.Describe(), spec.parallelism),
+                     "Leave its parallelism away, or group by a column.");
+      }
+      spec.parallelism = 1;
+      return Status::OK();
+    }
     if (override_ != 0 || spec.parallelism == 0) spec.parallelism = graph_.settings.parallelism;
     if (spec.parallelism <= graph_.settings.max_parallelism) return Status::OK();
     return Error(ErrorCode::kBadParallelism, fmt::format("{}: its parallelism {} is above the job's max_parallelism of {}", spec.Describe(),
@@ -225,6 +246,7 @@ class Validator {
   static bool IsBounded(const ConnectorSpec& connector) {
     if (connector.kind == "kafka") return OptionString(connector, true, "stop_at") == "latest";
     if (connector.kind == "generator") return OptionInt(connector, true, "count") > 0;
+    if (connector.kind == "nexmark") return OptionInt(connector, true, "events") > 0;
     return true;
   }
 

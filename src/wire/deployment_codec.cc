@@ -39,9 +39,9 @@ Result<plan::ExecutionVertex> DecodeVertex(const proto::ExecutionPlan::Vertex& m
 
 Result<plan::ExecutionEdge> DecodeEdge(const proto::ExecutionPlan::Edge& message, std::uint32_t id, int vertices) {
   const auto count = static_cast<std::uint32_t>(vertices);
-  if (message.producer() >= count || message.consumer() >= count)
-    return Broken(fmt::format("edge {} of the execution plan names a vertex that is not there", id));
-  plan::ExecutionEdge edge{id, message.producer(), message.consumer(), message.input_index(), plan::Partitioning::kForward};
+  if (message.producer() >= count || message.consumer() >= count) return Broken(fmt::format("edge {} of the execution plan names a vertex that is not there", id));
+  plan::ExecutionEdge edge{id, message.producer(), message.consumer(), message.input_index(), plan::Partitioning::kForward,
+                           {message.hash_columns().begin(), message.hash_columns().end()}, message.tag()};
   HR_ASSIGN_OR_RAISE(edge.partitioning, PartitioningFromNumber(message.partitioning()));
   if (edge.partitioning == plan::Partitioning::kAuto) return Broken(fmt::format("edge {} of the execution plan has no partitioning", id));
   return edge;
@@ -154,6 +154,8 @@ std::string EncodeExecutionPlan(const plan::ExecutionPlan& plan) {
     added->set_consumer(edge.consumer);
     added->set_input_index(edge.input_index);
     added->set_partitioning(static_cast<proto::Partitioning>(NumberOf(edge.partitioning)));
+    for (const std::string& column : edge.hash_columns) added->add_hash_columns(column);
+    added->set_tag(edge.tag);
   }
   message.set_has_python(plan.has_python);
   message.set_python_version(plan.python_version);

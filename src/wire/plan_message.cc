@@ -7,25 +7,32 @@
 #include "proto/call.pb.h"
 #include "proto/deploy.pb.h"
 #include "proto/plan.pb.h"
+#include "wire/relational_message.h"
 
 namespace headrace::wire {
 namespace {
 
 using plan::PythonFunction;
+using wire::FromMessage;
+using wire::ToMessage;
 
 void ToMessage(const plan::ConnectorSpec& spec, proto::Connector* message) {
   message->set_kind(spec.kind);
   for (const auto& [name, value] : spec.options) (*message->mutable_options())[name] = value;
   message->set_payload(spec.payload);
   message->set_bounded(spec.bounded);
+  if (spec.schema != nullptr) ToMessage(*spec.schema, message->mutable_schema());
+  if (!spec.record_type.empty()) message->mutable_schema()->set_record_type(spec.record_type);
 }
 
-plan::ConnectorSpec FromMessage(const proto::Connector& message) {
+Result<plan::ConnectorSpec> FromMessage(const proto::Connector& message) {
   plan::ConnectorSpec spec;
   spec.kind = message.kind();
   spec.options = {message.options().begin(), message.options().end()};
   spec.payload = message.payload();
   spec.bounded = message.bounded();
+  HR_ASSIGN_OR_RAISE(spec.schema, FromMessage(message.schema()));
+  spec.record_type = message.schema().record_type();
   return spec;
 }
 
@@ -51,24 +58,29 @@ PythonFunction FromMessage(PythonFunction::Verb verb, const proto::PythonFunctio
 
 Result<plan::OperatorKind> KindFromMessage(const proto::Operator& message) {
   switch (message.kind_case()) {
-    case proto::Operator::kSource:
-      return plan::SourceSpec{FromMessage(message.source())};
-    case proto::Operator::kSink:
-      return plan::SinkSpec{FromMessage(message.sink())};
-    case proto::Operator::kUnion:
-      return plan::UnionSpec{};
-    case proto::Operator::kMap:
-      return FromMessage(PythonFunction::Verb::kMap, message.map());
-    case proto::Operator::kFilter:
-      return FromMessage(PythonFunction::Verb::kFilter, message.filter());
-    case proto::Operator::kFlatMap:
-      return FromMessage(PythonFunction::Verb::kFlatMap, message.flat_map());
-    case proto::Operator::kKeyBy:
-      return FromMessage(PythonFunction::Verb::kKeyBy, message.key_by());
-    case proto::Operator::kReduce:
-      return FromMessage(PythonFunction::Verb::kReduce, message.reduce());
-    case proto::Operator::KIND_NOT_SET:
-      break;
+    case proto::Operator::kSource: {
+      HR_ASSIGN_OR_RAISE(plan::ConnectorSpec connector, FromMessage(message.source()));
+      return plan::SourceSpec{std::move(connector)};
+    }
+    case proto::Operator::kSink: {
+      HR_ASSIGN_OR_RAISE(plan::ConnectorSpec connector, FromMessage(message.sink()));
+      return plan::SinkSpec{std::move(connector)};
+    }
+    case proto::Operator::kUnion: return plan::UnionSpec{};
+    case proto::Operator::kMap: return FromMessage(PythonFunction::Verb::kMap, message.map());
+    case proto::Operator::kFilter: return FromMessage(PythonFunction::Verb::kFilter, message.filter());
+    case proto::Operator::kFlatMap: return FromMessage(PythonFunction::Verb::kFlatMap, message.flat_map());
+    case proto::Operator::kKeyBy: return FromMessage(PythonFunction::Verb::kKeyBy, message.key_by());
+    case proto::Operator::kReduce: return FromMessage(PythonFunction::Verb::kReduce, message.reduce());
+    case proto::Operator::kSelect: return FromMessage(message.select());
+    case proto::Operator::kWhere: {
+      HR_ASSIGN_OR_RAISE(plan::Expression condition, FromMessage(message.where()));
+      return plan::WhereSpec{std::move(condition)};
+    }
+    case proto::Operator::kEventTime: return FromMessage(message.event_time());
+    case proto::Operator::kAggregate: return FromMessage(message.aggregate());
+    case proto::Operator::kTop: return FromMessage(message.top());
+    case proto::Operator::KIND_NOT_SET: break;
   }
   plan::OperatorSpec named;
   named.location = {message.location().file().substr(0, 200), message.location().line(), ""};
@@ -160,14 +172,21 @@ void ToMessage(const plan::OperatorSpec& spec, proto::Operator* message) {
     proto::Input* edge = message->add_inputs();
     edge->set_uid(input.uid.str());
     edge->set_partitioning(static_cast<proto::Partitioning>(NumberOf(input.partitioning)));
+    edge->set_tag(input.tag);
   }
   message->mutable_location()->set_file(spec.location.file);
   message->mutable_location()->set_line(spec.location.line);
   message->mutable_location()->set_code(spec.location.code);
   message->set_uid_is_explicit(spec.uid_is_explicit);
+  if (spec.schema != nullptr) ToMessage(*spec.schema, message->mutable_schema());
   if (const auto* source = std::get_if<plan::SourceSpec>(&spec.kind)) ToMessage(source->connector, message->mutable_source());
   if (const auto* sink = std::get_if<plan::SinkSpec>(&spec.kind)) ToMessage(sink->connector, message->mutable_sink());
   if (std::holds_alternative<plan::UnionSpec>(spec.kind)) message->mutable_union_();
+  if (const auto* select = std::get_if<plan::SelectSpec>(&spec.kind)) ToMessage(*select, message->mutable_select());
+  if (const auto* where = std::get_if<plan::WhereSpec>(&spec.kind)) ToMessage(where->condition, message->mutable_where());
+  if (const auto* times = std::get_if<plan::EventTimeSpec>(&spec.kind)) ToMessage(*times, message->mutable_event_time());
+  if (const auto* aggregate = std::get_if<plan::AggregateSpec>(&spec.kind)) ToMessage(*aggregate, message->mutable_aggregate());
+  if (const auto* top = std::get_if<plan::TopSpec>(&spec.kind)) ToMessage(*top, message->mutable_top());
   if (const PythonFunction* function = spec.python()) {
     proto::PythonFunction* body = FunctionOf(function->verb, message);
     body->set_pickled(function->pickled);
@@ -184,8 +203,9 @@ Result<plan::OperatorSpec> FromMessage(const proto::Operator& message) {
   spec.uid_is_explicit = message.uid_is_explicit();
   for (const proto::Input& input : message.inputs()) {
     HR_ASSIGN_OR_RAISE(plan::Partitioning partitioning, PartitioningFromNumber(input.partitioning()));
-    spec.inputs.push_back({OperatorUid(input.uid()), partitioning});
+    spec.inputs.push_back({OperatorUid(input.uid()), partitioning, input.tag()});
   }
+  HR_ASSIGN_OR_RAISE(spec.schema, FromMessage(message.schema()));
   HR_ASSIGN_OR_RAISE(spec.kind, KindFromMessage(message));
   return spec;
 }

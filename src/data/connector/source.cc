@@ -6,6 +6,7 @@
 #include "data/connector/file/file_source.h"
 #include "data/connector/generator/generator_source.h"
 #include "data/connector/kafka/kafka_source.h"
+#include "data/connector/nexmark/nexmark_source.h"
 
 namespace headrace::data::connector {
 
@@ -14,6 +15,7 @@ Result<std::unique_ptr<SourceReader>> MakeSourceReader(const plan::ConnectorSpec
   if (spec.kind == "file") return MakeFileSourceReader(spec);
   if (spec.kind == "collection") return MakeCollectionSourceReader(spec);
   if (spec.kind == "generator") return MakeGeneratorSourceReader(spec);
+  if (spec.kind == "nexmark") return MakeNexmarkSourceReader(spec);
   return Error(ErrorCode::kUnknownConnector, fmt::format("there is no source connector \"{:.100}\"", spec.kind));
 }
 

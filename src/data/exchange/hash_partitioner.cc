@@ -40,7 +40,7 @@ Status HashPartitioner::UseSchema(const std::shared_ptr<arrow::Schema>& schema, 
   std::vector<Channel> channels(options_.channels);
   for (Channel& channel : channels) {
     for (const auto& field : output->fields()) {
-      HR_ASSIGN_OR_RAISE(auto gatherer, ColumnGatherer::Make(field->type()));
+      HR_ASSIGN_OR_RAISE(auto gatherer, columnar::ColumnGatherer::Make(field->type()));
       channel.columns.push_back(std::move(gatherer));
     }
   }

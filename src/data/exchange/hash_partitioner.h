@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "data/exchange/column_gatherer.h"
+#include "columnar/column_gatherer.h"
 #include "data/exchange/partitioner.h"
 
 namespace headrace::data::exchange {
@@ -25,7 +25,7 @@ class HashPartitioner final : public Partitioner {
 
  private:
   struct Channel {
-    std::vector<std::unique_ptr<ColumnGatherer>> columns;
+    std::vector<std::unique_ptr<columnar::ColumnGatherer>> columns;
     std::int64_t rows = 0;
   };
   Status UseSchema(const std::shared_ptr<arrow::Schema>& schema, bool adds_hash, std::vector<Piece>* ready);

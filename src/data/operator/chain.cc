@@ -1,5 +1,7 @@
 #include "data/operator/chain.h"
 
+#include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace headrace::data::op {
@@ -26,10 +28,25 @@ class Chain::LinkCollector final : public Collector {
     chain_->queues_[index_ + 1].push_back({0, std::move(batch)});
     return Status::OK();
   }
+  Status EmitSide(std::string_view tag, columnar::DataBatch batch) override {
+    if (batch.num_rows() > 0) chain_->side_rows_.push_back({std::string(tag), std::move(batch)});
+    return Status::OK();
+  }
+  Status EmitWatermark(columnar::Watermark watermark) override {
+    HR_CHECK(watermark.event_time_ms >= last_watermark_ms_, "a watermark went back");
+    last_watermark_ms_ = watermark.event_time_ms;
+    chain_->queues_[index_ + 1].push_back({0, watermark});
+    return Status::OK();
+  }
+  Status EmitStatus(columnar::WatermarkStatus status) override {
+    chain_->queues_[index_ + 1].push_back({0, status});
+    return Status::OK();
+  }
 
  private:
   Chain* chain_;
   std::size_t index_;
+  std::int64_t last_watermark_ms_ = std::numeric_limits<std::int64_t>::min();
 };
 
 Chain::Chain(std::vector<ChainLink> links)
@@ -123,6 +140,8 @@ Result<bool> Chain::StepControl(std::size_t index) {
   }
   if (phase == ControlPhase::kFlushed) {
     if (const auto* barrier = std::get_if<columnar::Barrier>(&element)) HR_RETURN_NOT_OK(op.OnBarrier(*barrier));
+    if (const auto* watermark = std::get_if<columnar::Watermark>(&element)) HR_RETURN_NOT_OK(op.OnWatermark(*watermark, out));
+    if (const auto* status = std::get_if<columnar::WatermarkStatus>(&element)) HR_RETURN_NOT_OK(op.OnWatermarkStatus(*status, out));
     if (std::holds_alternative<columnar::EndOfInput>(element)) HR_RETURN_NOT_OK(op.Finish(out));
     phase = ControlPhase::kFinished;
     if (op.busy()) return false;
@@ -140,6 +159,8 @@ void Chain::MoveControl(std::size_t index) {
     HR_CHECK(queues_[index].empty(), "elements behind the end of input");
     ended_[index] = true;
   }
+  const bool of_time = std::holds_alternative<columnar::Watermark>(queued.element) || std::holds_alternative<columnar::WatermarkStatus>(queued.element);
+  if (of_time && !links_[index].op->passes_watermarks()) return;
   queues_[index + 1].push_back({0, std::move(queued.element)});
 }
 
@@ -150,7 +171,21 @@ columnar::StreamElement Chain::TakeOutput() {
   return element;
 }
 
+Chain::SideRows Chain::TakeSideRows() {
+  HR_CHECK(!side_rows_.empty(), "TakeSideRows() without any");
+  SideRows rows = std::move(side_rows_.front());
+  side_rows_.pop_front();
+  return rows;
+}
+
+MonotonicTime Chain::next_poll() const {
+  MonotonicTime next = MonotonicTime::max();
+  for (const auto& link : links_) next = std::min(next, link.op->next_poll());
+  return next;
+}
+
 bool Chain::busy() const {
+  if (!side_rows_.empty()) return true;
   for (const auto& queue : queues_) {
     if (!queue.empty()) return true;
   }

@@ -41,6 +41,15 @@ class Chain {
   /// What left the last operator, in order.
   bool has_output() const { return !queues_.back().empty(); }
   columnar::StreamElement TakeOutput();
+  /// Rows of side outputs; they stand before whatever output follows.
+  struct SideRows {
+    std::string tag;
+    columnar::DataBatch batch;
+  };
+  bool has_side_rows() const { return !side_rows_.empty(); }
+  SideRows TakeSideRows();
+  /// When an operator wants to be polled at the latest.
+  MonotonicTime next_poll() const;
   /// True while a batch or element is anywhere inside, or an operator is busy.
   bool busy() const;
   /// The operator that the last error came from; nullptr when the error was not an operator's.
@@ -67,6 +76,7 @@ class Chain {
 
   std::vector<ChainLink> links_;
   std::vector<std::deque<Queued>> queues_;  // queues_[i] feeds operator i; the last one is the output
+  std::deque<SideRows> side_rows_;
   std::vector<ControlPhase> phases_;
   std::vector<bool> ended_;
   std::vector<std::unique_ptr<LinkCollector>> collectors_;

@@ -4,7 +4,9 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
+#include "base/clock.h"
 #include "base/metrics.h"
 #include "base/status.h"
 #include "base/waker.h"
@@ -19,6 +21,11 @@ class Collector {
  public:
   virtual ~Collector() = default;
   virtual Status Emit(columnar::DataBatch batch) = 0;
+  /// Rows for a side output; dropped when nothing reads it.
+  virtual Status EmitSide(std::string_view tag, columnar::DataBatch batch) { return Status::NotImplemented("no side output ", tag); }
+  /// For operators that make watermarks of their own (passes_watermarks() false); never less than the one before.
+  virtual Status EmitWatermark(columnar::Watermark watermark) { return Status::NotImplemented("no watermarks"); }
+  virtual Status EmitStatus(columnar::WatermarkStatus status) { return Status::NotImplemented("no watermarks"); }
 };
 
 /// What an operator gets from its task. Outlives it.
@@ -28,6 +35,7 @@ struct OperatorContext {
   std::uint32_t subtask = 0, parallelism = 1, max_parallelism = 128;
   columnar::KeyGroupRange key_groups{0, 128};
   Waker* waker = nullptr;
+  const Clock* clock = nullptr;  ///< null in tests of operators that have no use for it
   MetricsRegistry* metrics = nullptr;
   MetricLabels labels;
   std::atomic<std::int64_t>* state_bytes = nullptr;  ///< of the task: stateful operators add what they hold, and take it away again
@@ -51,6 +59,14 @@ class Operator {
   virtual Status Finish(Collector* out) { return Status::OK(); }
   /// Rows must be emitted before any barrier, watermark or end passes; default: nothing is held back.
   virtual Status Flush(Collector* out) { return Status::OK(); }
+  /// A watermark is about to pass, behind the rows that came before it: emits what it completes, now or from Poll(), busy until
+  /// then. Called once for each.
+  virtual Status OnWatermark(const columnar::Watermark& watermark, Collector* out) { return Status::OK(); }
+  /// False: the input's watermarks and idleness end here, the operator emits its own.
+  virtual bool passes_watermarks() const { return true; }
+  virtual Status OnWatermarkStatus(const columnar::WatermarkStatus& status, Collector* out) { return Status::OK(); }
+  /// Poll() is due then at the latest, rows or not: timers by the clock.
+  virtual MonotonicTime next_poll() const { return MonotonicTime::max(); }
   /// A barrier is about to pass: what the operator wrote outside must become durable. It may become busy; the barrier waits.
   virtual Status OnBarrier(const columnar::Barrier& barrier) { return Status::OK(); }
   /// Non-blocking; the destructor may wait for side threads.

@@ -2,11 +2,14 @@
 
 #include <utility>
 
+#include "data/operator/calc.h"
 #include "data/operator/checking.h"
+#include "data/operator/event_time.h"
 #include "data/operator/sink_operator.h"
 #include "data/operator/union.h"
 #include "data/python/keyed_reduce.h"
 #include "data/python/python_stage.h"
+#include "data/window/window_aggregate.h"
 
 namespace headrace::data::task {
 
@@ -63,6 +66,49 @@ op::ChainLink MakePythonLink(const TaskSpec& spec, const TaskEnvironment& enviro
   return MakeLink(std::move(made), std::move(name), first);
 }
 
+/// where() and select() from `at` that run as one step: conditions, then columns.
+Result<op::ChainLink> MakeCalcLink(const std::vector<plan::OperatorSpec>& operators, const std::shared_ptr<arrow::Schema>& input, std::size_t* at) {
+  const plan::OperatorSpec& first = operators[*at];
+  plan::Expression condition;
+  std::string name;
+  const plan::SelectSpec* columns = nullptr;
+  for (; *at < operators.size() && columns == nullptr; ++*at) {
+    const plan::OperatorSpec& op = operators[*at];
+    if (const auto* where = std::get_if<plan::WhereSpec>(&op.kind)) condition = condition ? plan::Expression::Call("and", {condition, where->condition}) : where->condition;
+    else columns = std::get_if<plan::SelectSpec>(&op.kind);
+    if (!std::holds_alternative<plan::WhereSpec>(op.kind) && columns == nullptr) break;
+    name += (name.empty() ? "" : " -> ") + op.name;
+  }
+  HR_ASSIGN_OR_RAISE(auto made, op::Calc::Make(condition, columns, input));
+  return MakeLink(std::move(made), std::move(name), first);
+}
+
+/// The operators over typed rows. `input`: the rows that come in.
+Result<op::ChainLink> MakeRelationalLink(const std::vector<plan::OperatorSpec>& operators, const std::shared_ptr<arrow::Schema>& input, std::size_t* at) {
+  const plan::OperatorSpec& op = operators[*at];
+  if (std::holds_alternative<plan::WhereSpec>(op.kind) || std::holds_alternative<plan::SelectSpec>(op.kind)) return MakeCalcLink(operators, input, at);
+  ++*at;
+  if (const auto* times = std::get_if<plan::EventTimeSpec>(&op.kind)) {
+    HR_ASSIGN_OR_RAISE(auto made, op::EventTimeOperator::Make(*times, input));
+    return MakeLink(std::move(made), op.name, op);
+  }
+  if (const auto* aggregate = std::get_if<plan::AggregateSpec>(&op.kind)) {
+    HR_ASSIGN_OR_RAISE(auto made, window::WindowAggregate::Make(*aggregate, input, op.schema));
+    return MakeLink(std::move(made), op.name, op);
+  }
+  return Status::NotImplemented(op.Describe());
+}
+
+bool IsRelational(const plan::OperatorSpec& op) {
+  return std::holds_alternative<plan::WhereSpec>(op.kind) || std::holds_alternative<plan::SelectSpec>(op.kind) || std::holds_alternative<plan::EventTimeSpec>(op.kind) ||
+         std::holds_alternative<plan::AggregateSpec>(op.kind) || std::holds_alternative<plan::TopSpec>(op.kind);
+}
+
+/// The rows that come into a vertex.
+std::shared_ptr<arrow::Schema> InputSchema(const plan::ExecutionPlan& plan, const plan::ExecutionVertex& vertex) {
+  return vertex.input_edges.empty() ? nullptr : plan.vertices[plan.edges[vertex.input_edges[0]].producer].operators.back().schema;
+}
+
 }  // namespace
 
 Result<TaskParts> BuildParts(const TaskSpec& spec, const TaskEnvironment& environment, TaskVitals* vitals, Waker* waker) {
@@ -78,6 +124,7 @@ Result<TaskParts> BuildParts(const TaskSpec& spec, const TaskEnvironment& enviro
                    max_parallelism,
                    columnar::KeyGroupsOf(spec.attempt.subtask, vertex.parallelism, max_parallelism),
                    waker,
+                   environment.clock,
                    environment.metrics,
                    {{"job_id", spec.attempt.job.str()}, {"job_name", spec.plan->job_name}, {"tm", environment.task_manager}}};
   parts.context.state_bytes = &vitals->state_bytes;
@@ -86,6 +133,12 @@ Result<TaskParts> BuildParts(const TaskSpec& spec, const TaskEnvironment& enviro
     if (op.python() != nullptr) {
       if (environment.pool == nullptr) return Error(ErrorCode::kInternal, "a plan without Python has a Python operator");
       parts.links.push_back(MakePythonLink(spec, environment, &at));
+      continue;
+    }
+    if (IsRelational(op)) {
+      const auto input = at > 0 ? vertex.operators[at - 1].schema : InputSchema(*spec.plan, vertex);
+      HR_ASSIGN_OR_RAISE(op::ChainLink link, MakeRelationalLink(vertex.operators, input, &at));
+      parts.links.push_back(std::move(link));
       continue;
     }
     ++at;

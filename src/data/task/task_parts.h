@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/metrics.h"
 #include "base/status.h"
 #include "base/waker.h"
@@ -31,6 +32,7 @@ struct TaskEnvironment {
   std::int64_t reduce_trip_rows = 8192;  ///< rows that a reduce gathers while a trip is outstanding
   MetricsRegistry* metrics = nullptr;
   ConnectorFactories connectors;
+  const Clock* clock = nullptr;
   std::function<void(const std::string& uid, const columnar::DataBatch& batch)> on_collected;
 };
 

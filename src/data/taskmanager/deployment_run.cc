@@ -50,6 +50,7 @@ DeploymentRun::DeploymentRun(plan::JobDeployment deployment, const TaskManagerOp
   environment_.task_manager = options_->id.str();
   environment_.metrics = parts_->metrics;
   environment_.connectors = parts_->connectors;
+  environment_.clock = &parts_->executor->clock();
   environment_.on_collected = parts_->on_collected;
 }
 

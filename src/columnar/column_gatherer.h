@@ -6,7 +6,7 @@
 
 #include "base/status.h"
 
-namespace headrace::data::exchange {
+namespace headrace::columnar {
 
 /// Appends chosen rows of columns of one type to a column under construction. One virtual call per column and batch, none
 /// per row. Owned by a partitioner, its thread only.
@@ -23,4 +23,4 @@ class ColumnGatherer {
   virtual Result<std::shared_ptr<arrow::ArrayData>> Finish() = 0;
 };
 
-}  // namespace headrace::data::exchange
+}  // namespace headrace::columnar

@@ -1,4 +1,4 @@
-#include "data/exchange/column_gatherer.h"
+#include "columnar/column_gatherer.h"
 
 #include <arrow/array/data.h>
 #include <arrow/buffer_builder.h>
@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-namespace headrace::data::exchange {
+namespace headrace::columnar {
 namespace {
 
 /// The validity bits of a column under construction; nothing is kept until the first column with nulls comes.
@@ -199,4 +199,4 @@ Result<std::unique_ptr<ColumnGatherer>> ColumnGatherer::Make(const std::shared_p
   }
 }
 
-}  // namespace headrace::data::exchange
+}  // namespace headrace::columnar

@@ -1,0 +1,17 @@
+#pragma once
+#include <arrow/type_fwd.h>
+
+#include <cstdint>
+#include <string>
+
+#include "base/status.h"
+
+namespace headrace::columnar {
+
+/// Appends a typed row as one encoded dict of column name to value, reserved columns left out: how sinks and Python see rows
+/// without a schema of theirs. NotImplemented for column types that have no Python value.
+Status AppendTypedRow(const arrow::RecordBatch& batch, std::int64_t row, std::string* out);
+/// Appends one value of a column, None for null.
+Status AppendColumnValue(const arrow::Array& column, std::int64_t row, std::string* out);
+
+}  // namespace headrace::columnar

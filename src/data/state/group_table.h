@@ -1,0 +1,85 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/status.h"
+
+namespace headrace::data::state {
+
+/// Rows of a fixed number of 64-bit words by a key of a fixed number of words: the memory tier under native aggregates. Rows
+/// lie densely in pages in the order of their first appearance, so a whole batch is resolved to row pointers first and then
+/// updated aggregate by aggregate; the index beside them holds 8 bytes a slot.
+/// Layout of a row: key words, then value words, which are zero at first.
+/// Owned by its operator, used on the task's thread only. At most 2^32 - 2 rows.
+class GroupTable {
+ public:
+  static constexpr std::uint32_t kMaxKeyWords = 8;
+
+  /// key_words 1 to kMaxKeyWords.
+  GroupTable(std::uint32_t key_words, std::uint32_t value_words);
+  GroupTable(GroupTable&&) noexcept = default;
+  GroupTable& operator=(GroupTable&&) noexcept = default;
+  ~GroupTable();
+
+  /// Finds or makes the rows of `count` keys, given by columns of words: keys[w][i]. rows[i] points at the row's first value
+  /// word, until the next Resolve(). New rows get their keys and zeroes. OutOfMemory, or CapacityError when row numbers run out.
+  Status Resolve(std::span<const std::uint64_t* const> keys, std::int64_t count, std::uint64_t** rows);
+  /// The value words of one key's row, or null.
+  std::uint64_t* Find(const std::uint64_t* key) const;
+
+  std::uint32_t key_words() const { return key_words_; }
+  std::uint32_t value_words() const { return row_words_ - key_words_; }
+  std::int64_t num_rows() const { return num_rows_; }
+  /// Row by number, 0 to num_rows() - 1: its key words, with the value words behind them.
+  const std::uint64_t* RowKey(std::int64_t row) const { return RowAt(static_cast<std::uint32_t>(row)); }
+  std::uint64_t* RowValues(std::int64_t row) { return RowAt(static_cast<std::uint32_t>(row)) + key_words_; }
+  /// Memory held, index and free space included.
+  std::int64_t allocated_bytes() const { return allocated_bytes_; }
+  /// No rows; keeps the memory for the next ones.
+  void Clear();
+
+ private:
+  static constexpr std::uint32_t kPageBytes = 256u << 10;
+  static constexpr std::uint32_t kFirstPageBytes = 1u << 10;  // the first page grows by doubling, so that small tables stay small
+  /// From this many slots on the index outgrows the nearer caches, and looking ahead pays.
+  static constexpr std::uint64_t kPrefetchSlots = 1u << 16;
+  static constexpr std::int64_t kAhead = 512;  // keys in flight
+
+  struct FreePage {
+    void operator()(std::uint64_t* page) const;
+  };
+  std::uint64_t* RowAt(std::uint32_t row) const {
+    return pages_[row >> page_shift_].get() + static_cast<std::uint64_t>(row & page_mask_) * row_words_;
+  }
+  template <std::uint32_t W>
+  Status ResolveWords(std::span<const std::uint64_t* const> keys, std::int64_t count, std::uint64_t** rows);
+  template <std::uint32_t W>
+  void ResolvePart(std::span<const std::uint64_t* const> keys, std::int64_t first, std::int64_t count, std::uint32_t* rows);
+  template <std::uint32_t W>
+  std::uint32_t FindOrMake(std::span<const std::uint64_t* const> keys, std::int64_t at, std::uint64_t hash);
+  template <std::uint32_t W>
+  bool SameKey(const std::uint64_t* row, std::span<const std::uint64_t* const> keys, std::int64_t at) const;
+  Status Reserve(std::int64_t more);
+  Status GrowRows(std::int64_t rows);
+  void Reindex(std::uint64_t slots);
+
+  std::uint32_t key_words_, row_words_;
+  std::uint32_t page_shift_ = 0, page_mask_ = 0;  // rows of a page: a power of two
+  std::int64_t num_rows_ = 0, row_capacity_ = 0, allocated_bytes_ = 0;
+  std::vector<std::uint32_t> numbers_;  // of the batch in hand
+  std::vector<std::unique_ptr<std::uint64_t, FreePage>> pages_;
+  std::vector<std::uint64_t> slots_;  // high half: of the hash; low half: row + 1, 0 = free; from half to 7/8 full before it doubles
+  std::uint64_t slot_mask_ = 0;
+  std::uint32_t slot_shift_ = 0;  // of the hash's high bits
+};
+
+/// Spreads key words over 64 bits. In memory only: never stored, never compared between processes.
+inline std::uint64_t MixWord(std::uint64_t x) {
+  x *= 0x9E3779B97F4A7C15ULL;
+  return x ^ (x >> 32);
+}
+
+}  // namespace headrace::data::state

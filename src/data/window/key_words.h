@@ -1,0 +1,36 @@
+#pragma once
+#include <arrow/type_fwd.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/status.h"
+
+namespace headrace::data::window {
+
+/// Key columns as words of a group table, and back. Equal keys give equal words: -0.0 is 0.0, every NaN the same; a null key is a
+/// group of its own. Columns: ints, bool, float64, date, timestamp, duration. Owned by an operator, its thread only.
+class KeyWords {
+ public:
+  /// Invalid for a column that cannot be one.
+  static Result<KeyWords> Make(const arrow::Schema& schema, const std::vector<std::string>& names);
+  std::uint32_t words() const { return words_; }
+  /// Words of all rows, by word; until the next call.
+  Result<std::vector<const std::uint64_t*>> Encode(const arrow::RecordBatch& batch);
+  /// The key columns of rows given by pointers to their key words.
+  Result<arrow::ArrayVector> Decode(const std::uint64_t* const* keys, std::int64_t count) const;
+
+ private:
+  struct Column {
+    int index;
+    std::shared_ptr<arrow::DataType> type;
+    bool nullable;
+  };
+  std::vector<Column> columns_;
+  std::uint32_t words_ = 0;
+  bool has_nulls_word_ = false;  // the last word: a bit for each null column
+  std::vector<std::vector<std::uint64_t>> space_;
+};
+
+}  // namespace headrace::data::window

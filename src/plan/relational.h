@@ -1,0 +1,79 @@
+#pragma once
+#include <arrow/type_fwd.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "plan/expression.h"
+
+namespace headrace::plan {
+
+/// Operators over typed rows. All are values; what they give is settled by SchemaOf() (plan/row_schema.h).
+
+/// New columns from expressions over the old ones.
+struct SelectSpec {
+  std::vector<NamedExpression> columns;
+  bool keep_all = false;  ///< the input's columns come first; a column of the same name replaces its own
+};
+/// Rows for which the condition is true.
+struct WhereSpec {
+  Expression condition;
+};
+
+/// Where rows get their event time, and how far watermarks stay behind it.
+struct EventTimeSpec {
+  enum class Strategy { kNone, kBounded, kMonotonous };
+  Strategy strategy = Strategy::kNone;
+  std::uint64_t bound_ms = 0;
+  Expression timestamp;  ///< a timestamp or int64 ms; none = the connector's own
+  std::string pickled, display_name;  ///< a Python function instead, row -> ms or datetime
+  std::uint64_t idle_after_ms = 0;    ///< 0 = never
+  std::string alignment_group;
+  std::uint64_t max_drift_ms = 0;
+};
+
+struct Window {
+  enum class Kind { kNone, kTumbling, kSliding, kSession, kCumulate, kGlobal, kCount };
+  Kind kind = Kind::kNone;
+  bool processing_time = false;
+  std::uint64_t size_ms = 0, slide_ms = 0, gap_ms = 0;
+  std::int64_t offset_ms = 0;
+  std::uint64_t rows = 0, every = 0;  ///< kCount
+};
+struct Trigger {
+  std::uint64_t early_every_ms = 0, early_every_rows = 0;
+  bool late_every_row = false;
+};
+struct AggregateCall {
+  std::string name, function;
+  std::vector<Expression> arguments;
+  Expression filter;
+  std::uint64_t limit = 0;
+  std::string pickled, display_name;  ///< an accumulator written in Python
+};
+/// Rows grouped by key columns and, unless the window is kNone, by window. Gives keys, window_start, window_end, calls.
+struct AggregateSpec {
+  std::vector<std::string> keys;
+  Window window;
+  std::vector<AggregateCall> calls;
+  std::uint64_t allowed_lateness_ms = 0;
+  std::string late_tag;
+  Trigger trigger;
+};
+
+struct SortKey {
+  std::string column;
+  bool descending = false;
+};
+/// The first rows by an order within keys and windows. Gives the input's columns, and the rank when it has a name.
+struct TopSpec {
+  std::vector<std::string> keys;
+  Window window;
+  std::vector<SortKey> order;
+  std::uint64_t limit = 1;
+  bool ties = false;
+  std::string rank_name;
+};
+
+}  // namespace headrace::plan

@@ -1,0 +1,249 @@
+#include "plan/row_schema.h"
+
+#include <arrow/type.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+#include <utility>
+
+#include "columnar/data_batch.h"
+#include "plan/function_types.h"
+#include "base/nearest_name.h"
+
+namespace headrace::plan {
+namespace {
+
+using SchemaPtr = std::shared_ptr<arrow::Schema>;
+constexpr std::uint64_t kMaxSpanMs = 10ull * 366 * 86'400'000;
+constexpr std::uint64_t kMaxSlices = 100'000;
+
+Status Wrong(const OperatorSpec& spec, std::string what, std::string hint = {}) {
+  return Error(ErrorCode::kInvalidPlan, fmt::format("{}: {}", spec.Describe(), what), std::move(hint));
+}
+
+const std::shared_ptr<arrow::DataType>& WindowTime() {
+  static const auto type = arrow::timestamp(arrow::TimeUnit::MILLI, "UTC");
+  return type;
+}
+
+Status CheckColumnName(const OperatorSpec& spec, const std::string& name, std::set<std::string>* taken) {
+  if (name.empty()) return Wrong(spec, "a column has no name");
+  if (name.starts_with("__")) return Wrong(spec, fmt::format("the column \"{:.100}\" begins with __, which is kept for the engine", name), "Choose another name.");
+  if (!taken->insert(name).second) return Wrong(spec, fmt::format("two columns are called \"{:.100}\"", name), "Give one another name.");
+  return Status::OK();
+}
+
+Result<const arrow::Field*> KeyOf(const OperatorSpec& spec, const std::string& name, const arrow::Schema& schema) {
+  const int index = schema.GetFieldIndex(name);
+  if (index < 0) {
+    std::vector<std::string_view> names;
+    for (const auto& field : schema.fields()) names.push_back(field->name());
+    return Wrong(spec, fmt::format("there is no column \"{:.100}\" to group by{}", name, DidYouMean(name, names)), fmt::format("The rows have {}.", fmt::join(names, ", ")));
+  }
+  const arrow::Field* field = schema.field(index).get();
+  const auto id = field->type()->id();
+  if (id == arrow::Type::LIST || id == arrow::Type::STRUCT || id == arrow::Type::LARGE_BINARY)
+    return Wrong(spec, fmt::format("rows cannot be grouped by \"{}\": a {} is no key", name, TypeName(*field->type())), "Group by a number, text, bool, date or timestamp.");
+  return field;
+}
+
+Status CheckWindow(const OperatorSpec& spec, const Window& window) {
+  using Kind = Window::Kind;
+  const auto too_long = [&](std::uint64_t span_ms) { return span_ms > kMaxSpanMs; };
+  if (too_long(window.size_ms) || too_long(window.slide_ms) || too_long(window.gap_ms)) return Wrong(spec, "a window is at most ten years long");
+  const bool timed = window.kind == Kind::kTumbling || window.kind == Kind::kSliding || window.kind == Kind::kCumulate;
+  if (timed && window.size_ms == 0) return Wrong(spec, "the window has a size of 0", "Give it a size in ms, or a timedelta.");
+  if (window.kind == Kind::kSession && window.gap_ms == 0) return Wrong(spec, "the session has a gap of 0", "Give it a gap in ms, or a timedelta.");
+  if (window.kind == Kind::kCount && window.rows == 0) return Wrong(spec, "the window has no rows");
+  if (window.kind == Kind::kSliding || window.kind == Kind::kCumulate) {
+    const char* what = window.kind == Kind::kSliding ? "slide" : "step";
+    if (window.slide_ms == 0) return Wrong(spec, fmt::format("the window has a {} of 0", what));
+    if (window.slide_ms > window.size_ms)
+      return Wrong(spec, fmt::format("the window's {} of {} ms is longer than its size of {} ms: rows in between would be in no window", what, window.slide_ms, window.size_ms),
+                   "Take a tumbling window and where() in front of it, if that is meant.");
+    if (window.kind == Kind::kCumulate && window.size_ms % window.slide_ms != 0) return Wrong(spec, "the size of a cumulating window is a multiple of its step");
+    if (window.size_ms / std::gcd(window.size_ms, window.slide_ms) > kMaxSlices)
+      return Wrong(spec, fmt::format("the window's size of {} ms and slide of {} ms cut time into more than {} slices a window", window.size_ms, window.slide_ms, kMaxSlices));
+  }
+  return Status::OK();
+}
+
+Result<SchemaPtr> SelectSchema(const OperatorSpec& spec, const SelectSpec& select, const arrow::Schema& input) {
+  if (select.columns.empty()) return Wrong(spec, "it selects no columns");
+  arrow::FieldVector fields;
+  std::set<std::string> taken;
+  std::set<std::string> written;
+  for (const NamedExpression& column : select.columns)
+    if (!written.insert(column.name).second) return Wrong(spec, fmt::format("two columns are called \"{:.100}\"", column.name), "Give one another name.");
+  for (const NamedExpression& column : ColumnsOf(select, input)) {
+    HR_RETURN_NOT_OK(CheckColumnName(spec, column.name, &taken));
+    const auto settled = Settle(column.expression, input);
+    if (!settled.ok()) return Wrong(spec, fmt::format("column \"{:.100}\": {}", column.name, settled.status().message()));
+    const auto type = settled->type->id() == arrow::Type::NA ? arrow::int64() : settled->type;
+    fields.push_back(arrow::field(column.name, type, settled->nullable));
+  }
+  return arrow::schema(std::move(fields));
+}
+
+Status CheckCondition(const OperatorSpec& spec, const Expression& condition, const arrow::Schema& input) {
+  const auto settled = Settle(condition, input);
+  if (!settled.ok()) return Wrong(spec, settled.status().message());
+  if (settled->type->id() != arrow::Type::BOOL) return Wrong(spec, fmt::format("{} is a {}, but a condition is a bool", condition.ToString(), TypeName(*settled->type)));
+  return Status::OK();
+}
+
+Status CheckEventTime(const OperatorSpec& spec, const EventTimeSpec& times, const SchemaPtr& input) {
+  if (times.bound_ms > kMaxSpanMs) return Wrong(spec, "the disorder is bounded by more than ten years");
+  if (!times.timestamp) return Status::OK();
+  if (input == nullptr) return Wrong(spec, "its rows have no columns, so the timestamp cannot be one", "Give with_timestamp() a function, or the source a schema.");
+  const auto settled = Settle(times.timestamp, *input);
+  if (!settled.ok()) return Wrong(spec, settled.status().message());
+  const auto id = settled->type->id();
+  if (id != arrow::Type::TIMESTAMP && !IsInteger(*settled->type))
+    return Wrong(spec, fmt::format("{} is a {}, but an event time is a timestamp, or ms since 1970 as an int", times.timestamp.ToString(), TypeName(*settled->type)));
+  return Status::OK();
+}
+
+Result<SchemaPtr> AggregateSchema(const OperatorSpec& spec, const AggregateSpec& aggregate, const arrow::Schema& input) {
+  HR_RETURN_NOT_OK(CheckWindow(spec, aggregate.window));
+  if (aggregate.calls.empty() && aggregate.keys.empty()) return Wrong(spec, "it has neither keys nor aggregates");
+  if (aggregate.window.kind == Window::Kind::kNone && aggregate.allowed_lateness_ms > 0) return Wrong(spec, "allowed lateness needs a window");
+  arrow::FieldVector fields;
+  std::set<std::string> taken;
+  for (const std::string& key : aggregate.keys) {
+    HR_ASSIGN_OR_RAISE(const arrow::Field* field, KeyOf(spec, key, input));
+    if (key == kWindowStart || key == kWindowEnd) {
+      if (aggregate.window.kind != Window::Kind::kNone) return Wrong(spec, fmt::format("it groups by the column {}, which its own window adds", key), "Rename the column with select().");
+    }
+    if (!taken.insert(key).second) return Wrong(spec, fmt::format("it groups by \"{}\" twice", key));
+    fields.push_back(arrow::field(key, field->type(), field->nullable()));
+  }
+  if (aggregate.window.kind != Window::Kind::kNone && aggregate.window.kind != Window::Kind::kGlobal && aggregate.window.kind != Window::Kind::kCount) {
+    for (const char* name : {kWindowStart, kWindowEnd}) {
+      taken.insert(name);
+      fields.push_back(arrow::field(name, WindowTime(), /*nullable=*/false));
+    }
+  }
+  for (const AggregateCall& call : aggregate.calls) {
+    HR_RETURN_NOT_OK(CheckColumnName(spec, call.name, &taken));
+    const auto settled = SettleAggregate(call, input);
+    if (!settled.ok()) return Wrong(spec, fmt::format("aggregate \"{:.100}\": {}", call.name, settled.status().message()));
+    fields.push_back(arrow::field(call.name, settled->type, settled->nullable));
+  }
+  return arrow::schema(std::move(fields));
+}
+
+Result<SchemaPtr> TopSchema(const OperatorSpec& spec, const TopSpec& top, const SchemaPtr& input) {
+  HR_RETURN_NOT_OK(CheckWindow(spec, top.window));
+  if (top.limit == 0 || top.limit > 100'000) return Wrong(spec, fmt::format("top takes 1 to 100000 rows, not {}", top.limit));
+  if (top.order.empty()) return Wrong(spec, "it has no column to order by");
+  for (const std::string& key : top.keys) HR_RETURN_NOT_OK(KeyOf(spec, key, *input).status());
+  for (const SortKey& key : top.order) HR_RETURN_NOT_OK(KeyOf(spec, key.column, *input).status());
+  arrow::FieldVector fields = input->fields();
+  std::set<std::string> taken;
+  for (const auto& field : fields) taken.insert(field->name());
+  if (top.window.kind != Window::Kind::kNone) {
+    for (const char* name : {kWindowStart, kWindowEnd}) {
+      HR_RETURN_NOT_OK(CheckColumnName(spec, name, &taken));
+      fields.push_back(arrow::field(name, WindowTime(), /*nullable=*/false));
+    }
+  }
+  if (!top.rank_name.empty()) {
+    HR_RETURN_NOT_OK(CheckColumnName(spec, top.rank_name, &taken));
+    fields.push_back(arrow::field(top.rank_name, arrow::int64(), /*nullable=*/false));
+  }
+  return arrow::schema(std::move(fields));
+}
+
+Result<SchemaPtr> UnionSchema(const OperatorSpec& spec, const std::vector<SchemaPtr>& inputs) {
+  for (const SchemaPtr& input : inputs) {
+    if ((input == nullptr) != (inputs[0] == nullptr) || (input != nullptr && !input->Equals(*inputs[0], /*check_metadata=*/false)))
+      return Wrong(spec, "its streams have rows of different types", "Bring them to the same columns with select() first.");
+  }
+  return inputs[0];
+}
+
+Result<SchemaPtr> PythonSchema(const PythonFunction& function, const SchemaPtr& input) {
+  const bool same_rows = function.verb == PythonFunction::Verb::kFilter || function.verb == PythonFunction::Verb::kKeyBy;
+  return same_rows ? input : nullptr;
+}
+
+}  // namespace
+
+std::vector<NamedExpression> ColumnsOf(const SelectSpec& select, const arrow::Schema& input) {
+  if (!select.keep_all) return select.columns;
+  std::vector<NamedExpression> columns;
+  for (const auto& field : input.fields()) columns.push_back({field->name(), Expression::Column(field->name())});
+  for (const NamedExpression& column : select.columns) {
+    const auto same = std::find_if(columns.begin(), columns.end(), [&](const NamedExpression& known) { return known.name == column.name; });
+    if (same == columns.end()) columns.push_back(column);
+    else same->expression = column.expression;
+  }
+  return columns;
+}
+
+Result<TypedAggregateCall> SettleAggregate(const AggregateCall& call, const arrow::Schema& schema) {
+  TypedAggregateCall settled{call.name, call.function, {}, nullptr, call.limit, nullptr, true};
+  for (const Expression& argument : call.arguments) {
+    HR_ASSIGN_OR_RAISE(TypedExpression typed, Settle(argument, schema));
+    settled.arguments.push_back(std::move(typed));
+  }
+  if (call.filter) {
+    HR_ASSIGN_OR_RAISE(TypedExpression filter, Settle(call.filter, schema));
+    if (filter.type->id() != arrow::Type::BOOL) return Status::Invalid("its filter is a ", TypeName(*filter.type), ", but a condition is a bool");
+    settled.filter = std::make_unique<TypedExpression>(std::move(filter));
+  }
+  static const std::vector<std::string_view> names = {"count", "sum", "min", "max", "avg", "count_distinct", "first", "last", "top", "collect"};
+  if (std::find(names.begin(), names.end(), call.function) == names.end())
+    return Status::Invalid(fmt::format("there is no aggregate \"{:.60}\"{}; there are {}", call.function, DidYouMean(call.function, names), fmt::join(names, ", ")));
+  const bool count = call.function == "count";
+  if (count ? settled.arguments.size() > 1 : settled.arguments.size() != 1)
+    return Status::Invalid(call.function, count ? " takes one argument or none, not " : " takes one argument, not ", settled.arguments.size());
+  if (count || call.function == "count_distinct") {
+    settled.type = arrow::int64();
+    settled.nullable = false;
+    return settled;
+  }
+  TypedExpression& argument = settled.arguments[0];
+  settled.nullable = argument.nullable || settled.filter != nullptr;
+  if (call.function == "sum" || call.function == "avg") {
+    if (!IsNumber(*argument.type)) return Status::Invalid(call.function, " takes numbers, not ", TypeName(*argument.type));
+    if (IsInteger(*argument.type)) HR_RETURN_NOT_OK(CastTo(arrow::int64(), &argument));
+    if (IsFloat(*argument.type)) HR_RETURN_NOT_OK(CastTo(arrow::float64(), &argument));
+    settled.type = argument.type;
+    if (call.function == "avg" && !IsDecimal(*argument.type)) settled.type = arrow::float64();
+    if (IsDecimal(*argument.type)) settled.type = arrow::decimal128(38, static_cast<const arrow::DecimalType&>(*argument.type).scale() + (call.function == "avg" ? 4 : 0));
+    return settled;
+  }
+  if (argument.type->id() == arrow::Type::LIST || argument.type->id() == arrow::Type::STRUCT) {
+    if (call.function != "collect" && call.function != "first" && call.function != "last")
+      return Status::Invalid(call.function, " takes numbers, text, bools and times, not ", TypeName(*argument.type));
+  }
+  const bool list = call.function == "top" || call.function == "collect";
+  if (call.function == "top" && call.limit == 0) return Status::Invalid("top needs the number of values to keep");
+  settled.type = list ? arrow::list(argument.type) : argument.type;
+  if (list) settled.nullable = false;
+  return settled;
+}
+
+Result<SchemaPtr> SchemaOf(const OperatorSpec& spec, const std::vector<SchemaPtr>& inputs) {
+  if (const auto* source = std::get_if<SourceSpec>(&spec.kind)) return source->connector.schema;
+  if (spec.is_sink()) return nullptr;
+  if (const PythonFunction* function = spec.python()) return PythonSchema(*function, inputs[0]);
+  if (std::holds_alternative<UnionSpec>(spec.kind)) return UnionSchema(spec, inputs);
+  const SchemaPtr& input = inputs[0];
+  if (const auto* times = std::get_if<EventTimeSpec>(&spec.kind)) {
+    HR_RETURN_NOT_OK(CheckEventTime(spec, *times, input));
+    return input;
+  }
+  if (input == nullptr) return Wrong(spec, "its rows have no columns: expressions work on typed rows", "Give the source a schema, or use map() and filter() with functions.");
+  if (const auto* select = std::get_if<SelectSpec>(&spec.kind)) return SelectSchema(spec, *select, *input);
+  if (const auto* aggregate = std::get_if<AggregateSpec>(&spec.kind)) return AggregateSchema(spec, *aggregate, *input);
+  if (const auto* top = std::get_if<TopSpec>(&spec.kind)) return TopSchema(spec, *top, input);
+  if (const auto* where = std::get_if<WhereSpec>(&spec.kind)) HR_RETURN_NOT_OK(CheckCondition(spec, where->condition, *input));
+  return input;
+}
+
+}  // namespace headrace::plan

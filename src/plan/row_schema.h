@@ -1,0 +1,34 @@
+#pragma once
+#include <arrow/type_fwd.h>
+
+#include <memory>
+#include <vector>
+
+#include "base/status.h"
+#include "plan/job_graph.h"
+#include "plan/typed_expression.h"
+
+namespace headrace::plan {
+
+inline constexpr char kWindowStart[] = "window_start";
+inline constexpr char kWindowEnd[] = "window_end";
+
+/// The typed rows that leave `spec`, null for untyped ones, given those of its inputs. Checks all of `spec` that depends on
+/// columns and windows; errors name the operator and the user's file and line. Pure.
+Result<std::shared_ptr<arrow::Schema>> SchemaOf(const OperatorSpec& spec, const std::vector<std::shared_ptr<arrow::Schema>>& inputs);
+
+/// All columns that a select gives, in order: those it keeps stand as columns.
+std::vector<NamedExpression> ColumnsOf(const SelectSpec& select, const arrow::Schema& input);
+
+/// One call of an aggregate with its arguments settled.
+struct TypedAggregateCall {
+  std::string name, function;
+  std::vector<TypedExpression> arguments;
+  std::unique_ptr<TypedExpression> filter;  ///< null = all rows count
+  std::uint64_t limit = 0;
+  std::shared_ptr<arrow::DataType> type;    ///< of the result
+  bool nullable = true;
+};
+Result<TypedAggregateCall> SettleAggregate(const AggregateCall& call, const arrow::Schema& schema);
+
+}  // namespace headrace::plan
