@@ -4,6 +4,7 @@
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
+#include <limits>
 #include <utility>
 
 namespace headrace::data::op {
@@ -64,6 +65,19 @@ class CheckingOperator final : public Operator {
     last_barrier_ = barrier.checkpoint_id;
     return inner_->OnBarrier(barrier);
   }
+  Status OnWatermark(const columnar::Watermark& watermark, Collector* out) override {
+    HR_CHECK(open_ && !finishing_ && !inner_->busy(), name_);
+    HR_CHECK(watermark.event_time_ms >= last_watermark_ms_, name_);
+    last_watermark_ms_ = watermark.event_time_ms;
+    Checked checked(this, out);
+    return inner_->OnWatermark(watermark, &checked);
+  }
+  Status OnWatermarkStatus(const columnar::WatermarkStatus& status, Collector* out) override {
+    Checked checked(this, out);
+    return inner_->OnWatermarkStatus(status, &checked);
+  }
+  bool passes_watermarks() const override { return inner_->passes_watermarks(); }
+  MonotonicTime next_poll() const override { return inner_->next_poll(); }
   void RequestStop() override { inner_->RequestStop(); }
 
  private:
@@ -73,6 +87,18 @@ class CheckingOperator final : public Operator {
     Status Emit(columnar::DataBatch batch) override {
       CheckBatch(batch, owner_->name_);
       return out_->Emit(std::move(batch));
+    }
+    Status EmitSide(std::string_view tag, columnar::DataBatch batch) override {
+      CheckBatch(batch, owner_->name_);
+      return out_->EmitSide(tag, std::move(batch));
+    }
+    Status EmitWatermark(columnar::Watermark watermark) override {
+      HR_CHECK(!owner_->passes_watermarks(), owner_->name_);
+      return out_->EmitWatermark(watermark);
+    }
+    Status EmitStatus(columnar::WatermarkStatus status) override {
+      HR_CHECK(!owner_->passes_watermarks(), owner_->name_);
+      return out_->EmitStatus(status);
     }
 
    private:
@@ -84,6 +110,7 @@ class CheckingOperator final : public Operator {
   std::string name_;
   bool open_ = false, finishing_ = false;
   std::uint64_t last_barrier_ = 0;
+  std::int64_t last_watermark_ms_ = std::numeric_limits<std::int64_t>::min();
 };
 
 }  // namespace
