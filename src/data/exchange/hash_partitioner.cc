@@ -12,6 +12,7 @@
 
 #include "columnar/key_encoding.h"
 #include "columnar/key_group.h"
+#include "columnar/row_hash.h"
 
 namespace headrace::data::exchange {
 
@@ -37,6 +38,7 @@ Status HashPartitioner::UseSchema(const std::shared_ptr<arrow::Schema>& schema, 
     const auto field = arrow::field(std::string(columnar::kKeyHashColumn), arrow::uint64(), /*nullable=*/false);
     HR_ASSIGN_OR_RAISE(output, schema->AddField(schema->num_fields(), field));
   }
+  HR_RETURN_NOT_OK(FindColumns(*schema));
   std::vector<Channel> channels(options_.channels);
   for (Channel& channel : channels) {
     for (const auto& field : output->fields()) {
@@ -47,6 +49,16 @@ Status HashPartitioner::UseSchema(const std::shared_ptr<arrow::Schema>& schema, 
   channels_ = std::move(channels);
   input_schema_ = schema;
   schema_ = std::move(output);
+  return Status::OK();
+}
+
+Status HashPartitioner::FindColumns(const arrow::Schema& schema) {
+  hash_columns_.clear();
+  for (const std::string& name : options_.hash_columns) {
+    const int index = schema.GetFieldIndex(name);
+    if (index < 0) return Status::Invalid("rows without the column ", name, " cannot be partitioned by it");
+    hash_columns_.push_back(index);
+  }
   return Status::OK();
 }
 
@@ -75,6 +87,7 @@ Status HashPartitioner::SortRows(const std::uint64_t* hashes, std::int64_t rows)
 Status HashPartitioner::Add(const columnar::DataBatch& batch, std::vector<Piece>* ready) {
   const std::int64_t rows = batch.num_rows();
   if (rows == 0) return Status::OK();
+  if (!options_.hash_columns.empty()) return AddByColumns(batch, ready);
   if (batch.key_column() < 0) return Status::Invalid("rows without a key column cannot be partitioned by key");
   const auto& records = *batch.records();
   std::shared_ptr<arrow::ArrayData> hashes;
@@ -90,6 +103,19 @@ Status HashPartitioner::Add(const columnar::DataBatch& batch, std::vector<Piece>
   }
   HR_RETURN_NOT_OK(UseSchema(records.schema(), adds_hash, ready));
   HR_RETURN_NOT_OK(SortRows(hashes->GetValues<std::uint64_t>(1), rows));
+  return Gather(batch, adds_hash ? hashes : nullptr, ready);
+}
+
+Status HashPartitioner::AddByColumns(const columnar::DataBatch& batch, std::vector<Piece>* ready) {
+  const auto& records = *batch.records();
+  HR_RETURN_NOT_OK(UseSchema(records.schema(), false, ready));
+  HR_RETURN_NOT_OK(columnar::HashRows(records, hash_columns_, &row_hashes_));
+  HR_RETURN_NOT_OK(SortRows(row_hashes_.data(), batch.num_rows()));
+  return Gather(batch, nullptr, ready);
+}
+
+Status HashPartitioner::Gather(const columnar::DataBatch& batch, const std::shared_ptr<arrow::ArrayData>& hashes, std::vector<Piece>* ready) {
+  const auto& records = *batch.records();
   for (int column = 0; column < schema_->num_fields(); ++column) {
     const auto source = column < records.num_columns() ? records.column_data(column) : hashes;
     for (std::uint32_t channel = 0; channel < options_.channels; ++channel) {
@@ -99,7 +125,7 @@ Status HashPartitioner::Add(const columnar::DataBatch& batch, std::vector<Piece>
             channels_[channel].columns[static_cast<std::size_t>(column)]->Append(*source, indices_.data() + starts_[channel], count));
     }
   }
-  pending_rows_ += rows;
+  pending_rows_ += batch.num_rows();
   for (std::uint32_t channel = 0; channel < options_.channels; ++channel) {
     Channel& target = channels_[channel];
     target.rows += starts_[channel + 1] - starts_[channel];

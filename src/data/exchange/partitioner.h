@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/status.h"
@@ -30,6 +31,7 @@ struct PartitionerOptions {
   PartitioningScheme scheme = PartitioningScheme::kForward;
   std::uint32_t channels = 1;
   std::uint32_t max_parallelism = 128;
+  std::vector<std::string> hash_columns;  ///< kHash of typed rows: by these; empty = by the key column
   std::uint32_t first_channel = 0;  ///< where rebalance starts, to spread producers
   std::int64_t target_bytes = 32 << 10;
   std::int64_t max_rows = 8192;

@@ -74,7 +74,7 @@ StepResult Task::Step(MonotonicTime slice_end) {
         return {StepResult::Next::kAgain};
       case Pause::kNothingToDo:
       case Pause::kBlocked:
-        return {StepResult::Next::kWait, NextFlush()};
+        return {StepResult::Next::kWait, std::min(NextFlush(), chain_.next_poll())};
     }
   } catch (const std::exception& error) {  // nothing of ours throws; libraries may
     return Fail(Error(ErrorCode::kInternal, std::string("exception: ") + error.what()));
@@ -167,13 +167,22 @@ Result<bool> Task::Round(MonotonicTime now) {
 
 Result<bool> Task::DrainChain(MonotonicTime now) {
   bool moved = false;
-  while (chain_.has_output() && !OutputsBlocked()) {
+  while (chain_.has_side_rows() && !OutputsBlocked()) {
+    const op::Chain::SideRows side = chain_.TakeSideRows();
+    moved = true;
+    for (auto& output : outputs_) {
+      if (output.tag() == side.tag) HR_RETURN_NOT_OK(output.Add(side.batch, now));
+    }
+  }
+  while (!chain_.has_side_rows() && chain_.has_output() && !OutputsBlocked()) {
     const columnar::StreamElement element = chain_.TakeOutput();
     moved = true;
     if (const auto* batch = std::get_if<columnar::DataBatch>(&element)) {
       vitals_->records_out.fetch_add(static_cast<std::uint64_t>(batch->num_rows()), std::memory_order_relaxed);
       vitals_->bytes_out.fetch_add(static_cast<std::uint64_t>(batch->size_bytes()), std::memory_order_relaxed);
-      for (auto& output : outputs_) HR_RETURN_NOT_OK(output.Add(*batch, now));
+      for (auto& output : outputs_) {
+        if (output.tag().empty()) HR_RETURN_NOT_OK(output.Add(*batch, now));
+      }
       continue;
     }
     for (auto& output : outputs_) HR_RETURN_NOT_OK(output.AddControl(element));

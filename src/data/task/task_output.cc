@@ -5,8 +5,8 @@
 
 namespace headrace::data::task {
 
-EdgeOutput::EdgeOutput(std::unique_ptr<exchange::Partitioner> partitioner, std::vector<std::shared_ptr<exchange::OutputChannel>> channels)
-    : partitioner_(std::move(partitioner)), channels_(std::move(channels)), queues_(channels_.size()) {}
+EdgeOutput::EdgeOutput(std::unique_ptr<exchange::Partitioner> partitioner, std::vector<std::shared_ptr<exchange::OutputChannel>> channels, std::string tag)
+    : partitioner_(std::move(partitioner)), tag_(std::move(tag)), channels_(std::move(channels)), queues_(channels_.size()) {}
 
 Status EdgeOutput::Add(const columnar::DataBatch& batch, MonotonicTime now) {
   HR_RETURN_NOT_OK(partitioner_->Add(batch, &pieces_));

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
@@ -16,7 +17,9 @@ namespace headrace::data::task {
 /// control element behind the rows that came before it. Owned by its task, used on the task's thread only.
 class EdgeOutput {
  public:
-  EdgeOutput(std::unique_ptr<exchange::Partitioner> partitioner, std::vector<std::shared_ptr<exchange::OutputChannel>> channels);
+  /// `tag`: takes this side output of the chain instead of its main output.
+  EdgeOutput(std::unique_ptr<exchange::Partitioner> partitioner, std::vector<std::shared_ptr<exchange::OutputChannel>> channels, std::string tag = {});
+  const std::string& tag() const { return tag_; }
   Status Add(const columnar::DataBatch& batch, MonotonicTime now);
   /// Flushes what is held and queues the element on all channels.
   Status AddControl(const columnar::StreamElement& element);
@@ -36,6 +39,7 @@ class EdgeOutput {
  private:
   Status Queue(std::vector<exchange::Partitioner::Piece>* pieces);
   std::unique_ptr<exchange::Partitioner> partitioner_;
+  std::string tag_;
   std::vector<std::shared_ptr<exchange::OutputChannel>> channels_;
   std::vector<std::deque<columnar::StreamElement>> queues_;  // by channel
   std::vector<exchange::Partitioner::Piece> pieces_;

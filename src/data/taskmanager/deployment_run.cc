@@ -152,6 +152,7 @@ Result<std::vector<task::EdgeOutput>> DeploymentRun::OpenOutputs(TaskEntry& entr
     partitioning.scheme = SchemeOf(deployment_.plan->edges[edge].partitioning);
     partitioning.channels = static_cast<std::uint32_t>(peers.size());
     partitioning.max_parallelism = deployment_.plan->settings.max_parallelism;
+    partitioning.hash_columns = deployment_.plan->edges[edge].hash_columns;
     partitioning.first_channel = entry.deployment->attempt.subtask % partitioning.channels;
     HR_ASSIGN_OR_RAISE(auto partitioner, parts_->make_partitioner(partitioning));
     std::vector<std::shared_ptr<exchange::OutputChannel>> channels;
@@ -163,7 +164,7 @@ Result<std::vector<task::EdgeOutput>> DeploymentRun::OpenOutputs(TaskEntry& entr
       entry.outputs.push_back(channel);
       channels.push_back(std::move(channel));
     }
-    outputs.emplace_back(std::move(partitioner), std::move(channels));
+    outputs.emplace_back(std::move(partitioner), std::move(channels), deployment_.plan->edges[edge].tag);
   }
   return outputs;
 }

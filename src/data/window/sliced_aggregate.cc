@@ -40,8 +40,8 @@ state::GroupTable SlicedAggregate::NewTable() {
   return table;
 }
 
-SlicedAggregate::Slice* SlicedAggregate::SliceAt(std::int64_t start_ms) {
-  if (last_slice_ != nullptr && last_slice_start_ == start_ms) return last_slice_;
+Result<SlicedAggregate::Slice*> SlicedAggregate::SliceAt(std::int64_t start_ms) {
+  if (last_slice_ != nullptr && last_slice_start_ == start_ms && !last_slice_->in_running) return last_slice_;
   auto at = slices_.lower_bound(start_ms);
   if (at == slices_.end() || at->first != start_ms) {
     at = slices_.emplace_hint(at, start_ms, Slice{NewTable()});
@@ -50,6 +50,7 @@ SlicedAggregate::Slice* SlicedAggregate::SliceAt(std::int64_t start_ms) {
     while (end_ms <= fired_to_ms_) end_ms += spec_.slide_ms;
     next_end_ms_ = std::min(next_end_ms_, end_ms);
   }
+  if (at->second.in_running) HR_RETURN_NOT_OK(TakeOut(&at->second));  // the next window that fires takes it in as it is then
   last_slice_ = &at->second;
   last_slice_start_ = start_ms;
   return last_slice_;
@@ -69,7 +70,6 @@ Status SlicedAggregate::ResolveMixed(std::span<const std::uint64_t* const> keys,
   for (std::int64_t i = 0; i < rows; ++i) by_slice[static_cast<std::size_t>(i)] = {spec_.SliceStart(times[i]), static_cast<std::uint32_t>(i)};
   if (!std::is_sorted(by_slice.begin(), by_slice.end())) std::sort(by_slice.begin(), by_slice.end());
   std::vector<std::uint64_t*> found(static_cast<std::size_t>(rows));
-  gathered_.resize(static_cast<std::size_t>(rows) * keys.size());
   for (std::size_t first = 0; first < by_slice.size();) {
     std::size_t last = first;
     while (last < by_slice.size() && by_slice[last].first == by_slice[first].first) ++last;
@@ -82,13 +82,15 @@ Status SlicedAggregate::ResolveMixed(std::span<const std::uint64_t* const> keys,
       }
       *dropped += static_cast<std::int64_t>(count);
     } else {
+      HR_ASSIGN_OR_RAISE(Slice* slice, SliceAt(start_ms));
+      gathered_.resize(count * keys.size());
       std::array<const std::uint64_t*, state::GroupTable::kMaxKeyWords> from{};
       for (std::size_t w = 0; w < keys.size(); ++w) {
         std::uint64_t* column = gathered_.data() + w * count;
         for (std::size_t i = 0; i < count; ++i) column[i] = keys[w][by_slice[first + i].second];
         from[w] = column;
       }
-      HR_RETURN_NOT_OK(SliceAt(start_ms)->groups.Resolve({from.data(), keys.size()}, static_cast<std::int64_t>(count), found.data()));
+      HR_RETURN_NOT_OK(slice->groups.Resolve({from.data(), keys.size()}, static_cast<std::int64_t>(count), found.data()));
       for (std::size_t i = 0; i < count; ++i) groups_[by_slice[first + i].second] = found[i];
     }
     first = last;
@@ -108,7 +110,8 @@ Result<std::int64_t> SlicedAggregate::Add(std::span<const std::uint64_t* const> 
   const std::int64_t start_ms = spec_.SliceStart(least);
   std::int64_t dropped = 0;
   if (start_ms == spec_.SliceStart(greatest) && spec_.LastWindowEnd(start_ms) > fired_to_ms_) {
-    HR_RETURN_NOT_OK(ResolveRun(SliceAt(start_ms), keys, 0, rows));
+    HR_ASSIGN_OR_RAISE(Slice* slice, SliceAt(start_ms));
+    HR_RETURN_NOT_OK(ResolveRun(slice, keys, 0, rows));
   } else {
     HR_RETURN_NOT_OK(ResolveMixed(keys, times, rows, late, &dropped));
   }
@@ -116,11 +119,13 @@ Result<std::int64_t> SlicedAggregate::Add(std::span<const std::uint64_t* const> 
   return dropped;
 }
 
-Status SlicedAggregate::MergeInto(state::GroupTable* into, state::GroupTable* from, bool subtract) {
+template <typename Visit>
+Status SlicedAggregate::ForGroups(state::GroupTable* into, state::GroupTable* from, Visit visit) {
   std::array<const std::uint64_t*, state::GroupTable::kMaxKeyWords> keys{};
   std::array<std::uint64_t*, kMergeRows> targets;
   std::array<const std::uint64_t*, kMergeRows> sources;
   gathered_.resize(static_cast<std::size_t>(kMergeRows) * key_words_);
+  for (std::uint32_t w = 0; w < key_words_; ++w) keys[w] = gathered_.data() + w * kMergeRows;
   for (std::int64_t first = 0; first < from->num_rows(); first += kMergeRows) {
     const std::int64_t count = std::min(kMergeRows, from->num_rows() - first);
     for (std::int64_t i = 0; i < count; ++i) {
@@ -128,14 +133,56 @@ Status SlicedAggregate::MergeInto(state::GroupTable* into, state::GroupTable* fr
       for (std::uint32_t w = 0; w < key_words_; ++w) gathered_[static_cast<std::size_t>(w * kMergeRows + i)] = row[w];
       sources[static_cast<std::size_t>(i)] = row + key_words_;
     }
-    for (std::uint32_t w = 0; w < key_words_; ++w) keys[w] = gathered_.data() + w * kMergeRows;
     HR_RETURN_NOT_OK(into->Resolve({keys.data(), key_words_}, count, targets.data()));
-    for (const auto& function : functions_) {
-      HR_RETURN_NOT_OK(subtract ? function->Subtract(targets.data(), sources.data(), count) : function->Merge(targets.data(), sources.data(), count));
-    }
-    if (!counts_rows_) continue;
-    for (std::int64_t i = 0; i < count; ++i) targets[static_cast<std::size_t>(i)][state_words_] += subtract ? ~std::uint64_t{0} : 1;
+    HR_RETURN_NOT_OK(visit(targets.data(), sources.data(), count));
   }
+  return Status::OK();
+}
+
+Status SlicedAggregate::MergeInto(state::GroupTable* into, state::GroupTable* from) {
+  return ForGroups(into, from, [this](std::uint64_t* const* targets, const std::uint64_t* const* sources, std::int64_t count) {
+    for (const auto& function : functions_) HR_RETURN_NOT_OK(function->Merge(targets, sources, count));
+    return Status::OK();
+  });
+}
+
+Status SlicedAggregate::TakeIn(Slice* slice) {
+  const std::int64_t before = merged_->num_rows();
+  std::int64_t were_empty = 0;
+  HR_RETURN_NOT_OK(ForGroups(&*merged_, &slice->groups, [&](std::uint64_t* const* targets, const std::uint64_t* const* sources, std::int64_t count) {
+    for (const auto& function : functions_) HR_RETURN_NOT_OK(function->Merge(targets, sources, count));
+    for (std::int64_t i = 0; i < count; ++i) were_empty += targets[i][state_words_]++ == 0;
+    return Status::OK();
+  }));
+  empty_groups_ -= were_empty - (merged_->num_rows() - before);
+  slice->in_running = true;
+  return Status::OK();
+}
+
+Status SlicedAggregate::TakeOut(Slice* slice) {
+  slice->in_running = false;
+  return ForGroups(&*merged_, &slice->groups, [this](std::uint64_t* const* targets, const std::uint64_t* const* sources, std::int64_t count) {
+    for (const auto& function : functions_) HR_RETURN_NOT_OK(function->Subtract(targets, sources, count));
+    for (std::int64_t i = 0; i < count; ++i) empty_groups_ += --targets[i][state_words_] == 0;
+    return Status::OK();
+  });
+}
+
+Status SlicedAggregate::DropEmptyGroups() {
+  if (empty_groups_ < kMergeRows || empty_groups_ * 2 < merged_->num_rows()) return Status::OK();
+  state::GroupTable kept = NewTable();
+  const std::size_t words = state_words_ + 1;
+  std::array<const std::uint64_t*, state::GroupTable::kMaxKeyWords> keys{};
+  for (std::int64_t row = 0; row < merged_->num_rows(); ++row) {
+    const std::uint64_t* values = merged_->RowValues(row);
+    if (!HasRows(values)) continue;
+    for (std::uint32_t w = 0; w < key_words_; ++w) keys[w] = merged_->RowKey(row) + w;
+    std::uint64_t* to = nullptr;
+    HR_RETURN_NOT_OK(kept.Resolve({keys.data(), key_words_}, 1, &to));
+    std::copy_n(values, words, to);
+  }
+  merged_ = std::move(kept);
+  empty_groups_ = 0;
   return Status::OK();
 }
 
@@ -156,13 +203,11 @@ Result<std::optional<SlicedAggregate::Fired>> SlicedAggregate::FireMerged(std::i
   if (!counts_rows_) {
     merged_->Clear();
     for (auto at = slices_.lower_bound(start_ms); at != slices_.end() && at->first < end_ms; ++at)
-      HR_RETURN_NOT_OK(MergeInto(&*merged_, &at->second.groups, false));
+      HR_RETURN_NOT_OK(MergeInto(&*merged_, &at->second.groups));
     return Fired{start_ms, end_ms, &*merged_};
   }
   for (auto at = slices_.begin(); at != slices_.end() && at->first < end_ms; ++at) {
-    if (at->second.in_running) continue;
-    HR_RETURN_NOT_OK(MergeInto(&*merged_, &at->second.groups, false));
-    at->second.in_running = true;
+    if (!at->second.in_running) HR_RETURN_NOT_OK(TakeIn(&at->second));
   }
   return Fired{start_ms, end_ms, &*merged_};
 }
@@ -172,8 +217,8 @@ Result<std::optional<SlicedAggregate::Fired>> SlicedAggregate::Fire(std::int64_t
   const std::int64_t floor_ms = fired_to_ms_ == std::numeric_limits<std::int64_t>::min() ? fired_to_ms_ : fired_to_ms_ - spec_.size_ms + spec_.slide_ms;
   if (counts_rows_ && merged_) {
     for (auto at = slices_.begin(); at != slices_.end() && at->first < floor_ms; ++at)
-      if (at->second.in_running) HR_RETURN_NOT_OK(MergeInto(&*merged_, &at->second.groups, true));
-    // TODO: groups that have ended are dropped by rebuilding.
+      if (at->second.in_running) HR_RETURN_NOT_OK(TakeOut(&at->second));
+    HR_RETURN_NOT_OK(DropEmptyGroups());
   }
   DropBefore(floor_ms);
   if (slices_.empty()) {
@@ -186,7 +231,7 @@ Result<std::optional<SlicedAggregate::Fired>> SlicedAggregate::Fire(std::int64_t
   fired_to_ms_ = end_ms;
   next_end_ms_ = end_ms + spec_.slide_ms;
   if (spec_.slices_per_window() == 1) {
-    Slice* slice = SliceAt(end_ms - spec_.size_ms);
+    HR_ASSIGN_OR_RAISE(Slice* slice, SliceAt(end_ms - spec_.size_ms));
     return Fired{end_ms - spec_.size_ms, end_ms, &slice->groups};
   }
   return FireMerged(end_ms);

@@ -47,10 +47,19 @@ class SlicedAggregate {
     bool in_running = false;
   };
   state::GroupTable NewTable();
-  Slice* SliceAt(std::int64_t start_ms);
+  /// The slice that is about to change.
+  Result<Slice*> SliceAt(std::int64_t start_ms);
   Status ResolveRun(Slice* slice, std::span<const std::uint64_t* const> keys, std::int64_t first, std::int64_t count);
   Status ResolveMixed(std::span<const std::uint64_t* const> keys, const std::int64_t* times, std::int64_t rows, std::uint8_t* late, std::int64_t* dropped);
-  Status MergeInto(state::GroupTable* into, state::GroupTable* from, bool subtract);
+  Status MergeInto(state::GroupTable* into, state::GroupTable* from);
+  /// Takes the slice into the running table, or out of it again.
+  Status TakeIn(Slice* slice);
+  Status TakeOut(Slice* slice);
+  /// Drops groups without rows from the running table once they are the greater part.
+  Status DropEmptyGroups();
+  /// Calls visit(targets, sources, count) for all groups of `from` in pieces, with their groups in `into`.
+  template <typename Visit>
+  Status ForGroups(state::GroupTable* into, state::GroupTable* from, Visit visit);
   Result<std::optional<Fired>> FireMerged(std::int64_t end_ms);
   void DropBefore(std::int64_t start_ms);
 
@@ -66,6 +75,7 @@ class SlicedAggregate {
   std::int64_t fired_to_ms_;   // windows that end at or before it are over
   std::vector<state::GroupTable> spare_;
   std::optional<state::GroupTable> merged_;
+  std::int64_t empty_groups_ = 0;  // of the running table
   std::vector<std::uint64_t> trash_;  // takes the rows that are late
   // Of the batch in hand.
   std::vector<std::uint64_t*> groups_;
