@@ -2,6 +2,7 @@
 
 #include <arrow/array/data.h>
 #include <arrow/buffer_builder.h>
+#include <arrow/record_batch.h>
 #include <arrow/type.h>
 #include <arrow/type_traits.h>
 #include <arrow/util/bit_util.h>
@@ -197,6 +198,18 @@ Result<std::unique_ptr<ColumnGatherer>> ColumnGatherer::Make(const std::shared_p
     default:
       return std::make_unique<FixedGatherer<0>>(type);
   }
+}
+
+Result<std::shared_ptr<arrow::RecordBatch>> GatherRows(const arrow::RecordBatch& batch, std::span<const std::uint32_t> indices) {
+  const auto count = static_cast<std::int64_t>(indices.size());
+  std::vector<std::shared_ptr<arrow::ArrayData>> columns;
+  for (int i = 0; i < batch.num_columns(); ++i) {
+    HR_ASSIGN_OR_RAISE(auto gatherer, ColumnGatherer::Make(batch.column_data(i)->type));
+    HR_RETURN_NOT_OK(gatherer->Append(*batch.column_data(i), indices.data(), count));
+    HR_ASSIGN_OR_RAISE(auto column, gatherer->Finish());
+    columns.push_back(std::move(column));
+  }
+  return arrow::RecordBatch::Make(batch.schema(), count, std::move(columns));
 }
 
 }  // namespace headrace::columnar

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "base/status.h"
 
@@ -22,5 +23,8 @@ class ColumnGatherer {
   /// The column so far; starts the next one.
   virtual Result<std::shared_ptr<arrow::ArrayData>> Finish() = 0;
 };
+
+/// A batch of rows `indices` of another, in that order. For few rows now and then: it makes its gatherers anew.
+Result<std::shared_ptr<arrow::RecordBatch>> GatherRows(const arrow::RecordBatch& batch, std::span<const std::uint32_t> indices);
 
 }  // namespace headrace::columnar

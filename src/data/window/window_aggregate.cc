@@ -10,6 +10,8 @@
 #include <limits>
 #include <utility>
 
+#include "columnar/column_gatherer.h"
+
 namespace headrace::data::window {
 namespace {
 
@@ -108,9 +110,24 @@ Status WindowAggregate::Process(std::uint32_t, columnar::DataBatch batch, op::Co
   std::vector<op::AggregateInput> inputs;
   HR_RETURN_NOT_OK(EvaluateInputs(records, &inputs));
   const auto* times = records.column_data(batch.event_time_column())->GetValues<std::int64_t>(1);
-  HR_ASSIGN_OR_RAISE(const std::int64_t late, windows_->Add(keys, times, inputs, records.num_rows(), nullptr));
-  if (late > 0 && late_ != nullptr) late_->Add(static_cast<std::uint64_t>(late));
-  return Status::OK();
+  HR_ASSIGN_OR_RAISE(const std::int64_t late, windows_->Add(keys, times, inputs, records.num_rows(), MarkLate(records.num_rows())));
+  if (late == 0) return Status::OK();
+  if (late_ != nullptr) late_->Add(static_cast<std::uint64_t>(late));
+  return late_tag_.empty() ? Status::OK() : EmitLate(batch, out);
+}
+
+std::uint8_t* WindowAggregate::MarkLate(std::int64_t rows) {
+  if (late_tag_.empty()) return nullptr;
+  late_rows_.assign(static_cast<std::size_t>(rows), 0);
+  return late_rows_.data();
+}
+
+Status WindowAggregate::EmitLate(const columnar::DataBatch& batch, op::Collector* out) {
+  std::vector<std::uint32_t> rows;
+  for (std::uint32_t i = 0; i < late_rows_.size(); ++i)
+    if (late_rows_[i] != 0) rows.push_back(i);
+  HR_ASSIGN_OR_RAISE(auto records, columnar::GatherRows(*batch.records(), rows));
+  return out->EmitSide(late_tag_, columnar::DataBatch(std::move(records)));
 }
 
 Status WindowAggregate::OnWatermark(const columnar::Watermark& watermark, op::Collector* out) {

@@ -37,6 +37,8 @@ class WindowAggregate final : public op::Operator {
   WindowAggregate() = default;
   Status PrepareCalls(const plan::AggregateSpec& spec, const std::shared_ptr<arrow::Schema>& input);
   Status EvaluateInputs(const arrow::RecordBatch& batch, std::vector<op::AggregateInput>* inputs);
+  std::uint8_t* MarkLate(std::int64_t rows);  // null when nobody asks
+  Status EmitLate(const columnar::DataBatch& batch, op::Collector* out);
   Status EmitPiece(op::Collector* out);
   Result<bool> EmitRows(op::Collector* out);
 
@@ -50,6 +52,7 @@ class WindowAggregate final : public op::Operator {
   std::shared_ptr<arrow::Schema> output_;
   std::string late_tag_;
   std::shared_ptr<Counter> late_;
+  std::vector<std::uint8_t> late_rows_;  // a byte a row of the batch in hand, when late_tag_ asks for them
 
   bool firing_ = false;
   std::int64_t watermark_ms_ = 0;
