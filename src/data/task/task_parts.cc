@@ -9,6 +9,7 @@
 #include "data/operator/union.h"
 #include "data/python/keyed_reduce.h"
 #include "data/python/python_stage.h"
+#include "data/window/group_aggregate.h"
 #include "data/window/window_aggregate.h"
 
 namespace headrace::data::task {
@@ -93,7 +94,8 @@ Result<op::ChainLink> MakeRelationalLink(const std::vector<plan::OperatorSpec>& 
     return MakeLink(std::move(made), op.name, op);
   }
   if (const auto* aggregate = std::get_if<plan::AggregateSpec>(&op.kind)) {
-    HR_ASSIGN_OR_RAISE(auto made, window::WindowAggregate::Make(*aggregate, input, op.schema));
+    const bool grouped = aggregate->window.kind == plan::Window::Kind::kNone;
+    HR_ASSIGN_OR_RAISE(auto made, grouped ? window::GroupAggregate::Make(*aggregate, input, op.schema) : window::WindowAggregate::Make(*aggregate, input, op.schema));
     return MakeLink(std::move(made), op.name, op);
   }
   return Status::NotImplemented(op.Describe());

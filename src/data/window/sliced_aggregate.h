@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "data/operator/aggregate_function.h"
+#include "data/window/aggregate_calls.h"
 #include "data/state/group_table.h"
 #include "data/window/window_spec.h"
 
@@ -18,7 +18,7 @@ namespace headrace::data::window {
 /// Owned by its operator, used on the task's thread only.
 class SlicedAggregate {
  public:
-  using Functions = std::vector<std::unique_ptr<op::AggregateFunction>>;
+  using Functions = AggregateCalls::Functions;
   /// `functions` have their words behind each other from word 0 of a group's values.
   SlicedAggregate(WindowSpec spec, std::uint32_t key_words, Functions functions);
 

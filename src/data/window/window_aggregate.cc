@@ -4,113 +4,77 @@
 #include <arrow/buffer.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
-#include <arrow/util/bit_util.h>
 
 #include <algorithm>
 #include <limits>
 #include <utility>
 
 #include "columnar/column_gatherer.h"
+#include "data/window/session_window_aggregate.h"
+#include "data/window/sliced_window_aggregate.h"
 
 namespace headrace::data::window {
 namespace {
 
-constexpr std::int64_t kPieceRows = 4096;
-
-Result<std::shared_ptr<arrow::Array>> Constant(const std::shared_ptr<arrow::DataType>& type, std::int64_t value, std::int64_t rows) {
-  HR_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> values, arrow::AllocateBuffer(rows * 8));
-  std::fill_n(reinterpret_cast<std::int64_t*>(values->mutable_data()), rows, value);
-  return arrow::MakeArray(arrow::ArrayData::Make(type, rows, {nullptr, std::move(values)}, 0));
+/// `rows` numbers of 8 bytes: those given, or the one for all, each plus `add`.
+Result<std::shared_ptr<arrow::Array>> Times(const std::shared_ptr<arrow::DataType>& type, std::span<const std::int64_t> values, std::int64_t add,
+                                            std::size_t rows) {
+  HR_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> buffer, arrow::AllocateBuffer(static_cast<std::int64_t>(rows * 8)));
+  auto* out = reinterpret_cast<std::int64_t*>(buffer->mutable_data());
+  if (values.size() == 1) {
+    std::fill_n(out, rows, values[0] + add);
+  } else {
+    for (std::size_t i = 0; i < rows; ++i) out[i] = values[i] + add;
+  }
+  return arrow::MakeArray(arrow::ArrayData::Make(type, static_cast<std::int64_t>(rows), {nullptr, std::move(buffer)}, 0));
 }
 
 }  // namespace
 
 Result<std::unique_ptr<op::Operator>> WindowAggregate::Make(const plan::AggregateSpec& spec, const std::shared_ptr<arrow::Schema>& input,
                                                             const std::shared_ptr<arrow::Schema>& output) {
-  std::unique_ptr<WindowAggregate> made(new WindowAggregate());
   arrow::FieldVector fields = output->fields();
   fields.push_back(arrow::field(std::string(columnar::kEventTimeColumn), arrow::int64(), /*nullable=*/false));
-  made->output_ = arrow::schema(std::move(fields));
-  made->late_tag_ = spec.late_tag;
-  HR_ASSIGN_OR_RAISE(made->keys_, KeyWords::Make(*input, spec.keys));
-  HR_RETURN_NOT_OK(made->PrepareCalls(spec, input));
-  return std::unique_ptr<op::Operator>(std::move(made));
+  HR_ASSIGN_OR_RAISE(KeyWords keys, KeyWords::Make(*input, spec.keys));
+  HR_ASSIGN_OR_RAISE(AggregateCalls calls, AggregateCalls::Make(spec.calls, input));
+  Parts parts{std::move(calls), std::move(keys), arrow::schema(std::move(fields)), spec.late_tag};
+  const plan::Window& window = spec.window;
+  switch (window.kind) {
+    case plan::Window::Kind::kTumbling:
+    case plan::Window::Kind::kSliding: {
+      const std::uint64_t slide_ms = window.kind == plan::Window::Kind::kTumbling ? window.size_ms : window.slide_ms;
+      const WindowSpec windows{static_cast<std::int64_t>(window.size_ms), static_cast<std::int64_t>(slide_ms), window.offset_ms};
+      return std::unique_ptr<op::Operator>(new SlicedWindowAggregate(std::move(parts), windows));
+    }
+    case plan::Window::Kind::kSession:
+      return std::unique_ptr<op::Operator>(new SessionWindowAggregate(std::move(parts), static_cast<std::int64_t>(window.gap_ms)));
+    default: return Status::NotImplemented("this kind of window");
+  }
 }
 
-Status WindowAggregate::PrepareCalls(const plan::AggregateSpec& spec, const std::shared_ptr<arrow::Schema>& input) {
-  std::vector<plan::TypedExpression> expressions;
-  SlicedAggregate::Functions functions;
-  std::uint32_t words = 0;
-  for (const plan::AggregateCall& call : spec.calls) {
-    HR_ASSIGN_OR_RAISE(plan::TypedAggregateCall settled, plan::SettleAggregate(call, *input));
-    Argument argument;
-    std::shared_ptr<arrow::DataType> type;
-    if (!settled.arguments.empty()) {
-      type = settled.arguments[0].type;
-      argument.value = static_cast<int>(expressions.size());
-      expressions.push_back(std::move(settled.arguments[0]));
-    }
-    if (settled.filter != nullptr) {
-      argument.filter = static_cast<int>(expressions.size());
-      expressions.push_back(std::move(*settled.filter));
-    }
-    arguments_.push_back(argument);
-    HR_ASSIGN_OR_RAISE(auto function, op::MakeNumericAggregate(call.function, type, words));
-    words += function->state_words();
-    functions.push_back(std::move(function));
-  }
-  if (!expressions.empty()) {
-    HR_ASSIGN_OR_RAISE(evaluator_, expression::Evaluator::Make(std::move(expressions), input));
-  }
-  const WindowSpec windows{static_cast<std::int64_t>(spec.window.size_ms), static_cast<std::int64_t>(spec.window.slide_ms), spec.window.offset_ms};
-  windows_ = std::make_unique<SlicedAggregate>(windows, keys_->words(), std::move(functions));
-  valid_.resize(spec.calls.size());
-  return Status::OK();
+WindowAggregate::WindowAggregate(Parts parts)
+    : calls_(std::move(parts.calls)), keys_(std::move(parts.keys)), output_(std::move(parts.output)), late_tag_(std::move(parts.late_tag)) {}
+
+WindowAggregate::~WindowAggregate() {
+  if (state_bytes_ != nullptr) state_bytes_->fetch_sub(accounted_bytes_, std::memory_order_relaxed);
 }
 
 Status WindowAggregate::Open(const op::OperatorContext& context) {
-  if (context.metrics != nullptr) late_ = context.metrics->GetCounter("headrace_late_records_total", "Records behind the watermark that no window took", context.labels);
-  return Status::OK();
-}
-
-Status WindowAggregate::EvaluateInputs(const arrow::RecordBatch& batch, std::vector<op::AggregateInput>* inputs) {
-  inputs->assign(arguments_.size(), {});
-  if (evaluator_ == nullptr) return Status::OK();
-  HR_ASSIGN_OR_RAISE(results_, evaluator_->Evaluate(batch));
-  const auto rows = static_cast<std::size_t>(batch.num_rows());
-  for (std::size_t call = 0; call < arguments_.size(); ++call) {
-    const Argument& argument = arguments_[call];
-    std::vector<std::uint8_t>& valid = valid_[call];
-    bool all = true;
-    const auto mask = [&](const arrow::ArrayData& data, bool values) {
-      const std::uint8_t* bits = values ? data.buffers[1]->data() : data.buffers[0]->data();
-      if (all) valid.assign(rows, 1);
-      all = false;
-      for (std::size_t i = 0; i < rows; ++i) valid[i] &= static_cast<std::uint8_t>(arrow::bit_util::GetBit(bits, data.offset + static_cast<std::int64_t>(i)));
-    };
-    if (argument.value >= 0) {
-      const arrow::ArrayData& data = *results_[static_cast<std::size_t>(argument.value)]->data();
-      if (data.GetNullCount() > 0) mask(data, false);
-      (*inputs)[call].values = data.type->bit_width() == 64 ? data.GetValues<std::int64_t>(1) : nullptr;
-    }
-    if (argument.filter >= 0) {
-      const arrow::ArrayData& data = *results_[static_cast<std::size_t>(argument.filter)]->data();
-      mask(data, true);
-      if (data.GetNullCount() > 0) mask(data, false);
-    }
-    if (!all) (*inputs)[call].valid = valid.data();
-  }
+  if (context.metrics != nullptr)
+    late_ = context.metrics->GetCounter("headrace_late_records_total", "Records behind the watermark that no window took", context.labels);
+  state_bytes_ = context.state_bytes;
   return Status::OK();
 }
 
 Status WindowAggregate::Process(std::uint32_t, columnar::DataBatch batch, op::Collector* out) {
-  if (batch.event_time_column() < 0) return Error(ErrorCode::kBadRecord, "rows without event times reached an event-time window", "Put with_watermarks() in front of the window.");
+  if (batch.event_time_column() < 0)
+    return Error(ErrorCode::kBadRecord, "rows without event times reached an event-time window", "Put with_watermarks() in front of the window.");
   const arrow::RecordBatch& records = *batch.records();
-  HR_ASSIGN_OR_RAISE(const std::vector<const std::uint64_t*> keys, keys_->Encode(records));
-  std::vector<op::AggregateInput> inputs;
-  HR_RETURN_NOT_OK(EvaluateInputs(records, &inputs));
+  HR_ASSIGN_OR_RAISE(const std::vector<const std::uint64_t*> keys, keys_.Encode(records));
+  HR_ASSIGN_OR_RAISE(const std::vector<op::AggregateInput> inputs, calls_.Evaluate(records));
   const auto* times = records.column_data(batch.event_time_column())->GetValues<std::int64_t>(1);
-  HR_ASSIGN_OR_RAISE(const std::int64_t late, windows_->Add(keys, times, inputs, records.num_rows(), MarkLate(records.num_rows())));
+  HR_ASSIGN_OR_RAISE(const std::int64_t late, AddRows(keys, times, inputs, records.num_rows(), MarkLate(records.num_rows())));
+  AccountBytes();
   if (late == 0) return Status::OK();
   if (late_ != nullptr) late_->Add(static_cast<std::uint64_t>(late));
   return late_tag_.empty() ? Status::OK() : EmitLate(batch, out);
@@ -133,61 +97,47 @@ Status WindowAggregate::EmitLate(const columnar::DataBatch& batch, op::Collector
 Status WindowAggregate::OnWatermark(const columnar::Watermark& watermark, op::Collector* out) {
   firing_ = true;
   watermark_ms_ = watermark.event_time_ms;
-  return EmitPiece(out);
+  return FirePiece(out);
 }
 
 Status WindowAggregate::Finish(op::Collector* out) {
   // The end of the input completes all windows.
   firing_ = true;
   watermark_ms_ = std::numeric_limits<std::int64_t>::max() - 1;
-  return EmitPiece(out);
+  return FirePiece(out);
 }
 
-Status WindowAggregate::Poll(op::Collector* out) { return firing_ ? EmitPiece(out) : Status::OK(); }
+Status WindowAggregate::Poll(op::Collector* out) { return firing_ ? FirePiece(out) : Status::OK(); }
 
-/// Emits one piece; windows without rows to show are passed over.
-Status WindowAggregate::EmitPiece(op::Collector* out) {
-  for (bool emitted = false; firing_ && !emitted;) {
-    if (!fired_) {
-      HR_ASSIGN_OR_RAISE(fired_, windows_->Fire(watermark_ms_));
-      next_group_ = 0;
-    }
-    if (!fired_) {
-      firing_ = false;
-      break;
-    }
-    HR_ASSIGN_OR_RAISE(emitted, EmitRows(out));
-    if (next_group_ >= fired_->groups->num_rows()) fired_.reset();
-  }
+Status WindowAggregate::FirePiece(op::Collector* out) {
+  HR_ASSIGN_OR_RAISE(firing_, EmitPiece(watermark_ms_, out));
+  if (!firing_) AccountBytes();
   return Status::OK();
 }
 
-Result<bool> WindowAggregate::EmitRows(op::Collector* out) {
-  row_keys_.clear();
-  row_values_.clear();
-  state::GroupTable& groups = *fired_->groups;
-  for (; next_group_ < groups.num_rows() && static_cast<std::int64_t>(row_keys_.size()) < kPieceRows; ++next_group_) {
-    const std::uint64_t* values = groups.RowValues(next_group_);
-    if (!windows_->HasRows(values)) continue;
-    row_keys_.push_back(groups.RowKey(next_group_));
-    row_values_.push_back(values);
-  }
-  const auto rows = static_cast<std::int64_t>(row_keys_.size());
-  if (rows == 0) return false;
-  HR_ASSIGN_OR_RAISE(arrow::ArrayVector columns, keys_->Decode(row_keys_.data(), rows));
+Status WindowAggregate::EmitRows(std::span<const std::uint64_t* const> keys, std::span<const std::uint64_t* const> values,
+                                 std::span<const std::int64_t> starts_ms, std::span<const std::int64_t> ends_ms, op::Collector* out) {
+  const auto rows = static_cast<std::int64_t>(keys.size());
+  if (rows == 0) return Status::OK();
+  HR_ASSIGN_OR_RAISE(arrow::ArrayVector columns, keys_.Decode(keys.data(), rows));
   const auto& bounds = output_->field(static_cast<int>(columns.size()))->type();
-  for (const std::int64_t bound : {fired_->start_ms, fired_->end_ms}) {
-    HR_ASSIGN_OR_RAISE(auto column, Constant(bounds, bound, rows));
+  HR_ASSIGN_OR_RAISE(auto starts, Times(bounds, starts_ms, 0, keys.size()));
+  HR_ASSIGN_OR_RAISE(auto ends, Times(bounds, ends_ms, 0, keys.size()));
+  columns.push_back(std::move(starts));
+  columns.push_back(std::move(ends));
+  for (const auto& function : functions()) {
+    HR_ASSIGN_OR_RAISE(auto column, function->Results(values.data(), rows));
     columns.push_back(std::move(column));
   }
-  for (const auto& function : windows_->functions()) {
-    HR_ASSIGN_OR_RAISE(auto column, function->Results(row_values_.data(), rows));
-    columns.push_back(std::move(column));
-  }
-  HR_ASSIGN_OR_RAISE(auto times, Constant(arrow::int64(), fired_->end_ms - 1, rows));
+  HR_ASSIGN_OR_RAISE(auto times, Times(arrow::int64(), ends_ms, -1, keys.size()));
   columns.push_back(std::move(times));
-  HR_RETURN_NOT_OK(out->Emit(columnar::DataBatch(arrow::RecordBatch::Make(output_, rows, std::move(columns)))));
-  return true;
+  return out->Emit(columnar::DataBatch(arrow::RecordBatch::Make(output_, rows, std::move(columns))));
+}
+
+void WindowAggregate::AccountBytes() {
+  if (state_bytes_ == nullptr) return;
+  const std::int64_t bytes = allocated_bytes();
+  state_bytes_->fetch_add(bytes - std::exchange(accounted_bytes_, bytes), std::memory_order_relaxed);
 }
 
 }  // namespace headrace::data::window

@@ -1,0 +1,82 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <queue>
+#include <span>
+#include <vector>
+
+#include "base/status.h"
+#include "data/state/group_table.h"
+#include "data/window/aggregate_calls.h"
+
+namespace headrace::data::window {
+
+/// Keyed aggregates over sessions: rows of one key that follow each other within the gap share a window, which ends one gap behind the
+/// last of them. Rows may come in any order; a row between two sessions makes them one. Knows no columns, only words.
+/// Owned by its operator, used on the task's thread only. At most 2^32 - 2 open sessions.
+class SessionTable {
+ public:
+  SessionTable(std::int64_t gap_ms, std::uint32_t key_words, AggregateCalls::Functions functions);
+
+  /// Adds `rows` rows: key words by column, event times, one input a function. A row is left out when no open session takes it and its
+  /// own would have ended already; `late` (a byte a row, may be null) is set to 1 for it. Gives their number.
+  Result<std::int64_t> Add(std::span<const std::uint64_t* const> keys, const std::int64_t* times, std::span<const op::AggregateInput> inputs,
+                           std::int64_t rows, std::uint8_t* late);
+  /// A session that is complete: pointers hold until the next call of Add() or Release().
+  struct Fired {
+    const std::uint64_t* key;
+    const std::uint64_t* values;
+    std::int64_t start_ms, end_ms;
+  };
+  /// Appends sessions that end at or before watermark + 1, oldest end first, at most `most`. True when there may be more.
+  bool Fire(std::int64_t watermark_ms, std::int64_t most, std::vector<Fired>* fired);
+  /// Gives the room of fired sessions back, once they have been read.
+  void Release();
+
+  const AggregateCalls::Functions& functions() const { return functions_; }
+  std::int64_t allocated_bytes() const;
+  std::int64_t num_open() const { return num_open_; }
+
+ private:
+  struct Session {
+    std::int64_t start_ms, last_ms;  // of its first and last row
+    std::uint32_t next;              // the next older session of the key; of a free place: the next free one
+    std::uint32_t merged_into;       // kNone, or the session that took it in within the batch in hand
+    std::uint32_t generation;        // counts the uses of this place, so that old entries of the heap are known
+  };
+  struct Due {
+    std::int64_t end_ms;
+    std::uint32_t session, generation;
+    bool operator>(const Due& other) const { return end_ms > other.end_ms; }
+  };
+  std::uint64_t* KeyOf(std::uint32_t session) { return words_.data() + static_cast<std::size_t>(session) * (key_words_ + state_words_); }
+  std::uint64_t* ValuesOf(std::uint32_t session) { return KeyOf(session) + key_words_; }
+  std::uint32_t RootOf(std::uint32_t session) const;
+  /// The session that takes the row, made or widened; kNone when the row is late. `head`: of the key's list, newest first.
+  Result<std::uint32_t> Place(std::uint64_t* head, std::span<const std::uint64_t* const> keys, std::int64_t row, std::int64_t time_ms);
+  Result<std::uint32_t> Make(std::span<const std::uint64_t* const> keys, std::int64_t row, std::int64_t time_ms);
+  void FreePlace(std::uint32_t session);
+  Status MergeMarked();
+  void Unlink(std::uint32_t session);
+  Status DropEmptyKeys();
+
+  const std::int64_t gap_ms_;
+  const std::uint32_t key_words_;
+  const AggregateCalls::Functions functions_;
+  const std::uint32_t state_words_;
+  state::GroupTable keys_;            // one value word: the list's head
+  std::int64_t empty_keys_ = 0;       // keys that have lost their last session
+  std::vector<Session> sessions_;
+  std::vector<std::uint64_t> words_;  // of each session: key, then state
+  std::uint32_t free_;
+  std::int64_t num_open_ = 0;
+  std::int64_t watermark_ms_;
+  std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;
+  std::vector<std::uint32_t> fired_;  // to be released
+  // Of the batch in hand.
+  std::vector<std::uint64_t*> groups_;
+  std::vector<std::uint32_t> session_of_row_, merged_;
+  std::vector<std::uint64_t> trash_;
+};
+
+}  // namespace headrace::data::window

@@ -1,0 +1,36 @@
+#include "data/window/session_window_aggregate.h"
+
+#include <utility>
+
+namespace headrace::data::window {
+
+SessionWindowAggregate::SessionWindowAggregate(Parts parts, std::int64_t gap_ms)
+    : SessionWindowAggregate(std::move(parts), gap_ms, parts.keys.words(), parts.calls.TakeFunctions()) {}
+
+SessionWindowAggregate::SessionWindowAggregate(Parts&& parts, std::int64_t gap_ms, std::uint32_t key_words, AggregateCalls::Functions functions)
+    : WindowAggregate(std::move(parts)), sessions_(gap_ms, key_words, std::move(functions)) {}
+
+Result<std::int64_t> SessionWindowAggregate::AddRows(std::span<const std::uint64_t* const> keys, const std::int64_t* times,
+                                                     std::span<const op::AggregateInput> inputs, std::int64_t rows, std::uint8_t* late) {
+  return sessions_.Add(keys, times, inputs, rows, late);
+}
+
+Result<bool> SessionWindowAggregate::EmitPiece(std::int64_t watermark_ms, op::Collector* out) {
+  fired_.clear();
+  const bool more = sessions_.Fire(watermark_ms, kPieceRows, &fired_);
+  row_keys_.clear();
+  row_values_.clear();
+  starts_ms_.clear();
+  ends_ms_.clear();
+  for (const SessionTable::Fired& session : fired_) {
+    row_keys_.push_back(session.key);
+    row_values_.push_back(session.values);
+    starts_ms_.push_back(session.start_ms);
+    ends_ms_.push_back(session.end_ms);
+  }
+  HR_RETURN_NOT_OK(EmitRows(row_keys_, row_values_, starts_ms_, ends_ms_, out));
+  sessions_.Release();
+  return more;
+}
+
+}  // namespace headrace::data::window

@@ -1,0 +1,31 @@
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "data/window/session_table.h"
+#include "data/window/window_aggregate.h"
+
+namespace headrace::data::window {
+
+/// Session windows: rows of a key that follow each other within a gap.
+class SessionWindowAggregate final : public WindowAggregate {
+ public:
+  SessionWindowAggregate(Parts parts, std::int64_t gap_ms);
+
+ protected:
+  Result<std::int64_t> AddRows(std::span<const std::uint64_t* const> keys, const std::int64_t* times, std::span<const op::AggregateInput> inputs,
+                               std::int64_t rows, std::uint8_t* late) override;
+  Result<bool> EmitPiece(std::int64_t watermark_ms, op::Collector* out) override;
+  std::int64_t allocated_bytes() const override { return sessions_.allocated_bytes(); }
+  const AggregateCalls::Functions& functions() const override { return sessions_.functions(); }
+
+ private:
+  SessionWindowAggregate(Parts&& parts, std::int64_t gap_ms, std::uint32_t key_words, AggregateCalls::Functions functions);
+
+  SessionTable sessions_;
+  std::vector<SessionTable::Fired> fired_;
+  std::vector<const std::uint64_t*> row_keys_, row_values_;
+  std::vector<std::int64_t> starts_ms_, ends_ms_;
+};
+
+}  // namespace headrace::data::window
