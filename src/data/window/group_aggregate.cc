@@ -60,7 +60,7 @@ Status GroupAggregate::EmitChanged(op::Collector* out) {
 
 void GroupAggregate::AccountBytes() {
   if (state_bytes_ == nullptr) return;
-  const std::int64_t bytes = groups_.allocated_bytes();
+  const std::int64_t bytes = groups_.allocated_bytes() + keys_.allocated_bytes();
   state_bytes_->fetch_add(bytes - std::exchange(accounted_bytes_, bytes), std::memory_order_relaxed);
 }
 

@@ -3,14 +3,17 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/status.h"
+#include "data/state/text_interner.h"
 
 namespace headrace::data::window {
 
 /// Key columns as words of a group table, and back. Equal keys give equal words: -0.0 is 0.0, every NaN the same; a null key is a
-/// group of its own. Columns: ints, bool, float64, date, timestamp, duration. Owned by an operator, its thread only.
+/// group of its own. Columns: ints, bool, float64, date, time, timestamp, duration (a word each), decimal (two), text and binary (the
+/// number of an interned string). Owned by an operator, its thread only.
 class KeyWords {
  public:
   /// Invalid for a column that cannot be one.
@@ -21,16 +24,27 @@ class KeyWords {
   /// The key columns of rows given by pointers to their key words.
   Result<arrow::ArrayVector> Decode(const std::uint64_t* const* keys, std::int64_t count) const;
 
+  /// True when strings should be looked through: Mark() every key in use, then Sweep(). Without text columns never.
+  bool wants_sweep() const;
+  void Mark(const std::uint64_t* key);
+  void Sweep();
+  std::int64_t allocated_bytes() const;
+
  private:
   struct Column {
     int index;
     std::shared_ptr<arrow::DataType> type;
     bool nullable;
+    std::uint32_t word;  // its first
+    std::unique_ptr<state::TextInterner> texts;
   };
+  Status EncodeColumn(std::size_t c, const arrow::ArrayData& data);
+  Result<std::shared_ptr<arrow::Array>> DecodeColumn(std::size_t c, const std::uint64_t* const* keys, std::int64_t count) const;
+
   std::vector<Column> columns_;
   std::uint32_t words_ = 0;
   bool has_nulls_word_ = false;  // the last word: a bit for each null column
-  std::vector<std::vector<std::uint64_t>> space_;
+  std::vector<std::vector<std::uint64_t>> space_;  // by word
 };
 
 }  // namespace headrace::data::window

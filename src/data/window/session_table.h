@@ -33,6 +33,12 @@ class SessionTable {
   /// Gives the room of fired sessions back, once they have been read.
   void Release();
 
+  /// Calls visit(key words) for every key held.
+  template <typename Visit>
+  void ForEachKey(Visit visit) const {
+    for (std::int64_t row = 0; row < keys_.num_rows(); ++row) visit(keys_.RowKey(row));
+  }
+
   const AggregateCalls::Functions& functions() const { return functions_; }
   std::int64_t allocated_bytes() const;
   std::int64_t num_open() const { return num_open_; }

@@ -18,6 +18,9 @@ class SessionWindowAggregate final : public WindowAggregate {
   Result<bool> EmitPiece(std::int64_t watermark_ms, op::Collector* out) override;
   std::int64_t allocated_bytes() const override { return sessions_.allocated_bytes(); }
   const AggregateCalls::Functions& functions() const override { return sessions_.functions(); }
+  void MarkKeys(KeyWords* keys) const override {
+    sessions_.ForEachKey([keys](const std::uint64_t* key) { keys->Mark(key); });
+  }
 
  private:
   SessionWindowAggregate(Parts&& parts, std::int64_t gap_ms, std::uint32_t key_words, AggregateCalls::Functions functions);

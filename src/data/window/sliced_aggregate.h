@@ -37,6 +37,16 @@ class SlicedAggregate {
   /// Whether group values (of a fired window) hold rows; the word behind the functions' words counts them.
   bool HasRows(const std::uint64_t* values) const { return !counts_rows_ || values[state_words_] != 0; }
 
+  /// Calls visit(key words) for every group held; a key may come more than once.
+  template <typename Visit>
+  void ForEachKey(Visit visit) const {
+    const auto visit_all = [&visit](const state::GroupTable& groups) {
+      for (std::int64_t row = 0; row < groups.num_rows(); ++row) visit(groups.RowKey(row));
+    };
+    for (const auto& [start_ms, slice] : slices_) visit_all(slice.groups);
+    if (merged_) visit_all(*merged_);
+  }
+
   const Functions& functions() const { return functions_; }
   std::int64_t allocated_bytes() const;
   std::size_t num_slices() const { return slices_.size(); }

@@ -20,6 +20,9 @@ class SlicedWindowAggregate final : public WindowAggregate {
   Result<bool> EmitPiece(std::int64_t watermark_ms, op::Collector* out) override;
   std::int64_t allocated_bytes() const override { return windows_.allocated_bytes(); }
   const AggregateCalls::Functions& functions() const override { return windows_.functions(); }
+  void MarkKeys(KeyWords* keys) const override {
+    windows_.ForEachKey([keys](const std::uint64_t* key) { keys->Mark(key); });
+  }
 
  private:
   SlicedWindowAggregate(Parts&& parts, const WindowSpec& windows, std::uint32_t key_words, AggregateCalls::Functions functions);

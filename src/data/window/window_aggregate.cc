@@ -111,7 +111,12 @@ Status WindowAggregate::Poll(op::Collector* out) { return firing_ ? FirePiece(ou
 
 Status WindowAggregate::FirePiece(op::Collector* out) {
   HR_ASSIGN_OR_RAISE(firing_, EmitPiece(watermark_ms_, out));
-  if (!firing_) AccountBytes();
+  if (firing_) return Status::OK();
+  if (keys_.wants_sweep()) {
+    MarkKeys(&keys_);
+    keys_.Sweep();
+  }
+  AccountBytes();
   return Status::OK();
 }
 
@@ -136,7 +141,7 @@ Status WindowAggregate::EmitRows(std::span<const std::uint64_t* const> keys, std
 
 void WindowAggregate::AccountBytes() {
   if (state_bytes_ == nullptr) return;
-  const std::int64_t bytes = allocated_bytes();
+  const std::int64_t bytes = allocated_bytes() + keys_.allocated_bytes();
   state_bytes_->fetch_add(bytes - std::exchange(accounted_bytes_, bytes), std::memory_order_relaxed);
 }
 

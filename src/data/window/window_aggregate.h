@@ -53,6 +53,8 @@ class WindowAggregate : public op::Operator {
   virtual Result<bool> EmitPiece(std::int64_t watermark_ms, op::Collector* out) = 0;
   virtual std::int64_t allocated_bytes() const = 0;
   virtual const AggregateCalls::Functions& functions() const = 0;
+  /// Marks the keys of all groups that are held.
+  virtual void MarkKeys(KeyWords* keys) const = 0;
 
   /// Emits rows by pointers to their key words and values. The bounds: one of each for all rows, or one a row.
   Status EmitRows(std::span<const std::uint64_t* const> keys, std::span<const std::uint64_t* const> values, std::span<const std::int64_t> starts_ms,
