@@ -11,6 +11,7 @@
 #include "data/python/python_stage.h"
 #include "data/window/group_aggregate.h"
 #include "data/window/window_aggregate.h"
+#include "data/window/window_top.h"
 
 namespace headrace::data::task {
 
@@ -96,6 +97,10 @@ Result<op::ChainLink> MakeRelationalLink(const std::vector<plan::OperatorSpec>& 
   if (const auto* aggregate = std::get_if<plan::AggregateSpec>(&op.kind)) {
     const bool grouped = aggregate->window.kind == plan::Window::Kind::kNone;
     HR_ASSIGN_OR_RAISE(auto made, grouped ? window::GroupAggregate::Make(*aggregate, input, op.schema) : window::WindowAggregate::Make(*aggregate, input, op.schema));
+    return MakeLink(std::move(made), op.name, op);
+  }
+  if (const auto* top = std::get_if<plan::TopSpec>(&op.kind)) {
+    HR_ASSIGN_OR_RAISE(auto made, window::WindowTop::Make(*top, input, op.schema));
     return MakeLink(std::move(made), op.name, op);
   }
   return Status::NotImplemented(op.Describe());
