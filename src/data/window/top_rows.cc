@@ -1,6 +1,8 @@
 #include "data/window/top_rows.h"
 
+#include <arrow/array/data.h>
 #include <arrow/record_batch.h>
+#include <arrow/type.h>
 
 #include <algorithm>
 #include <utility>
