@@ -198,6 +198,10 @@ class DataStream(_Settable, Generic[T]):
         """Aggregates over all rows: agg(n=count()); a new row whenever the result has changed."""
         return GroupedStream(self, ()).agg(**calls)
 
+    def top(self, n: int, *, by: str | list[str], descending: bool = True, ties: bool = False, rank: str = "") -> DataStream[Any]:
+        """The first n rows by a column's order; behind a windowed aggregate, of each window. See GroupedStream.top()."""
+        return GroupedStream(self, ()).top(n, by=by, descending=descending, ties=ties, rank=rank)
+
     def flat_map(self, function: Callable[[T], Iterable[U]]) -> DataStream[U]:
         """Any number of rows out for each row in: the items of function(row), a list or a generator."""
         return DataStream(self._env, self._function("flat_map", function))
