@@ -8,7 +8,8 @@ namespace headrace::bench {
 /// The limit of a sliced count by key: a hand-written loop over plain columns, open addressing per slice, merged when a window ends.
 class HandQ5 {
  public:
-  HandQ5(std::int64_t size_ms, std::int64_t slide_ms) : size_ms_(size_ms), slide_ms_(slide_ms), slices_(static_cast<std::size_t>(size_ms / slide_ms)) {}
+  HandQ5(std::int64_t size_ms, std::int64_t slide_ms)
+      : size_ms_(size_ms), slide_ms_(slide_ms), slices_(static_cast<std::size_t>(size_ms / slide_ms)) {}
 
   void Add(const std::int64_t* auctions, const std::int64_t* times, std::int64_t rows) {
     for (std::int64_t i = 0; i < rows; ++i) {
@@ -32,7 +33,9 @@ class HandQ5 {
     std::vector<Entry> entries = std::vector<Entry>(64);
     std::size_t used = 0;
   };
-  static std::size_t SlotOf(std::int64_t key, std::size_t size) { return (static_cast<std::uint64_t>(key) * 0x9E3779B97F4A7C15ULL) >> 32 & (size - 1); }
+  static std::size_t SlotOf(std::int64_t key, std::size_t size) {
+    return (static_cast<std::uint64_t>(key) * 0x9E3779B97F4A7C15ULL) >> 32 & (size - 1);
+  }
   static void Bump(Table* table, std::int64_t key, std::int64_t by) {
     std::size_t slot = SlotOf(key, table->entries.size());
     for (;; slot = (slot + 1) & (table->entries.size() - 1)) {
@@ -71,7 +74,8 @@ class HandQ5 {
     std::int64_t most = 0;
     for (const Entry& entry : merged_.entries) most = std::max(most, entry.count);
     for (const Entry& entry : merged_.entries)
-      if (entry.key != -1 && entry.count == most) digest_ += static_cast<std::uint64_t>(entry.key) * 31 + static_cast<std::uint64_t>(entry.count);
+      if (entry.key != -1 && entry.count == most)
+        digest_ += static_cast<std::uint64_t>(entry.key) * 31 + static_cast<std::uint64_t>(entry.count);
     ++windows_;
   }
 

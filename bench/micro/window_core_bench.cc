@@ -18,7 +18,10 @@ namespace {
 double Now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 template <typename T>
 T Must(Result<T> r) {
-  if (!r.ok()) { std::fprintf(stderr, "%s\n", r.status().ToString().c_str()); std::exit(1); }
+  if (!r.ok()) {
+    std::fprintf(stderr, "%s\n", r.status().ToString().c_str());
+    std::exit(1);
+  }
   return std::move(r).ValueUnsafe();
 }
 }  // namespace
@@ -45,13 +48,15 @@ int main(int argc, char** argv) {
     window::SlicedAggregate::Functions functions;
     functions.push_back(Must(op::MakeNumericAggregate("count", nullptr, 0)));
     window::SlicedAggregate ours({10'000, 2'000, 0}, 1, std::move(functions));
-    std::uint64_t digest = 0; std::int64_t windows = 0;
+    std::uint64_t digest = 0;
+    std::int64_t windows = 0;
     auto fire = [&](std::int64_t watermark) {
       while (auto fired = Must(ours.Fire(watermark))) {
         std::uint64_t most = 0;
         auto& g = *fired->groups;
         for (std::int64_t r = 0; r < g.num_rows(); ++r) most = std::max(most, *g.RowValues(r));
-        for (std::int64_t r = 0; r < g.num_rows(); ++r) if (*g.RowValues(r) == most) digest += *g.RowKey(r) * 31 + most;
+        for (std::int64_t r = 0; r < g.num_rows(); ++r)
+          if (*g.RowValues(r) == most) digest += *g.RowKey(r) * 31 + most;
         ++windows;
       }
     };
@@ -64,7 +69,7 @@ int main(int argc, char** argv) {
     }
     fire(INT64_MAX - 1);
     const double our_s = Now() - t;
-    std::printf("q5 hand %.1f M ev/s (%ld windows, %lx)  ours %.1f M ev/s (%ld windows, %lx)  ratio %.2f\n", events / hand_s / 1e6, hand.windows(), hand.digest(),
-                events / our_s / 1e6, windows, digest, hand_s / our_s);
+    std::printf("q5 hand %.1f M ev/s (%ld windows, %lx)  ours %.1f M ev/s (%ld windows, %lx)  ratio %.2f\n", events / hand_s / 1e6,
+                hand.windows(), hand.digest(), events / our_s / 1e6, windows, digest, hand_s / our_s);
   }
 }

@@ -21,7 +21,9 @@ class Aggregate:
     def where(self, condition: Expression) -> Aggregate:
         """The same over the rows for which the condition is true."""
         if not isinstance(condition, Expression):
-            raise JobTypeError(f"{self._function}().where ({here()}): it takes an expression such as col('price') < 100, not {type(condition).__name__}")
+            raise JobTypeError(
+                f"{self._function}().where ({here()}): it takes an expression such as col('price') < 100, not {type(condition).__name__}"
+            )
         changed = Aggregate(self._function, self._arguments, self._limit)
         changed._filter = condition
         return changed

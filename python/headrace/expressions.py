@@ -35,7 +35,9 @@ class Expression:
         return f"{self._name}({', '.join(map(repr, self._arguments))})"
 
     def __bool__(self) -> NoReturn:
-        raise JobTypeError(f"expression ({here()}): an expression has no truth value before the job runs; use & | ~ instead of and, or, not")
+        raise JobTypeError(
+            f"expression ({here()}): an expression has no truth value before the job runs; use & | ~ instead of and, or, not"
+        )
 
     def __iter__(self) -> NoReturn:
         raise JobTypeError(f"expression ({here()}): an expression cannot be iterated; use .element(i) for an element of a list")
@@ -354,7 +356,9 @@ def lit(value: Any) -> Expression:
     if isinstance(value, Expression):
         return value
     if value is not None and not isinstance(value, (bool, int, float, str, bytes, Decimal, date, time, timedelta)):
-        raise JobTypeError(f"lit ({here()}): {type(value).__name__} is no literal; there are None, bool, int, float, str, bytes, Decimal and times")
+        raise JobTypeError(
+            f"lit ({here()}): {type(value).__name__} is no literal; there are None, bool, int, float, str, bytes, Decimal and times"
+        )
     return Expression("literal", value=value)
 
 

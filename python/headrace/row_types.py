@@ -36,7 +36,9 @@ class ColumnType:
 
     __slots__ = ("children", "kind", "precision", "scale", "unit", "utc")
 
-    def __init__(self, kind: int, *, precision: int = 0, scale: int = 0, unit: int = 0, utc: bool = False, children: tuple[Field, ...] = ()) -> None:
+    def __init__(
+        self, kind: int, *, precision: int = 0, scale: int = 0, unit: int = 0, utc: bool = False, children: tuple[Field, ...] = ()
+    ) -> None:
         self.kind, self.precision, self.scale, self.unit, self.utc, self.children = kind, precision, scale, unit, utc, children
 
     def _parts(self) -> tuple[Any, ...]:
@@ -168,7 +170,9 @@ def _unwrap(hint: Any) -> tuple[Any, bool, str | None]:
         if origin is typing.Annotated:
             written = next((m for m in hint.__metadata__ if isinstance(m, str)), written)
             hint = hint.__origin__
-        elif origin in (typing.Union, types.UnionType) and type(None) in typing.get_args(hint) and len(typing.get_args(hint)) == 2:
+        elif (
+            origin in (typing.Union, types.UnionType) and type(None) in typing.get_args(hint) and len(typing.get_args(hint)) == 2
+        ):
             nullable = True
             hint = next(a for a in typing.get_args(hint) if a is not type(None))
         elif origin in (getattr(typing, "Required", None), getattr(typing, "NotRequired", None)) and origin is not None:
@@ -197,7 +201,9 @@ def _python_type(what: str, name: str, hint: Any) -> ColumnType:
         return ColumnType(LIST, children=(_field(what, "item", typing.get_args(hint)[0]),))
     if isinstance(hint, type) and (dataclasses.is_dataclass(hint) or typing.is_typeddict(hint)):
         return ColumnType(STRUCT, children=_fields_of(what, hint))
-    raise JobTypeError(f"{what} ({here()}): column {name!r} has the type {hint!r}, which rows cannot have; see headrace.row_types for those they can")
+    raise JobTypeError(
+        f"{what} ({here()}): column {name!r} has the type {hint!r}, which rows cannot have; see headrace.row_types for those they can"
+    )
 
 
 def _parse(what: str, name: str, written: str) -> ColumnType:
@@ -233,10 +239,19 @@ def _arrow_type(what: str, name: str, declared: Any) -> ColumnType:
     if kinds.is_duration(declared):
         return ColumnType(DURATION, unit=_UNITS[declared.unit])
     if kinds.is_list(declared) or kinds.is_large_list(declared):
-        return ColumnType(LIST, children=(Field("item", _arrow_type(what, name, declared.value_type), declared.value_field.nullable),))
+        return ColumnType(
+            LIST, children=(Field("item", _arrow_type(what, name, declared.value_type), declared.value_field.nullable),)
+        )
     if kinds.is_struct(declared):
         return ColumnType(STRUCT, children=tuple(_arrow_field(what, declared.field(i)) for i in range(declared.num_fields)))
-    renamed = {"double": "float64", "float": "float32", "large_string": "string", "large_binary": "binary", "date32[day]": "date", "halffloat": "float32"}
+    renamed = {
+        "double": "float64",
+        "float": "float32",
+        "large_string": "string",
+        "large_binary": "binary",
+        "date32[day]": "date",
+        "halffloat": "float32",
+    }
     text = renamed.get(str(declared), str(declared))
     if text in _SIMPLE or kinds.is_time64(declared):
         return ColumnType(_SIMPLE.get(text, TIME), unit=2 if kinds.is_time64(declared) else 0)

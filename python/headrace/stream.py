@@ -14,9 +14,9 @@ from headrace.location import Location, here
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from headrace.aggregates import Aggregate
     from headrace.connectors import Connector, Sink
     from headrace.environment import StreamExecutionEnvironment
-    from headrace.aggregates import Aggregate
     from headrace.execution import CollectedRows
     from headrace.expressions import Expression
     from headrace.windows import WatermarkStrategies, Window
@@ -176,11 +176,13 @@ class DataStream(_Settable, Generic[T]):
 
     def group_by(self, *columns: str | Expression, **named: Any) -> GroupedStream:
         """Groups typed rows by columns: names, col(…), or name=expression for a computed one."""
-        from headrace.relational import Select, column_name
         from headrace.expressions import Expression
+        from headrace.relational import Select, column_name
 
         if not columns and not named:
-            raise JobValueError(f"group_by ({here()}): it takes at least one column; for one group of all rows use window() or agg() alone")
+            raise JobValueError(
+                f"group_by ({here()}): it takes at least one column; for one group of all rows use window() or agg() alone"
+            )
         keys = [column_name("group_by", c) for c in columns]
         stream: DataStream[Any] = self
         if named:
@@ -286,7 +288,9 @@ class GroupedStream:
         from headrace.windows import Window
 
         if not isinstance(window, Window):
-            raise JobTypeError(f"window ({here()}): it takes a window such as TumblingWindow(10_000), not {type(window).__name__}")
+            raise JobTypeError(
+                f"window ({here()}): it takes a window such as TumblingWindow(10_000), not {type(window).__name__}"
+            )
         return WindowedStream(self._stream, self._keys, window)
 
     def agg(self, **calls: Aggregate) -> DataStream[Any]:

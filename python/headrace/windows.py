@@ -143,7 +143,9 @@ class WatermarkStrategies:
         from headrace.expressions import Expression, col
 
         if not isinstance(timestamp, (str, Expression)) and not callable(timestamp):
-            raise JobTypeError(f"with_timestamp ({here()}): it takes a column, an expression or a function, not {type(timestamp).__name__}")
+            raise JobTypeError(
+                f"with_timestamp ({here()}): it takes a column, an expression or a function, not {type(timestamp).__name__}"
+            )
         changed = self._copy()
         changed._timestamp = col(timestamp) if isinstance(timestamp, str) else timestamp
         return changed
@@ -163,6 +165,10 @@ class WatermarkStrategies:
     def fill(self, message: Any) -> None:
         """Writes all but a Python function into a plan_pb2.EventTime."""
         message.strategy, message.bound_ms = self._strategy, self._bound_ms
-        message.idle_after_ms, message.alignment_group, message.max_drift_ms = self._idle_after_ms, self._group, self._max_drift_ms
+        message.idle_after_ms, message.alignment_group, message.max_drift_ms = (
+            self._idle_after_ms,
+            self._group,
+            self._max_drift_ms,
+        )
         if self._timestamp is not None and hasattr(self._timestamp, "fill"):
             self._timestamp.fill(message.timestamp)

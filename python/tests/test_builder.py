@@ -241,8 +241,8 @@ def test_reduce_needs_a_keyed_stream() -> None:
     assert not hasattr(stream, "reduce")
     with pytest.raises(AttributeError, match=r"reduce \(.*test_builder.py:\d+\): .*key_by\(\)"):
         stream.reduce(max)
-    with pytest.raises(AttributeError, match="no attribute 'window'"):
-        stream.window  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'windows'"):
+        stream.windows  # noqa: B018
 
 
 def test_paths_are_taken_as_paths_too() -> None:
@@ -454,4 +454,4 @@ def test_import_is_light() -> None:
 
 def test_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError):
-        headrace.TumblingWindow  # noqa: B018
+        headrace.TumblingWindows  # noqa: B018

@@ -65,32 +65,54 @@ Status FoldColumn(const arrow::ArrayData& data, std::uint64_t* hashes) {
   switch (data.type->id()) {
     case arrow::Type::BOOL: {
       const std::uint8_t* bits = data.buffers[1]->data();
-      Fold(data, hashes, [bits, &data](std::int64_t i) { return static_cast<std::uint64_t>(arrow::bit_util::GetBit(bits, data.offset + i)); });
+      Fold(data, hashes,
+           [bits, &data](std::int64_t i) { return static_cast<std::uint64_t>(arrow::bit_util::GetBit(bits, data.offset + i)); });
       return Status::OK();
     }
-    case arrow::Type::INT8: FoldInts<std::int8_t>(data, hashes); return Status::OK();
-    case arrow::Type::INT16: FoldInts<std::int16_t>(data, hashes); return Status::OK();
+    case arrow::Type::INT8:
+      FoldInts<std::int8_t>(data, hashes);
+      return Status::OK();
+    case arrow::Type::INT16:
+      FoldInts<std::int16_t>(data, hashes);
+      return Status::OK();
     case arrow::Type::INT32:
-    case arrow::Type::DATE32: FoldInts<std::int32_t>(data, hashes); return Status::OK();
-    case arrow::Type::UINT8: FoldInts<std::uint8_t>(data, hashes); return Status::OK();
-    case arrow::Type::UINT16: FoldInts<std::uint16_t>(data, hashes); return Status::OK();
-    case arrow::Type::UINT32: FoldInts<std::uint32_t>(data, hashes); return Status::OK();
+    case arrow::Type::DATE32:
+      FoldInts<std::int32_t>(data, hashes);
+      return Status::OK();
+    case arrow::Type::UINT8:
+      FoldInts<std::uint8_t>(data, hashes);
+      return Status::OK();
+    case arrow::Type::UINT16:
+      FoldInts<std::uint16_t>(data, hashes);
+      return Status::OK();
+    case arrow::Type::UINT32:
+      FoldInts<std::uint32_t>(data, hashes);
+      return Status::OK();
     case arrow::Type::INT64:
     case arrow::Type::UINT64:
     case arrow::Type::TIME64:
     case arrow::Type::TIMESTAMP:
-    case arrow::Type::DURATION: FoldInts<std::int64_t>(data, hashes); return Status::OK();
-    case arrow::Type::DOUBLE: FoldFloats(data, hashes); return Status::OK();
+    case arrow::Type::DURATION:
+      FoldInts<std::int64_t>(data, hashes);
+      return Status::OK();
+    case arrow::Type::DOUBLE:
+      FoldFloats(data, hashes);
+      return Status::OK();
     case arrow::Type::DECIMAL128: {
       const char* values = reinterpret_cast<const char*>(data.buffers[1]->data()) + data.offset * 16;
       Fold(data, hashes, [values](std::int64_t i) { return HashKey(std::string_view(values + i * 16, 16)); });
       return Status::OK();
     }
     case arrow::Type::STRING:
-    case arrow::Type::BINARY: FoldBytes<std::int32_t>(data, hashes); return Status::OK();
+    case arrow::Type::BINARY:
+      FoldBytes<std::int32_t>(data, hashes);
+      return Status::OK();
     case arrow::Type::LARGE_STRING:
-    case arrow::Type::LARGE_BINARY: FoldBytes<std::int64_t>(data, hashes); return Status::OK();
-    default: return Status::Invalid("rows cannot be spread by a column of type ", data.type->ToString());
+    case arrow::Type::LARGE_BINARY:
+      FoldBytes<std::int64_t>(data, hashes);
+      return Status::OK();
+    default:
+      return Status::Invalid("rows cannot be spread by a column of type ", data.type->ToString());
   }
 }
 
@@ -116,8 +138,10 @@ bool IsHashable(const arrow::DataType& type) {
     case arrow::Type::STRING:
     case arrow::Type::BINARY:
     case arrow::Type::LARGE_STRING:
-    case arrow::Type::LARGE_BINARY: return true;
-    default: return false;
+    case arrow::Type::LARGE_BINARY:
+      return true;
+    default:
+      return false;
   }
 }
 

@@ -18,10 +18,14 @@ std::int64_t Floor(std::int64_t value, std::int64_t by) { return value / by - (v
 
 std::int64_t Micros(arrow::TimeUnit::type unit, std::int64_t ticks) {
   switch (unit) {
-    case arrow::TimeUnit::SECOND: return ticks * 1'000'000;
-    case arrow::TimeUnit::MILLI: return ticks * 1000;
-    case arrow::TimeUnit::MICRO: return ticks;
-    case arrow::TimeUnit::NANO: return Floor(ticks, 1000);
+    case arrow::TimeUnit::SECOND:
+      return ticks * 1'000'000;
+    case arrow::TimeUnit::MILLI:
+      return ticks * 1000;
+    case arrow::TimeUnit::MICRO:
+      return ticks;
+    case arrow::TimeUnit::NANO:
+      return Floor(ticks, 1000);
   }
   return ticks;
 }
@@ -29,7 +33,8 @@ std::int64_t Micros(arrow::TimeUnit::type unit, std::int64_t ticks) {
 Status AppendList(const arrow::Array& column, std::int64_t row, std::string* out) {
   const auto& list = static_cast<const arrow::ListArray&>(column);
   ValueWriter(out).ListHeader(static_cast<std::uint64_t>(list.value_length(row)));
-  for (std::int64_t i = 0; i < list.value_length(row); ++i) HR_RETURN_NOT_OK(AppendColumnValue(*list.values(), list.value_offset(row) + i, out));
+  for (std::int64_t i = 0; i < list.value_length(row); ++i)
+    HR_RETURN_NOT_OK(AppendColumnValue(*list.values(), list.value_offset(row) + i, out));
   return Status::OK();
 }
 
@@ -53,22 +58,54 @@ Status AppendColumnValue(const arrow::Array& column, std::int64_t row, std::stri
     return Status::OK();
   }
   switch (column.type_id()) {
-    case arrow::Type::BOOL: writer.Bool(At<arrow::BooleanArray>(column, row)); break;
-    case arrow::Type::INT8: writer.Int(At<arrow::Int8Array>(column, row)); break;
-    case arrow::Type::INT16: writer.Int(At<arrow::Int16Array>(column, row)); break;
-    case arrow::Type::INT32: writer.Int(At<arrow::Int32Array>(column, row)); break;
-    case arrow::Type::INT64: writer.Int(At<arrow::Int64Array>(column, row)); break;
-    case arrow::Type::UINT8: writer.Int(At<arrow::UInt8Array>(column, row)); break;
-    case arrow::Type::UINT16: writer.Int(At<arrow::UInt16Array>(column, row)); break;
-    case arrow::Type::UINT32: writer.Int(At<arrow::UInt32Array>(column, row)); break;
-    case arrow::Type::FLOAT: writer.Float(At<arrow::FloatArray>(column, row)); break;
-    case arrow::Type::DOUBLE: writer.Float(At<arrow::DoubleArray>(column, row)); break;
-    case arrow::Type::STRING: writer.String(At<arrow::StringArray>(column, row)); break;
-    case arrow::Type::LARGE_STRING: writer.String(At<arrow::LargeStringArray>(column, row)); break;
-    case arrow::Type::BINARY: writer.Bytes(At<arrow::BinaryArray>(column, row)); break;
-    case arrow::Type::LARGE_BINARY: out->append(At<arrow::LargeBinaryArray>(column, row)); break;  // any Python value, encoded already
-    case arrow::Type::DECIMAL128: writer.Decimal(static_cast<const arrow::Decimal128Array&>(column).FormatValue(row)); break;
-    case arrow::Type::DATE32: writer.Date(At<arrow::Date32Array>(column, row)); break;
+    case arrow::Type::BOOL:
+      writer.Bool(At<arrow::BooleanArray>(column, row));
+      break;
+    case arrow::Type::INT8:
+      writer.Int(At<arrow::Int8Array>(column, row));
+      break;
+    case arrow::Type::INT16:
+      writer.Int(At<arrow::Int16Array>(column, row));
+      break;
+    case arrow::Type::INT32:
+      writer.Int(At<arrow::Int32Array>(column, row));
+      break;
+    case arrow::Type::INT64:
+      writer.Int(At<arrow::Int64Array>(column, row));
+      break;
+    case arrow::Type::UINT8:
+      writer.Int(At<arrow::UInt8Array>(column, row));
+      break;
+    case arrow::Type::UINT16:
+      writer.Int(At<arrow::UInt16Array>(column, row));
+      break;
+    case arrow::Type::UINT32:
+      writer.Int(At<arrow::UInt32Array>(column, row));
+      break;
+    case arrow::Type::FLOAT:
+      writer.Float(At<arrow::FloatArray>(column, row));
+      break;
+    case arrow::Type::DOUBLE:
+      writer.Float(At<arrow::DoubleArray>(column, row));
+      break;
+    case arrow::Type::STRING:
+      writer.String(At<arrow::StringArray>(column, row));
+      break;
+    case arrow::Type::LARGE_STRING:
+      writer.String(At<arrow::LargeStringArray>(column, row));
+      break;
+    case arrow::Type::BINARY:
+      writer.Bytes(At<arrow::BinaryArray>(column, row));
+      break;
+    case arrow::Type::LARGE_BINARY:
+      out->append(At<arrow::LargeBinaryArray>(column, row));
+      break;  // any Python value, encoded already
+    case arrow::Type::DECIMAL128:
+      writer.Decimal(static_cast<const arrow::Decimal128Array&>(column).FormatValue(row));
+      break;
+    case arrow::Type::DATE32:
+      writer.Date(At<arrow::Date32Array>(column, row));
+      break;
     case arrow::Type::TIME64:
       writer.Time(Micros(static_cast<const arrow::Time64Type&>(*column.type()).unit(), At<arrow::Time64Array>(column, row)));
       break;
@@ -78,13 +115,18 @@ Status AppendColumnValue(const arrow::Array& column, std::int64_t row, std::stri
     case arrow::Type::TIMESTAMP: {
       const auto& type = static_cast<const arrow::TimestampType&>(*column.type());
       const std::int64_t micros = Micros(type.unit(), At<arrow::TimestampArray>(column, row));
-      if (type.timezone().empty()) writer.NaiveDatetime(micros);
-      else writer.AwareDatetime(micros, 0);
+      if (type.timezone().empty())
+        writer.NaiveDatetime(micros);
+      else
+        writer.AwareDatetime(micros, 0);
       break;
     }
-    case arrow::Type::LIST: return AppendList(column, row, out);
-    case arrow::Type::STRUCT: return AppendStruct(column, row, out);
-    default: return Status::NotImplemented("a Python value of ", column.type()->ToString());
+    case arrow::Type::LIST:
+      return AppendList(column, row, out);
+    case arrow::Type::STRUCT:
+      return AppendStruct(column, row, out);
+    default:
+      return Status::NotImplemented("a Python value of ", column.type()->ToString());
   }
   return Status::OK();
 }

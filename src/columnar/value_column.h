@@ -41,7 +41,8 @@ class ValueBatchBuilder {
 };
 
 /// Renders rows for sinks and print. `row` in [0, num_rows).
-/// Typed rows show as dicts of their columns. AppendRowText: a str is its UTF-8 bytes, bytes as they are, everything else JSON (KafkaSink's default format).
+/// Typed rows show as dicts of their columns. AppendRowText: a str is its UTF-8 bytes, bytes as they are, everything else JSON (KafkaSink's
+/// default format).
 class ValueRowReader {
  public:
   static Result<ValueRowReader> Make(const DataBatch& batch);

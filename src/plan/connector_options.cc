@@ -241,7 +241,8 @@ Status CheckGenerator(const ConnectorSpec& spec, std::string_view who) {
 Status CheckNexmark(const ConnectorSpec& spec, std::string_view who) {
   for (const auto& [name, most] : {std::pair<std::string_view, std::int64_t>{"events_per_second", 1'000'000'000}, {"disorder", 950}}) {
     const std::int64_t value = OptionInt(spec, true, name);
-    if (value < 1 || value > most) return Error(ErrorCode::kBadOption, fmt::format("{}: option {} is {}, but must be 1 to {}", who, name, value, most));
+    if (value < 1 || value > most)
+      return Error(ErrorCode::kBadOption, fmt::format("{}: option {} is {}, but must be 1 to {}", who, name, value, most));
   }
   return Status::OK();
 }

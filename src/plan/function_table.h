@@ -10,30 +10,89 @@ namespace headrace::plan {
 enum class Function : std::uint16_t {
   // Arithmetic: num num, dec dec, timestamp ± duration, timestamp - timestamp. int64 overflow and division of ints by zero fail
   // the job, or are null below try_(); floats follow IEEE 754. `divide` of ints is a float64, floor_divide and modulo follow Python.
-  kAdd, kSubtract, kMultiply, kDivide, kFloorDivide, kModulo, kNegate, kAbs, kRound, kFloor, kCeil, kPower, kSqrt, kExp, kLn,
+  kAdd,
+  kSubtract,
+  kMultiply,
+  kDivide,
+  kFloorDivide,
+  kModulo,
+  kNegate,
+  kAbs,
+  kRound,
+  kFloor,
+  kCeil,
+  kPower,
+  kSqrt,
+  kExp,
+  kLn,
   // Comparison: any any -> bool; NaN equals itself and is greater than every number.
-  kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual, kIsIn, kBetween, kLeast, kGreatest,
+  kEqual,
+  kNotEqual,
+  kLess,
+  kLessEqual,
+  kGreater,
+  kGreaterEqual,
+  kIsIn,
+  kBetween,
+  kLeast,
+  kGreatest,
   // Boolean, three-valued.
-  kAnd, kOr, kNot,
+  kAnd,
+  kOr,
+  kNot,
   // Nulls; never null themselves, except kCoalesce of nulls only and kNullIf.
-  kIsNull, kIsNotNull, kCoalesce, kNullIf, kTry,
+  kIsNull,
+  kIsNotNull,
+  kCoalesce,
+  kNullIf,
+  kTry,
   // if(condition, then, else); case(condition, value, …, else).
-  kIf, kCase,
+  kIf,
+  kCase,
   // Text. Lengths and positions count characters, positions start at 0 as in Python.
-  kLower, kUpper, kLength, kConcat, kSubstring, kTrim, kStartsWith, kEndsWith, kContains, kReplace, kSplitPart, kLike, kRegexpMatches,
-  kRegexpExtract, kRegexpReplace,
+  kLower,
+  kUpper,
+  kLength,
+  kConcat,
+  kSubstring,
+  kTrim,
+  kStartsWith,
+  kEndsWith,
+  kContains,
+  kReplace,
+  kSplitPart,
+  kLike,
+  kRegexpMatches,
+  kRegexpExtract,
+  kRegexpReplace,
   // Time: of timestamp or date. kTruncate(unit, time), kFormatTime(time, format), kParseTime(text, format).
-  kYear, kMonth, kDay, kHour, kMinute, kSecond, kDayOfWeek, kDate, kTruncate, kFormatTime, kParseTime, kEpochMs, kFromEpochMs,
+  kYear,
+  kMonth,
+  kDay,
+  kHour,
+  kMinute,
+  kSecond,
+  kDayOfWeek,
+  kDate,
+  kTruncate,
+  kFormatTime,
+  kParseTime,
+  kEpochMs,
+  kFromEpochMs,
   // Nested: kField(struct, name), kElement(list, index) (null when there is none), kListLength, kListContains, kStruct(name, value, …).
-  kField, kElement, kListLength, kListContains, kStruct,
+  kField,
+  kElement,
+  kListLength,
+  kListContains,
+  kStruct,
   // 64-bit hash of the key encoding; the same on every machine.
   kHash,
 };
 
 struct FunctionEntry {
   Function function;
-  std::string_view name;   ///< as it travels: "add", "lower"
-  std::string_view symbol; ///< "+" for operators that people write between arguments, else empty
+  std::string_view name;                ///< as it travels: "add", "lower"
+  std::string_view symbol;              ///< "+" for operators that people write between arguments, else empty
   int least_arguments, most_arguments;  ///< most -1 = any number
   std::string_view doc;
 };

@@ -41,7 +41,8 @@ std::int32_t Scale(const arrow::DataType& type) { return static_cast<const arrow
 TypePtr DecimalFor(const TypedExpression& argument) {
   if (IsDecimal(*argument.type)) return argument.type;
   if (argument.kind == Kind::kLiteral && argument.type->id() == Id::INT64) {
-    const auto digits = static_cast<std::int32_t>(fmt::format("{}", static_cast<const arrow::Int64Scalar&>(*argument.literal).value).size());
+    const auto digits =
+        static_cast<std::int32_t>(fmt::format("{}", static_cast<const arrow::Int64Scalar&>(*argument.literal).value).size());
     return arrow::decimal128(std::min(digits, kInt64Digits), 0);
   }
   return arrow::decimal128(kInt64Digits, 0);
@@ -101,7 +102,8 @@ Status Expect(TypedExpression* call, std::size_t index, const TypePtr& type, std
   if (index >= call->arguments.size()) return Status::OK();
   TypedExpression& argument = call->arguments[index];
   if (argument.type->Equals(*type)) return Status::OK();
-  const bool fits = IsNull(*argument.type) || (IsInteger(*argument.type) && type->id() == Id::INT64) || (IsNumber(*argument.type) && type->id() == Id::DOUBLE);
+  const bool fits = IsNull(*argument.type) || (IsInteger(*argument.type) && type->id() == Id::INT64) ||
+                    (IsNumber(*argument.type) && type->id() == Id::DOUBLE);
   return fits ? CastTo(type, &argument) : NoFit(*call, wanted);
 }
 
@@ -114,10 +116,12 @@ Status ExpectLiteral(const TypedExpression& call, std::size_t index, std::string
 Status Plus(TypedExpression* call) {
   auto& arguments = call->arguments;
   const bool subtract = call->function == Function::kSubtract;
-  if (!subtract && arguments[0].type->id() == Id::DURATION && arguments[1].type->id() == Id::TIMESTAMP) std::swap(arguments[0], arguments[1]);
+  if (!subtract && arguments[0].type->id() == Id::DURATION && arguments[1].type->id() == Id::TIMESTAMP)
+    std::swap(arguments[0], arguments[1]);
   const arrow::DataType &left = *arguments[0].type, &right = *arguments[1].type;
   if (left.id() == Id::TIMESTAMP && right.id() == Id::DURATION) {
-    const auto unit = std::max(static_cast<const arrow::TimestampType&>(left).unit(), static_cast<const arrow::DurationType&>(right).unit());
+    const auto unit =
+        std::max(static_cast<const arrow::TimestampType&>(left).unit(), static_cast<const arrow::DurationType&>(right).unit());
     call->type = arrow::timestamp(unit, static_cast<const arrow::TimestampType&>(left).timezone());
     HR_RETURN_NOT_OK(CastTo(call->type, &arguments[0]));
     return CastTo(arrow::duration(unit), &arguments[1]);
@@ -150,9 +154,12 @@ Status Arithmetic(TypedExpression* call) {
     HR_RETURN_NOT_OK(CastTo(left, &arguments[0]));
     HR_RETURN_NOT_OK(CastTo(right, &arguments[1]));
     const std::int32_t scale = std::max(s1, s2), whole = std::max(p1 - s1, p2 - s2);
-    if (function == Function::kMultiply) call->type = Decimal(p1 + p2, s1 + s2);
-    else if (function == Function::kDivide) call->type = Decimal(p1 - s1 + s2 + std::max(kLeastDivisionScale, s1 + p2 + 1), std::max(kLeastDivisionScale, s1 + p2 + 1));
-    else call->type = Decimal(whole + scale + 1, scale);
+    if (function == Function::kMultiply)
+      call->type = Decimal(p1 + p2, s1 + s2);
+    else if (function == Function::kDivide)
+      call->type = Decimal(p1 - s1 + s2 + std::max(kLeastDivisionScale, s1 + p2 + 1), std::max(kLeastDivisionScale, s1 + p2 + 1));
+    else
+      call->type = Decimal(whole + scale + 1, scale);
     return Status::OK();
   }
   call->type = floats || function == Function::kDivide ? arrow::float64() : arrow::int64();
@@ -201,11 +208,13 @@ Status Choice(TypedExpression* call) {
   auto& arguments = call->arguments;
   if (arguments.size() % 2 == 0) return Status::Invalid("case takes pairs of condition and value, and one value for all other rows");
   for (std::size_t i = 0; i + 1 < arguments.size(); i += 2)
-    if (arguments[i].type->id() != Id::BOOL && !IsNull(*arguments[i].type)) return Status::Invalid("a condition is a bool, not ", TypeName(*arguments[i].type));
+    if (arguments[i].type->id() != Id::BOOL && !IsNull(*arguments[i].type))
+      return Status::Invalid("a condition is a bool, not ", TypeName(*arguments[i].type));
   TypedExpression widest = arguments.back();
   for (std::size_t i = 1; i < arguments.size(); i += 2) {
     TypePtr type = CommonType(widest, arguments[i]);
-    if (type == nullptr) return Status::Invalid("the values of a choice have one type, not ", TypeName(*widest.type), " and ", TypeName(*arguments[i].type));
+    if (type == nullptr)
+      return Status::Invalid("the values of a choice have one type, not ", TypeName(*widest.type), " and ", TypeName(*arguments[i].type));
     if (!type->Equals(*widest.type)) widest.kind = Kind::kColumn;
     widest.type = std::move(type);
   }
@@ -230,10 +239,13 @@ Status Text(TypedExpression* call) {
   if (function == Function::kSubstring) texts = 1;
   if (function == Function::kSplitPart || function == Function::kRegexpExtract) texts = 2;
   for (std::size_t i = 0; i < call->arguments.size(); ++i) {
-    if (i < texts) HR_RETURN_NOT_OK(Expect(call, i, arrow::utf8(), "text"));
-    else HR_RETURN_NOT_OK(Expect(call, i, arrow::int64(), "text and then numbers"));
+    if (i < texts)
+      HR_RETURN_NOT_OK(Expect(call, i, arrow::utf8(), "text"));
+    else
+      HR_RETURN_NOT_OK(Expect(call, i, arrow::int64(), "text and then numbers"));
   }
-  const bool pattern = function == Function::kLike || function == Function::kRegexpMatches || function == Function::kRegexpExtract || function == Function::kRegexpReplace;
+  const bool pattern = function == Function::kLike || function == Function::kRegexpMatches || function == Function::kRegexpExtract ||
+                       function == Function::kRegexpReplace;
   if (pattern) {
     HR_RETURN_NOT_OK(ExpectLiteral(*call, 1, "pattern"));
     HR_RETURN_NOT_OK(ExpectLiteral(*call, 2, function == Function::kRegexpExtract ? "group" : "replacement"));
@@ -265,7 +277,8 @@ Status Times(TypedExpression* call) {
     static const std::vector<std::string_view> units = {"second", "minute", "hour", "day", "week", "month", "year"};
     const std::string unit = arguments[0].literal->ToString();
     if (std::find(units.begin(), units.end(), unit) == units.end())
-      return Status::Invalid(fmt::format("truncate has no unit \"{:.40}\"{}; it has {}", unit, DidYouMean(unit, units), fmt::join(units, ", ")));
+      return Status::Invalid(
+          fmt::format("truncate has no unit \"{:.40}\"{}; it has {}", unit, DidYouMean(unit, units), fmt::join(units, ", ")));
     if (!IsTime(*arguments[1].type)) return NoFit(*call, "a unit and a date or timestamp");
     call->type = arguments[1].type;
     return Status::OK();
@@ -302,7 +315,9 @@ Status Nested(TypedExpression* call) {
     const auto field = static_cast<const arrow::StructType&>(outer).GetFieldByName(name);
     std::vector<std::string_view> names;
     for (const auto& known : outer.fields()) names.push_back(known->name());
-    if (field == nullptr) return Status::Invalid(fmt::format("the struct has no field \"{:.100}\"{}; it has {}", name, DidYouMean(name, names), fmt::join(names, ", ")));
+    if (field == nullptr)
+      return Status::Invalid(
+          fmt::format("the struct has no field \"{:.100}\"{}; it has {}", name, DidYouMean(name, names), fmt::join(names, ", ")));
     call->type = field->type();
     call->nullable = arguments[0].nullable || field->nullable();
     return Status::OK();
@@ -345,7 +360,8 @@ Status Nulls(TypedExpression* call) {
     return Status::OK();
   }
   HR_RETURN_NOT_OK(Unify(call, 0, 1, "values of one type", &call->type));
-  call->nullable = call->function == Function::kNullIf || std::all_of(call->arguments.begin(), call->arguments.end(), [](const auto& a) { return a.nullable; });
+  call->nullable = call->function == Function::kNullIf ||
+                   std::all_of(call->arguments.begin(), call->arguments.end(), [](const auto& a) { return a.nullable; });
   return Status::OK();
 }
 
@@ -401,7 +417,8 @@ Status CastTo(const TypePtr& type, TypedExpression* argument) {
   const bool numbers = (IsNumber(from) || from.id() == Id::BOOL) && (IsNumber(to) || to.id() == Id::BOOL);
   const bool times = (IsTime(from) && IsTime(to)) || (from.id() == Id::DURATION && to.id() == Id::DURATION) ||
                      (from.id() == Id::TIMESTAMP && to.id() == Id::INT64) || (from.id() == Id::INT64 && to.id() == Id::TIMESTAMP);
-  if (!to_text && !from_text && !numbers && !times && !IsNull(from)) return Status::Invalid(TypeName(from), " cannot become ", TypeName(to));
+  if (!to_text && !from_text && !numbers && !times && !IsNull(from))
+    return Status::Invalid(TypeName(from), " cannot become ", TypeName(to));
   TypedExpression inner = std::move(*argument);
   *argument = {};
   argument->kind = Kind::kCast;
@@ -415,8 +432,11 @@ Status CastTo(const TypePtr& type, TypedExpression* argument) {
 Status SettleCall(TypedExpression* call) {
   call->nullable = AnyNullable(*call);
   const Function function = call->function;
-  if (function <= Function::kMultiply || function == Function::kDivide || function == Function::kFloorDivide || function == Function::kModulo) return Arithmetic(call);
-  if (function == Function::kPower || function == Function::kSqrt || function == Function::kExp || function == Function::kLn) return Floats(call);
+  if (function <= Function::kMultiply || function == Function::kDivide || function == Function::kFloorDivide ||
+      function == Function::kModulo)
+    return Arithmetic(call);
+  if (function == Function::kPower || function == Function::kSqrt || function == Function::kExp || function == Function::kLn)
+    return Floats(call);
   if (function <= Function::kCeil) return OneNumber(call);
   if (function == Function::kLeast || function == Function::kGreatest) return Nulls(call);
   if (function <= Function::kBetween) return Comparison(call);

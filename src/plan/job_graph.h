@@ -26,7 +26,7 @@ enum class Partitioning { kAuto, kForward, kHash, kRebalance, kBroadcast };
 struct InputEdge {
   OperatorUid uid;
   Partitioning partitioning = Partitioning::kAuto;
-  std::string tag;  ///< a side output of the producer; empty = its main output
+  std::string tag = {};  ///< a side output of the producer; empty = its main output
 };
 
 /// A pickled Python callable; opaque outside the workers.
@@ -42,8 +42,8 @@ struct ConnectorSpec {
   std::map<std::string, std::string> options;
   std::string payload;
   bool bounded = false;
-  std::shared_ptr<arrow::Schema> schema;  ///< typed rows; null = untyped
-  std::string record_type;                ///< "module:qualname" of the Python class of typed rows; empty = dict
+  std::shared_ptr<arrow::Schema> schema = nullptr;  ///< typed rows; null = untyped
+  std::string record_type = {};                     ///< "module:qualname" of the Python class of typed rows; empty = dict
 };
 struct SourceSpec {
   ConnectorSpec connector;
@@ -53,7 +53,8 @@ struct SinkSpec {
 };
 struct UnionSpec {};
 
-using OperatorKind = std::variant<SourceSpec, PythonFunction, UnionSpec, SinkSpec, SelectSpec, WhereSpec, EventTimeSpec, AggregateSpec, TopSpec>;
+using OperatorKind =
+    std::variant<SourceSpec, PythonFunction, UnionSpec, SinkSpec, SelectSpec, WhereSpec, EventTimeSpec, AggregateSpec, TopSpec>;
 
 struct OperatorSpec {
   OperatorUid uid;

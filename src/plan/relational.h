@@ -26,7 +26,7 @@ struct EventTimeSpec {
   enum class Strategy { kNone, kBounded, kMonotonous };
   Strategy strategy = Strategy::kNone;
   std::uint64_t bound_ms = 0;
-  Expression timestamp;  ///< a timestamp or int64 ms; none = the connector's own
+  Expression timestamp;               ///< a timestamp or int64 ms; none = the connector's own
   std::string pickled, display_name;  ///< a Python function instead, row -> ms or datetime
   std::uint64_t idle_after_ms = 0;    ///< 0 = never
   std::string alignment_group;

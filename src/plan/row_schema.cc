@@ -8,9 +8,9 @@
 #include <set>
 #include <utility>
 
+#include "base/nearest_name.h"
 #include "columnar/data_batch.h"
 #include "plan/function_types.h"
-#include "base/nearest_name.h"
 
 namespace headrace::plan {
 namespace {
@@ -30,7 +30,8 @@ const std::shared_ptr<arrow::DataType>& WindowTime() {
 
 Status CheckColumnName(const OperatorSpec& spec, const std::string& name, std::set<std::string>* taken) {
   if (name.empty()) return Wrong(spec, "a column has no name");
-  if (name.starts_with("__")) return Wrong(spec, fmt::format("the column \"{:.100}\" begins with __, which is kept for the engine", name), "Choose another name.");
+  if (name.starts_with("__"))
+    return Wrong(spec, fmt::format("the column \"{:.100}\" begins with __, which is kept for the engine", name), "Choose another name.");
   if (!taken->insert(name).second) return Wrong(spec, fmt::format("two columns are called \"{:.100}\"", name), "Give one another name.");
   return Status::OK();
 }
@@ -40,32 +41,40 @@ Result<const arrow::Field*> KeyOf(const OperatorSpec& spec, const std::string& n
   if (index < 0) {
     std::vector<std::string_view> names;
     for (const auto& field : schema.fields()) names.push_back(field->name());
-    return Wrong(spec, fmt::format("there is no column \"{:.100}\" to group by{}", name, DidYouMean(name, names)), fmt::format("The rows have {}.", fmt::join(names, ", ")));
+    return Wrong(spec, fmt::format("there is no column \"{:.100}\" to group by{}", name, DidYouMean(name, names)),
+                 fmt::format("The rows have {}.", fmt::join(names, ", ")));
   }
   const arrow::Field* field = schema.field(index).get();
   const auto id = field->type()->id();
   if (id == arrow::Type::LIST || id == arrow::Type::STRUCT || id == arrow::Type::LARGE_BINARY)
-    return Wrong(spec, fmt::format("rows cannot be grouped by \"{}\": a {} is no key", name, TypeName(*field->type())), "Group by a number, text, bool, date or timestamp.");
+    return Wrong(spec, fmt::format("rows cannot be grouped by \"{}\": a {} is no key", name, TypeName(*field->type())),
+                 "Group by a number, text, bool, date or timestamp.");
   return field;
 }
 
 Status CheckWindow(const OperatorSpec& spec, const Window& window) {
   using Kind = Window::Kind;
   const auto too_long = [&](std::uint64_t span_ms) { return span_ms > kMaxSpanMs; };
-  if (too_long(window.size_ms) || too_long(window.slide_ms) || too_long(window.gap_ms)) return Wrong(spec, "a window is at most ten years long");
+  if (too_long(window.size_ms) || too_long(window.slide_ms) || too_long(window.gap_ms))
+    return Wrong(spec, "a window is at most ten years long");
   const bool timed = window.kind == Kind::kTumbling || window.kind == Kind::kSliding || window.kind == Kind::kCumulate;
   if (timed && window.size_ms == 0) return Wrong(spec, "the window has a size of 0", "Give it a size in ms, or a timedelta.");
-  if (window.kind == Kind::kSession && window.gap_ms == 0) return Wrong(spec, "the session has a gap of 0", "Give it a gap in ms, or a timedelta.");
+  if (window.kind == Kind::kSession && window.gap_ms == 0)
+    return Wrong(spec, "the session has a gap of 0", "Give it a gap in ms, or a timedelta.");
   if (window.kind == Kind::kCount && window.rows == 0) return Wrong(spec, "the window has no rows");
   if (window.kind == Kind::kSliding || window.kind == Kind::kCumulate) {
     const char* what = window.kind == Kind::kSliding ? "slide" : "step";
     if (window.slide_ms == 0) return Wrong(spec, fmt::format("the window has a {} of 0", what));
     if (window.slide_ms > window.size_ms)
-      return Wrong(spec, fmt::format("the window's {} of {} ms is longer than its size of {} ms: rows in between would be in no window", what, window.slide_ms, window.size_ms),
+      return Wrong(spec,
+                   fmt::format("the window's {} of {} ms is longer than its size of {} ms: rows in between would be in no window", what,
+                               window.slide_ms, window.size_ms),
                    "Take a tumbling window and where() in front of it, if that is meant.");
-    if (window.kind == Kind::kCumulate && window.size_ms % window.slide_ms != 0) return Wrong(spec, "the size of a cumulating window is a multiple of its step");
+    if (window.kind == Kind::kCumulate && window.size_ms % window.slide_ms != 0)
+      return Wrong(spec, "the size of a cumulating window is a multiple of its step");
     if (window.size_ms / std::gcd(window.size_ms, window.slide_ms) > kMaxSlices)
-      return Wrong(spec, fmt::format("the window's size of {} ms and slide of {} ms cut time into more than {} slices a window", window.size_ms, window.slide_ms, kMaxSlices));
+      return Wrong(spec, fmt::format("the window's size of {} ms and slide of {} ms cut time into more than {} slices a window",
+                                     window.size_ms, window.slide_ms, kMaxSlices));
   }
   return Status::OK();
 }
@@ -76,7 +85,8 @@ Result<SchemaPtr> SelectSchema(const OperatorSpec& spec, const SelectSpec& selec
   std::set<std::string> taken;
   std::set<std::string> written;
   for (const NamedExpression& column : select.columns)
-    if (!written.insert(column.name).second) return Wrong(spec, fmt::format("two columns are called \"{:.100}\"", column.name), "Give one another name.");
+    if (!written.insert(column.name).second)
+      return Wrong(spec, fmt::format("two columns are called \"{:.100}\"", column.name), "Give one another name.");
   for (const NamedExpression& column : ColumnsOf(select, input)) {
     HR_RETURN_NOT_OK(CheckColumnName(spec, column.name, &taken));
     const auto settled = Settle(column.expression, input);
@@ -90,37 +100,44 @@ Result<SchemaPtr> SelectSchema(const OperatorSpec& spec, const SelectSpec& selec
 Status CheckCondition(const OperatorSpec& spec, const Expression& condition, const arrow::Schema& input) {
   const auto settled = Settle(condition, input);
   if (!settled.ok()) return Wrong(spec, settled.status().message());
-  if (settled->type->id() != arrow::Type::BOOL) return Wrong(spec, fmt::format("{} is a {}, but a condition is a bool", condition.ToString(), TypeName(*settled->type)));
+  if (settled->type->id() != arrow::Type::BOOL)
+    return Wrong(spec, fmt::format("{} is a {}, but a condition is a bool", condition.ToString(), TypeName(*settled->type)));
   return Status::OK();
 }
 
 Status CheckEventTime(const OperatorSpec& spec, const EventTimeSpec& times, const SchemaPtr& input) {
   if (times.bound_ms > kMaxSpanMs) return Wrong(spec, "the disorder is bounded by more than ten years");
   if (!times.timestamp) return Status::OK();
-  if (input == nullptr) return Wrong(spec, "its rows have no columns, so the timestamp cannot be one", "Give with_timestamp() a function, or the source a schema.");
+  if (input == nullptr)
+    return Wrong(spec, "its rows have no columns, so the timestamp cannot be one",
+                 "Give with_timestamp() a function, or the source a schema.");
   const auto settled = Settle(times.timestamp, *input);
   if (!settled.ok()) return Wrong(spec, settled.status().message());
   const auto id = settled->type->id();
   if (id != arrow::Type::TIMESTAMP && !IsInteger(*settled->type))
-    return Wrong(spec, fmt::format("{} is a {}, but an event time is a timestamp, or ms since 1970 as an int", times.timestamp.ToString(), TypeName(*settled->type)));
+    return Wrong(spec, fmt::format("{} is a {}, but an event time is a timestamp, or ms since 1970 as an int", times.timestamp.ToString(),
+                                   TypeName(*settled->type)));
   return Status::OK();
 }
 
 Result<SchemaPtr> AggregateSchema(const OperatorSpec& spec, const AggregateSpec& aggregate, const arrow::Schema& input) {
   HR_RETURN_NOT_OK(CheckWindow(spec, aggregate.window));
   if (aggregate.calls.empty() && aggregate.keys.empty()) return Wrong(spec, "it has neither keys nor aggregates");
-  if (aggregate.window.kind == Window::Kind::kNone && aggregate.allowed_lateness_ms > 0) return Wrong(spec, "allowed lateness needs a window");
+  if (aggregate.window.kind == Window::Kind::kNone && aggregate.allowed_lateness_ms > 0)
+    return Wrong(spec, "allowed lateness needs a window");
   arrow::FieldVector fields;
   std::set<std::string> taken;
   for (const std::string& key : aggregate.keys) {
     HR_ASSIGN_OR_RAISE(const arrow::Field* field, KeyOf(spec, key, input));
     if (key == kWindowStart || key == kWindowEnd) {
-      if (aggregate.window.kind != Window::Kind::kNone) return Wrong(spec, fmt::format("it groups by the column {}, which its own window adds", key), "Rename the column with select().");
+      if (aggregate.window.kind != Window::Kind::kNone)
+        return Wrong(spec, fmt::format("it groups by the column {}, which its own window adds", key), "Rename the column with select().");
     }
     if (!taken.insert(key).second) return Wrong(spec, fmt::format("it groups by \"{}\" twice", key));
     fields.push_back(arrow::field(key, field->type(), field->nullable()));
   }
-  if (aggregate.window.kind != Window::Kind::kNone && aggregate.window.kind != Window::Kind::kGlobal && aggregate.window.kind != Window::Kind::kCount) {
+  if (aggregate.window.kind != Window::Kind::kNone && aggregate.window.kind != Window::Kind::kGlobal &&
+      aggregate.window.kind != Window::Kind::kCount) {
     for (const char* name : {kWindowStart, kWindowEnd}) {
       taken.insert(name);
       fields.push_back(arrow::field(name, WindowTime(), /*nullable=*/false));
@@ -178,8 +195,10 @@ std::vector<NamedExpression> ColumnsOf(const SelectSpec& select, const arrow::Sc
   for (const auto& field : input.fields()) columns.push_back({field->name(), Expression::Column(field->name())});
   for (const NamedExpression& column : select.columns) {
     const auto same = std::find_if(columns.begin(), columns.end(), [&](const NamedExpression& known) { return known.name == column.name; });
-    if (same == columns.end()) columns.push_back(column);
-    else same->expression = column.expression;
+    if (same == columns.end())
+      columns.push_back(column);
+    else
+      same->expression = column.expression;
   }
   return columns;
 }
@@ -192,15 +211,19 @@ Result<TypedAggregateCall> SettleAggregate(const AggregateCall& call, const arro
   }
   if (call.filter) {
     HR_ASSIGN_OR_RAISE(TypedExpression filter, Settle(call.filter, schema));
-    if (filter.type->id() != arrow::Type::BOOL) return Status::Invalid("its filter is a ", TypeName(*filter.type), ", but a condition is a bool");
+    if (filter.type->id() != arrow::Type::BOOL)
+      return Status::Invalid("its filter is a ", TypeName(*filter.type), ", but a condition is a bool");
     settled.filter = std::make_unique<TypedExpression>(std::move(filter));
   }
-  static const std::vector<std::string_view> names = {"count", "sum", "min", "max", "avg", "count_distinct", "first", "last", "top", "collect"};
+  static const std::vector<std::string_view> names = {"count",          "sum",   "min",  "max", "avg",
+                                                      "count_distinct", "first", "last", "top", "collect"};
   if (std::find(names.begin(), names.end(), call.function) == names.end())
-    return Status::Invalid(fmt::format("there is no aggregate \"{:.60}\"{}; there are {}", call.function, DidYouMean(call.function, names), fmt::join(names, ", ")));
+    return Status::Invalid(fmt::format("there is no aggregate \"{:.60}\"{}; there are {}", call.function, DidYouMean(call.function, names),
+                                       fmt::join(names, ", ")));
   const bool count = call.function == "count";
   if (count ? settled.arguments.size() > 1 : settled.arguments.size() != 1)
-    return Status::Invalid(call.function, count ? " takes one argument or none, not " : " takes one argument, not ", settled.arguments.size());
+    return Status::Invalid(call.function, count ? " takes one argument or none, not " : " takes one argument, not ",
+                           settled.arguments.size());
   if (count || call.function == "count_distinct") {
     settled.type = arrow::int64();
     settled.nullable = false;
@@ -214,7 +237,9 @@ Result<TypedAggregateCall> SettleAggregate(const AggregateCall& call, const arro
     if (IsFloat(*argument.type)) HR_RETURN_NOT_OK(CastTo(arrow::float64(), &argument));
     settled.type = argument.type;
     if (call.function == "avg" && !IsDecimal(*argument.type)) settled.type = arrow::float64();
-    if (IsDecimal(*argument.type)) settled.type = arrow::decimal128(38, static_cast<const arrow::DecimalType&>(*argument.type).scale() + (call.function == "avg" ? 4 : 0));
+    if (IsDecimal(*argument.type))
+      settled.type =
+          arrow::decimal128(38, static_cast<const arrow::DecimalType&>(*argument.type).scale() + (call.function == "avg" ? 4 : 0));
     return settled;
   }
   if (argument.type->id() == arrow::Type::LIST || argument.type->id() == arrow::Type::STRUCT) {
@@ -238,7 +263,9 @@ Result<SchemaPtr> SchemaOf(const OperatorSpec& spec, const std::vector<SchemaPtr
     HR_RETURN_NOT_OK(CheckEventTime(spec, *times, input));
     return input;
   }
-  if (input == nullptr) return Wrong(spec, "its rows have no columns: expressions work on typed rows", "Give the source a schema, or use map() and filter() with functions.");
+  if (input == nullptr)
+    return Wrong(spec, "its rows have no columns: expressions work on typed rows",
+                 "Give the source a schema, or use map() and filter() with functions.");
   if (const auto* select = std::get_if<SelectSpec>(&spec.kind)) return SelectSchema(spec, *select, *input);
   if (const auto* aggregate = std::get_if<AggregateSpec>(&spec.kind)) return AggregateSchema(spec, *aggregate, *input);
   if (const auto* top = std::get_if<TopSpec>(&spec.kind)) return TopSchema(spec, *top, input);

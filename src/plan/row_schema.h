@@ -26,7 +26,7 @@ struct TypedAggregateCall {
   std::vector<TypedExpression> arguments;
   std::unique_ptr<TypedExpression> filter;  ///< null = all rows count
   std::uint64_t limit = 0;
-  std::shared_ptr<arrow::DataType> type;    ///< of the result
+  std::shared_ptr<arrow::DataType> type;  ///< of the result
   bool nullable = true;
 };
 Result<TypedAggregateCall> SettleAggregate(const AggregateCall& call, const arrow::Schema& schema);

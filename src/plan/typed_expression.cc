@@ -7,9 +7,9 @@
 
 #include <utility>
 
+#include "base/nearest_name.h"
 #include "columnar/value_encoding.h"
 #include "plan/function_types.h"
-#include "base/nearest_name.h"
 
 namespace headrace::plan {
 namespace {
@@ -77,7 +77,8 @@ Result<TypedExpression> SettleColumn(const Expression& expression, const arrow::
       names.push_back(field->name());
       if (names.size() <= 20) shown += (shown.empty() ? "" : ", ") + field->name();
     }
-    return Status::Invalid(fmt::format("there is no column \"{:.100}\"{}; the rows have {}", expression.name, DidYouMean(expression.name, names), shown));
+    return Status::Invalid(
+        fmt::format("there is no column \"{:.100}\"{}; the rows have {}", expression.name, DidYouMean(expression.name, names), shown));
   }
   const auto& field = schema.field(column.column);
   column.type = field->type();
@@ -111,9 +112,10 @@ Result<TypedExpression> SettleCallNode(const Expression& expression, const arrow
   }
   const auto given = static_cast<int>(expression.arguments.size());
   if (given < entry->least_arguments || (entry->most_arguments >= 0 && given > entry->most_arguments)) {
-    const std::string takes = entry->most_arguments < 0                         ? fmt::format("{} or more", entry->least_arguments)
-                              : entry->most_arguments == entry->least_arguments ? std::to_string(entry->least_arguments)
-                                                                                : fmt::format("{} to {}", entry->least_arguments, entry->most_arguments);
+    const std::string takes = entry->most_arguments < 0 ? fmt::format("{} or more", entry->least_arguments)
+                              : entry->most_arguments == entry->least_arguments
+                                  ? std::to_string(entry->least_arguments)
+                                  : fmt::format("{} to {}", entry->least_arguments, entry->most_arguments);
     return Status::Invalid(fmt::format("{} takes {} arguments, not {}", entry->name, takes, given));
   }
   TypedExpression call;

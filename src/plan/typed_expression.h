@@ -17,14 +17,14 @@ namespace headrace::plan {
 struct TypedExpression {
   enum class Kind { kColumn, kLiteral, kCall, kCast };
   Kind kind = Kind::kLiteral;
-  std::shared_ptr<arrow::DataType> type;  ///< of the result
-  bool nullable = true;                   ///< false: never null
-  int column = -1;                        ///< kColumn: index in the schema
+  std::shared_ptr<arrow::DataType> type;   ///< of the result
+  bool nullable = true;                    ///< false: never null
+  int column = -1;                         ///< kColumn: index in the schema
   std::shared_ptr<arrow::Scalar> literal;  ///< kLiteral, of `type`; null scalars of type arrow::null() fit every type
-  Function function{};                    ///< kCall
-  bool or_null = false;                   ///< kCast, and calls below try()
+  Function function{};                     ///< kCall
+  bool or_null = false;                    ///< kCast, and calls below try()
   std::vector<TypedExpression> arguments;
-  std::string text;                       ///< as written, for errors
+  std::string text;  ///< as written, for errors
 };
 
 /// Settles `expression` against `schema`. The error says which part is wrong, the types found and, for an unknown column or

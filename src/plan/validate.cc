@@ -189,8 +189,10 @@ class Validator {
     const auto& producers = topology_.producers(index);
     if (!producers.empty() && MeetsInOne(spec, graph_.operators[producers[0]].schema.get())) {
       if (spec.parallelism > 1) {
-        return Error(ErrorCode::kBadParallelism, fmt::format("{} has no keys, so all rows meet in one subtask, but its parallelism is {}", spec.Describe(), spec.parallelism),
-                     "Leave its parallelism away, or group by a column.");
+        return Error(
+            ErrorCode::kBadParallelism,
+            fmt::format("{} has no keys, so all rows meet in one subtask, but its parallelism is {}", spec.Describe(), spec.parallelism),
+            "Leave its parallelism away, or group by a column.");
       }
       spec.parallelism = 1;
       return Status::OK();

@@ -39,9 +39,15 @@ Result<plan::ExecutionVertex> DecodeVertex(const proto::ExecutionPlan::Vertex& m
 
 Result<plan::ExecutionEdge> DecodeEdge(const proto::ExecutionPlan::Edge& message, std::uint32_t id, int vertices) {
   const auto count = static_cast<std::uint32_t>(vertices);
-  if (message.producer() >= count || message.consumer() >= count) return Broken(fmt::format("edge {} of the execution plan names a vertex that is not there", id));
-  plan::ExecutionEdge edge{id, message.producer(), message.consumer(), message.input_index(), plan::Partitioning::kForward,
-                           {message.hash_columns().begin(), message.hash_columns().end()}, message.tag()};
+  if (message.producer() >= count || message.consumer() >= count)
+    return Broken(fmt::format("edge {} of the execution plan names a vertex that is not there", id));
+  plan::ExecutionEdge edge{id,
+                           message.producer(),
+                           message.consumer(),
+                           message.input_index(),
+                           plan::Partitioning::kForward,
+                           {message.hash_columns().begin(), message.hash_columns().end()},
+                           message.tag()};
   HR_ASSIGN_OR_RAISE(edge.partitioning, PartitioningFromNumber(message.partitioning()));
   if (edge.partitioning == plan::Partitioning::kAuto) return Broken(fmt::format("edge {} of the execution plan has no partitioning", id));
   return edge;

@@ -66,21 +66,32 @@ Result<plan::OperatorKind> KindFromMessage(const proto::Operator& message) {
       HR_ASSIGN_OR_RAISE(plan::ConnectorSpec connector, FromMessage(message.sink()));
       return plan::SinkSpec{std::move(connector)};
     }
-    case proto::Operator::kUnion: return plan::UnionSpec{};
-    case proto::Operator::kMap: return FromMessage(PythonFunction::Verb::kMap, message.map());
-    case proto::Operator::kFilter: return FromMessage(PythonFunction::Verb::kFilter, message.filter());
-    case proto::Operator::kFlatMap: return FromMessage(PythonFunction::Verb::kFlatMap, message.flat_map());
-    case proto::Operator::kKeyBy: return FromMessage(PythonFunction::Verb::kKeyBy, message.key_by());
-    case proto::Operator::kReduce: return FromMessage(PythonFunction::Verb::kReduce, message.reduce());
-    case proto::Operator::kSelect: return FromMessage(message.select());
+    case proto::Operator::kUnion:
+      return plan::UnionSpec{};
+    case proto::Operator::kMap:
+      return FromMessage(PythonFunction::Verb::kMap, message.map());
+    case proto::Operator::kFilter:
+      return FromMessage(PythonFunction::Verb::kFilter, message.filter());
+    case proto::Operator::kFlatMap:
+      return FromMessage(PythonFunction::Verb::kFlatMap, message.flat_map());
+    case proto::Operator::kKeyBy:
+      return FromMessage(PythonFunction::Verb::kKeyBy, message.key_by());
+    case proto::Operator::kReduce:
+      return FromMessage(PythonFunction::Verb::kReduce, message.reduce());
+    case proto::Operator::kSelect:
+      return FromMessage(message.select());
     case proto::Operator::kWhere: {
       HR_ASSIGN_OR_RAISE(plan::Expression condition, FromMessage(message.where()));
       return plan::WhereSpec{std::move(condition)};
     }
-    case proto::Operator::kEventTime: return FromMessage(message.event_time());
-    case proto::Operator::kAggregate: return FromMessage(message.aggregate());
-    case proto::Operator::kTop: return FromMessage(message.top());
-    case proto::Operator::KIND_NOT_SET: break;
+    case proto::Operator::kEventTime:
+      return FromMessage(message.event_time());
+    case proto::Operator::kAggregate:
+      return FromMessage(message.aggregate());
+    case proto::Operator::kTop:
+      return FromMessage(message.top());
+    case proto::Operator::KIND_NOT_SET:
+      break;
   }
   plan::OperatorSpec named;
   named.location = {message.location().file().substr(0, 200), message.location().line(), ""};

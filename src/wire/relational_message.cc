@@ -20,18 +20,26 @@ Status Unknown(std::string_view what, int number) {
 
 arrow::TimeUnit::type UnitFrom(proto::TimeUnit unit) {
   switch (unit) {
-    case proto::SECOND: return arrow::TimeUnit::SECOND;
-    case proto::MICRO: return arrow::TimeUnit::MICRO;
-    case proto::NANO: return arrow::TimeUnit::NANO;
-    default: return arrow::TimeUnit::MILLI;
+    case proto::SECOND:
+      return arrow::TimeUnit::SECOND;
+    case proto::MICRO:
+      return arrow::TimeUnit::MICRO;
+    case proto::NANO:
+      return arrow::TimeUnit::NANO;
+    default:
+      return arrow::TimeUnit::MILLI;
   }
 }
 proto::TimeUnit ToUnit(arrow::TimeUnit::type unit) {
   switch (unit) {
-    case arrow::TimeUnit::SECOND: return proto::SECOND;
-    case arrow::TimeUnit::MILLI: return proto::MILLI;
-    case arrow::TimeUnit::MICRO: return proto::MICRO;
-    case arrow::TimeUnit::NANO: return proto::NANO;
+    case arrow::TimeUnit::SECOND:
+      return proto::SECOND;
+    case arrow::TimeUnit::MILLI:
+      return proto::MILLI;
+    case arrow::TimeUnit::MICRO:
+      return proto::MICRO;
+    case arrow::TimeUnit::NANO:
+      return proto::NANO;
   }
   return proto::MILLI;
 }
@@ -42,27 +50,47 @@ Result<std::shared_ptr<arrow::DataType>> FromMessage(const proto::ColumnType& me
   if (depth > 30) return Error(ErrorCode::kInvalidPlan, "a column's type is nested more than 30 deep");
   using Type = proto::ColumnType;
   switch (message.kind()) {
-    case Type::BOOL: return arrow::boolean();
-    case Type::INT8: return arrow::int8();
-    case Type::INT16: return arrow::int16();
-    case Type::INT32: return arrow::int32();
-    case Type::INT64: return arrow::int64();
-    case Type::UINT8: return arrow::uint8();
-    case Type::UINT16: return arrow::uint16();
-    case Type::UINT32: return arrow::uint32();
-    case Type::UINT64: return arrow::uint64();
-    case Type::FLOAT32: return arrow::float32();
-    case Type::FLOAT64: return arrow::float64();
-    case Type::STRING: return arrow::utf8();
-    case Type::BINARY: return arrow::binary();
-    case Type::VALUE: return arrow::large_binary();
-    case Type::DATE: return arrow::date32();
-    case Type::TIME: return arrow::time64(message.unit() == proto::NANO ? arrow::TimeUnit::NANO : arrow::TimeUnit::MICRO);
-    case Type::TIMESTAMP: return arrow::timestamp(UnitFrom(message.unit()), message.utc() ? "UTC" : "");
-    case Type::DURATION: return arrow::duration(UnitFrom(message.unit()));
+    case Type::BOOL:
+      return arrow::boolean();
+    case Type::INT8:
+      return arrow::int8();
+    case Type::INT16:
+      return arrow::int16();
+    case Type::INT32:
+      return arrow::int32();
+    case Type::INT64:
+      return arrow::int64();
+    case Type::UINT8:
+      return arrow::uint8();
+    case Type::UINT16:
+      return arrow::uint16();
+    case Type::UINT32:
+      return arrow::uint32();
+    case Type::UINT64:
+      return arrow::uint64();
+    case Type::FLOAT32:
+      return arrow::float32();
+    case Type::FLOAT64:
+      return arrow::float64();
+    case Type::STRING:
+      return arrow::utf8();
+    case Type::BINARY:
+      return arrow::binary();
+    case Type::VALUE:
+      return arrow::large_binary();
+    case Type::DATE:
+      return arrow::date32();
+    case Type::TIME:
+      return arrow::time64(message.unit() == proto::NANO ? arrow::TimeUnit::NANO : arrow::TimeUnit::MICRO);
+    case Type::TIMESTAMP:
+      return arrow::timestamp(UnitFrom(message.unit()), message.utc() ? "UTC" : "");
+    case Type::DURATION:
+      return arrow::duration(UnitFrom(message.unit()));
     case Type::DECIMAL: {
-      if (message.precision() < 1 || message.precision() > 38 || message.scale() < 0 || message.scale() > static_cast<int>(message.precision()))
-        return Error(ErrorCode::kInvalidPlan, fmt::format("decimal({}, {}) is no type: 1 to 38 digits, 0 to all of them behind the point", message.precision(), message.scale()));
+      if (message.precision() < 1 || message.precision() > 38 || message.scale() < 0 ||
+          message.scale() > static_cast<int>(message.precision()))
+        return Error(ErrorCode::kInvalidPlan, fmt::format("decimal({}, {}) is no type: 1 to 38 digits, 0 to all of them behind the point",
+                                                          message.precision(), message.scale()));
       return arrow::decimal128(static_cast<std::int32_t>(message.precision()), message.scale());
     }
     case Type::LIST: {
@@ -78,7 +106,8 @@ Result<std::shared_ptr<arrow::DataType>> FromMessage(const proto::ColumnType& me
       }
       return arrow::struct_(std::move(fields));
     }
-    default: return Unknown("column type", message.kind());
+    default:
+      return Unknown("column type", message.kind());
   }
 }
 
@@ -97,21 +126,36 @@ void ToMessage(const arrow::Field& field, proto::ColumnType* message) {
   using Type = proto::ColumnType;
   const arrow::DataType& type = *field.type();
   switch (type.id()) {
-    case arrow::Type::BOOL: return message->set_kind(Type::BOOL);
-    case arrow::Type::INT8: return message->set_kind(Type::INT8);
-    case arrow::Type::INT16: return message->set_kind(Type::INT16);
-    case arrow::Type::INT32: return message->set_kind(Type::INT32);
-    case arrow::Type::INT64: return message->set_kind(Type::INT64);
-    case arrow::Type::UINT8: return message->set_kind(Type::UINT8);
-    case arrow::Type::UINT16: return message->set_kind(Type::UINT16);
-    case arrow::Type::UINT32: return message->set_kind(Type::UINT32);
-    case arrow::Type::UINT64: return message->set_kind(Type::UINT64);
-    case arrow::Type::FLOAT: return message->set_kind(Type::FLOAT32);
-    case arrow::Type::DOUBLE: return message->set_kind(Type::FLOAT64);
-    case arrow::Type::STRING: return message->set_kind(Type::STRING);
-    case arrow::Type::BINARY: return message->set_kind(Type::BINARY);
-    case arrow::Type::LARGE_BINARY: return message->set_kind(Type::VALUE);
-    case arrow::Type::DATE32: return message->set_kind(Type::DATE);
+    case arrow::Type::BOOL:
+      return message->set_kind(Type::BOOL);
+    case arrow::Type::INT8:
+      return message->set_kind(Type::INT8);
+    case arrow::Type::INT16:
+      return message->set_kind(Type::INT16);
+    case arrow::Type::INT32:
+      return message->set_kind(Type::INT32);
+    case arrow::Type::INT64:
+      return message->set_kind(Type::INT64);
+    case arrow::Type::UINT8:
+      return message->set_kind(Type::UINT8);
+    case arrow::Type::UINT16:
+      return message->set_kind(Type::UINT16);
+    case arrow::Type::UINT32:
+      return message->set_kind(Type::UINT32);
+    case arrow::Type::UINT64:
+      return message->set_kind(Type::UINT64);
+    case arrow::Type::FLOAT:
+      return message->set_kind(Type::FLOAT32);
+    case arrow::Type::DOUBLE:
+      return message->set_kind(Type::FLOAT64);
+    case arrow::Type::STRING:
+      return message->set_kind(Type::STRING);
+    case arrow::Type::BINARY:
+      return message->set_kind(Type::BINARY);
+    case arrow::Type::LARGE_BINARY:
+      return message->set_kind(Type::VALUE);
+    case arrow::Type::DATE32:
+      return message->set_kind(Type::DATE);
     case arrow::Type::TIME64:
       message->set_kind(Type::TIME);
       return message->set_unit(ToUnit(static_cast<const arrow::Time64Type&>(type).unit()));
@@ -131,7 +175,8 @@ void ToMessage(const arrow::Field& field, proto::ColumnType* message) {
       message->set_kind(type.id() == arrow::Type::LIST ? Type::LIST : Type::STRUCT);
       for (const auto& child : type.fields()) ToMessage(*child, message->add_children());
       return;
-    default: HR_CHECK(false, "a column type that does not travel");
+    default:
+      HR_CHECK(false, "a column type that does not travel");
   }
 }
 
@@ -144,14 +189,29 @@ void ToMessage(const arrow::Field& field, proto::ColumnField* message) {
 Result<plan::Window> FromMessage(const proto::Window& message) {
   plan::Window window;
   switch (message.kind()) {
-    case proto::Window::UNSET: window.kind = plan::Window::Kind::kNone; break;
-    case proto::Window::TUMBLING: window.kind = plan::Window::Kind::kTumbling; break;
-    case proto::Window::SLIDING: window.kind = plan::Window::Kind::kSliding; break;
-    case proto::Window::SESSION: window.kind = plan::Window::Kind::kSession; break;
-    case proto::Window::CUMULATE: window.kind = plan::Window::Kind::kCumulate; break;
-    case proto::Window::GLOBAL: window.kind = plan::Window::Kind::kGlobal; break;
-    case proto::Window::COUNT: window.kind = plan::Window::Kind::kCount; break;
-    default: return Unknown("window", message.kind());
+    case proto::Window::UNSET:
+      window.kind = plan::Window::Kind::kNone;
+      break;
+    case proto::Window::TUMBLING:
+      window.kind = plan::Window::Kind::kTumbling;
+      break;
+    case proto::Window::SLIDING:
+      window.kind = plan::Window::Kind::kSliding;
+      break;
+    case proto::Window::SESSION:
+      window.kind = plan::Window::Kind::kSession;
+      break;
+    case proto::Window::CUMULATE:
+      window.kind = plan::Window::Kind::kCumulate;
+      break;
+    case proto::Window::GLOBAL:
+      window.kind = plan::Window::Kind::kGlobal;
+      break;
+    case proto::Window::COUNT:
+      window.kind = plan::Window::Kind::kCount;
+      break;
+    default:
+      return Unknown("window", message.kind());
   }
   window.processing_time = message.processing_time();
   window.size_ms = message.size_ms();
@@ -165,13 +225,26 @@ Result<plan::Window> FromMessage(const proto::Window& message) {
 
 void ToMessage(const plan::Window& window, proto::Window* message) {
   switch (window.kind) {
-    case plan::Window::Kind::kNone: break;
-    case plan::Window::Kind::kTumbling: message->set_kind(proto::Window::TUMBLING); break;
-    case plan::Window::Kind::kSliding: message->set_kind(proto::Window::SLIDING); break;
-    case plan::Window::Kind::kSession: message->set_kind(proto::Window::SESSION); break;
-    case plan::Window::Kind::kCumulate: message->set_kind(proto::Window::CUMULATE); break;
-    case plan::Window::Kind::kGlobal: message->set_kind(proto::Window::GLOBAL); break;
-    case plan::Window::Kind::kCount: message->set_kind(proto::Window::COUNT); break;
+    case plan::Window::Kind::kNone:
+      break;
+    case plan::Window::Kind::kTumbling:
+      message->set_kind(proto::Window::TUMBLING);
+      break;
+    case plan::Window::Kind::kSliding:
+      message->set_kind(proto::Window::SLIDING);
+      break;
+    case plan::Window::Kind::kSession:
+      message->set_kind(proto::Window::SESSION);
+      break;
+    case plan::Window::Kind::kCumulate:
+      message->set_kind(proto::Window::CUMULATE);
+      break;
+    case plan::Window::Kind::kGlobal:
+      message->set_kind(proto::Window::GLOBAL);
+      break;
+    case plan::Window::Kind::kCount:
+      message->set_kind(proto::Window::COUNT);
+      break;
   }
   message->set_processing_time(window.processing_time);
   message->set_size_ms(window.size_ms);
@@ -190,7 +263,9 @@ void ToMessage(const arrow::Schema& schema, proto::RowSchema* message) {
 
 Result<std::shared_ptr<arrow::Schema>> FromMessage(const proto::RowSchema& message) {
   if (message.fields().empty()) return nullptr;
-  if (message.fields_size() > kMaxColumns) return Error(ErrorCode::kInvalidPlan, fmt::format("a row type has {} columns; at most {} are taken", message.fields_size(), kMaxColumns));
+  if (message.fields_size() > kMaxColumns)
+    return Error(ErrorCode::kInvalidPlan,
+                 fmt::format("a row type has {} columns; at most {} are taken", message.fields_size(), kMaxColumns));
   arrow::FieldVector fields;
   for (const proto::ColumnField& field : message.fields()) {
     HR_ASSIGN_OR_RAISE(auto made, FromMessage(field, 0));
@@ -201,9 +276,12 @@ Result<std::shared_ptr<arrow::Schema>> FromMessage(const proto::RowSchema& messa
 
 void ToMessage(const plan::Expression& expression, proto::Expression* message) {
   switch (expression.kind) {
-    case plan::Expression::Kind::kNone: return;
-    case plan::Expression::Kind::kColumn: return message->set_column(expression.name);
-    case plan::Expression::Kind::kLiteral: return message->set_literal(expression.literal);
+    case plan::Expression::Kind::kNone:
+      return;
+    case plan::Expression::Kind::kColumn:
+      return message->set_column(expression.name);
+    case plan::Expression::Kind::kLiteral:
+      return message->set_literal(expression.literal);
     case plan::Expression::Kind::kCall:
       message->mutable_call()->set_function(expression.name);
       for (const plan::Expression& argument : expression.arguments) ToMessage(argument, message->mutable_call()->add_arguments());
@@ -218,7 +296,8 @@ void ToMessage(const plan::Expression& expression, proto::Expression* message) {
 Result<plan::Expression> FromMessage(const proto::Expression& message) {
   plan::Expression expression;
   switch (message.kind_case()) {
-    case proto::Expression::kColumn: return plan::Expression::Column(message.column());
+    case proto::Expression::kColumn:
+      return plan::Expression::Column(message.column());
     case proto::Expression::kLiteral:
       expression.kind = plan::Expression::Kind::kLiteral;
       expression.literal = message.literal();
@@ -239,7 +318,8 @@ Result<plan::Expression> FromMessage(const proto::Expression& message) {
       expression.or_null = message.cast().or_null();
       return expression;
     }
-    case proto::Expression::KIND_NOT_SET: break;
+    case proto::Expression::KIND_NOT_SET:
+      break;
   }
   return expression;
 }
@@ -265,7 +345,9 @@ Result<plan::SelectSpec> FromMessage(const proto::Select& message) {
 
 void ToMessage(const plan::EventTimeSpec& spec, proto::EventTime* message) {
   using Strategy = plan::EventTimeSpec::Strategy;
-  message->set_strategy(spec.strategy == Strategy::kBounded ? proto::EventTime::BOUNDED : spec.strategy == Strategy::kMonotonous ? proto::EventTime::MONOTONOUS : proto::EventTime::NONE);
+  message->set_strategy(spec.strategy == Strategy::kBounded      ? proto::EventTime::BOUNDED
+                        : spec.strategy == Strategy::kMonotonous ? proto::EventTime::MONOTONOUS
+                                                                 : proto::EventTime::NONE);
   message->set_bound_ms(spec.bound_ms);
   if (spec.timestamp) ToMessage(spec.timestamp, message->mutable_timestamp());
   if (!spec.pickled.empty()) {
@@ -280,10 +362,17 @@ void ToMessage(const plan::EventTimeSpec& spec, proto::EventTime* message) {
 Result<plan::EventTimeSpec> FromMessage(const proto::EventTime& message) {
   plan::EventTimeSpec spec;
   switch (message.strategy()) {
-    case proto::EventTime::NONE: spec.strategy = plan::EventTimeSpec::Strategy::kNone; break;
-    case proto::EventTime::BOUNDED: spec.strategy = plan::EventTimeSpec::Strategy::kBounded; break;
-    case proto::EventTime::MONOTONOUS: spec.strategy = plan::EventTimeSpec::Strategy::kMonotonous; break;
-    default: return Unknown("watermark strategy", message.strategy());
+    case proto::EventTime::NONE:
+      spec.strategy = plan::EventTimeSpec::Strategy::kNone;
+      break;
+    case proto::EventTime::BOUNDED:
+      spec.strategy = plan::EventTimeSpec::Strategy::kBounded;
+      break;
+    case proto::EventTime::MONOTONOUS:
+      spec.strategy = plan::EventTimeSpec::Strategy::kMonotonous;
+      break;
+    default:
+      return Unknown("watermark strategy", message.strategy());
   }
   spec.bound_ms = message.bound_ms();
   HR_ASSIGN_OR_RAISE(spec.timestamp, FromMessage(message.timestamp()));

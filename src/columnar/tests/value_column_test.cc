@@ -1,6 +1,7 @@
 #include "columnar/value_column.h"
 
 #include <arrow/array/array_binary.h>
+#include <arrow/array/builder_binary.h>
 #include <arrow/array/builder_primitive.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
@@ -125,10 +126,16 @@ TEST(ValueColumn, KeyedBatchKnowsItsColumns) {
   EXPECT_LT(keyed.Slice(1, 1).size_bytes(), keyed.size_bytes());
 }
 
-TEST(ValueColumn, BatchWithoutValueColumnIsRefused) {
-  const auto schema = arrow::schema({arrow::field("other", arrow::int64())});
-  const auto column = arrow::Int64Builder().Finish().ValueOrDie();
-  EXPECT_FALSE(ValueRowReader::Make(DataBatch(arrow::RecordBatch::Make(schema, 0, {column}))).ok());
+TEST(ValueColumn, ABatchWithoutValueColumnIsTyped) {
+  const auto schema = arrow::schema({arrow::field("other", arrow::int64()), arrow::field("text", arrow::utf8())});
+  arrow::Int64Builder numbers;
+  arrow::StringBuilder texts;
+  ASSERT_TRUE(numbers.AppendValues({7, 8}).ok() && texts.Append("a").ok() && texts.AppendNull().ok());
+  const auto batch = arrow::RecordBatch::Make(schema, 2, arrow::ArrayVector{numbers.Finish().ValueOrDie(), texts.Finish().ValueOrDie()});
+  const ValueRowReader reader = ValueRowReader::Make(DataBatch(batch)).ValueOrDie();
+  std::string text;
+  ASSERT_TRUE(reader.AppendRowText(0, &text).ok() && reader.AppendRowText(1, &text).ok());
+  EXPECT_EQ(text, R"({"other":7,"text":"a"}{"other":8,"text":null})");
   EXPECT_FALSE(static_cast<bool>(DataBatch()));
   EXPECT_EQ(DataBatch().num_rows(), 0);
 }

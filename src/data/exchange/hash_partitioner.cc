@@ -114,7 +114,8 @@ Status HashPartitioner::AddByColumns(const columnar::DataBatch& batch, std::vect
   return Gather(batch, nullptr, ready);
 }
 
-Status HashPartitioner::Gather(const columnar::DataBatch& batch, const std::shared_ptr<arrow::ArrayData>& hashes, std::vector<Piece>* ready) {
+Status HashPartitioner::Gather(const columnar::DataBatch& batch, const std::shared_ptr<arrow::ArrayData>& hashes,
+                               std::vector<Piece>* ready) {
   const auto& records = *batch.records();
   for (int column = 0; column < schema_->num_fields(); ++column) {
     const auto source = column < records.num_columns() ? records.column_data(column) : hashes;

@@ -42,7 +42,7 @@ class HashPartitioner final : public Partitioner {
   std::vector<Channel> channels_;
   std::shared_ptr<arrow::Schema> input_schema_;
   std::shared_ptr<arrow::Schema> schema_;  // input_schema_, with the hash column
-  std::vector<int> hash_columns_;        // places of options_.hash_columns in input_schema_
+  std::vector<int> hash_columns_;          // places of options_.hash_columns in input_schema_
   std::vector<std::uint64_t> row_hashes_;
   std::vector<std::uint32_t> channel_of_row_, indices_;
   std::vector<std::uint32_t> starts_;  // channel c owns indices_[starts_[c] .. starts_[c + 1])

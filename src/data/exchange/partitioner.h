@@ -32,7 +32,7 @@ struct PartitionerOptions {
   std::uint32_t channels = 1;
   std::uint32_t max_parallelism = 128;
   std::vector<std::string> hash_columns;  ///< kHash of typed rows: by these; empty = by the key column
-  std::uint32_t first_channel = 0;  ///< where rebalance starts, to spread producers
+  std::uint32_t first_channel = 0;        ///< where rebalance starts, to spread producers
   std::int64_t target_bytes = 32 << 10;
   std::int64_t max_rows = 8192;
 };

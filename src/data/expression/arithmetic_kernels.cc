@@ -87,7 +87,8 @@ Kernel IntKernel(Function function) {
       };
     case Function::kMultiply:
       return [](const Instruction& i, Frame& f) {
-        Checked<std::int64_t>(i, f, [](std::int64_t a, std::int64_t b, std::int64_t* out) { return __builtin_mul_overflow(a, b, out) ? kOverflow : kNone; });
+        Checked<std::int64_t>(
+            i, f, [](std::int64_t a, std::int64_t b, std::int64_t* out) { return __builtin_mul_overflow(a, b, out) ? kOverflow : kNone; });
       };
     case Function::kFloorDivide:
       return [](const Instruction& i, Frame& f) { Checked<std::int64_t>(i, f, FloorDivide); };
@@ -95,7 +96,9 @@ Kernel IntKernel(Function function) {
       return IntModulo;
     case Function::kNegate:
       return [](const Instruction& i, Frame& f) {
-        Checked<std::int64_t>(i, f, [](std::int64_t a, std::int64_t, std::int64_t* out) { return __builtin_sub_overflow(std::int64_t{0}, a, out) ? kOverflow : kNone; });
+        Checked<std::int64_t>(i, f, [](std::int64_t a, std::int64_t, std::int64_t* out) {
+          return __builtin_sub_overflow(std::int64_t{0}, a, out) ? kOverflow : kNone;
+        });
       };
     case Function::kAbs:
       return [](const Instruction& i, Frame& f) {
@@ -139,22 +142,38 @@ void RoundFloat(const Instruction& instruction, Frame& frame) {
 
 Kernel FloatKernel(Function function) {
   switch (function) {
-    case Function::kAdd: return [](const Instruction& i, Frame& f) { Plain<double>(i, f, [](double a, double b) { return a + b; }); };
-    case Function::kSubtract: return [](const Instruction& i, Frame& f) { Plain<double>(i, f, [](double a, double b) { return a - b; }); };
-    case Function::kMultiply: return [](const Instruction& i, Frame& f) { Plain<double>(i, f, [](double a, double b) { return a * b; }); };
-    case Function::kDivide: return [](const Instruction& i, Frame& f) { Plain<double>(i, f, [](double a, double b) { return a / b; }); };
-    case Function::kFloorDivide: return [](const Instruction& i, Frame& f) { Plain<double>(i, f, FloorDivideFloat); };
-    case Function::kModulo: return [](const Instruction& i, Frame& f) { Plain<double>(i, f, ModuloFloat); };
-    case Function::kPower: return [](const Instruction& i, Frame& f) { Plain<double>(i, f, [](double a, double b) { return std::pow(a, b); }); };
-    case Function::kNegate: return [](const Instruction& i, Frame& f) { Plain<double>(i, f, [](double a, double) { return -a; }); };
-    case Function::kAbs: return OneFloat<std::fabs>;
-    case Function::kFloor: return OneFloat<std::floor>;
-    case Function::kCeil: return OneFloat<std::ceil>;
-    case Function::kSqrt: return OneFloat<std::sqrt>;
-    case Function::kExp: return OneFloat<std::exp>;
-    case Function::kLn: return OneFloat<std::log>;
-    case Function::kRound: return RoundFloat;
-    default: return nullptr;
+    case Function::kAdd:
+      return [](const Instruction& i, Frame& f) { Plain<double>(i, f, [](double a, double b) { return a + b; }); };
+    case Function::kSubtract:
+      return [](const Instruction& i, Frame& f) { Plain<double>(i, f, [](double a, double b) { return a - b; }); };
+    case Function::kMultiply:
+      return [](const Instruction& i, Frame& f) { Plain<double>(i, f, [](double a, double b) { return a * b; }); };
+    case Function::kDivide:
+      return [](const Instruction& i, Frame& f) { Plain<double>(i, f, [](double a, double b) { return a / b; }); };
+    case Function::kFloorDivide:
+      return [](const Instruction& i, Frame& f) { Plain<double>(i, f, FloorDivideFloat); };
+    case Function::kModulo:
+      return [](const Instruction& i, Frame& f) { Plain<double>(i, f, ModuloFloat); };
+    case Function::kPower:
+      return [](const Instruction& i, Frame& f) { Plain<double>(i, f, [](double a, double b) { return std::pow(a, b); }); };
+    case Function::kNegate:
+      return [](const Instruction& i, Frame& f) { Plain<double>(i, f, [](double a, double) { return -a; }); };
+    case Function::kAbs:
+      return OneFloat<std::fabs>;
+    case Function::kFloor:
+      return OneFloat<std::floor>;
+    case Function::kCeil:
+      return OneFloat<std::ceil>;
+    case Function::kSqrt:
+      return OneFloat<std::sqrt>;
+    case Function::kExp:
+      return OneFloat<std::exp>;
+    case Function::kLn:
+      return OneFloat<std::log>;
+    case Function::kRound:
+      return RoundFloat;
+    default:
+      return nullptr;
   }
 }
 
@@ -179,7 +198,8 @@ void DecimalAdd(const Instruction& instruction, Frame& frame) {
   const Int128 by_a = instruction.wide, by_b = instruction.wide2;
   Checked<Int128>(instruction, frame, [by_a, by_b](Int128 a, Int128 b, Int128* out) {
     Int128 left = 0, right = 0;
-    const bool overflow = __builtin_mul_overflow(a, by_a, &left) | __builtin_mul_overflow(b, by_b, &right) | __builtin_add_overflow(left, right, out);
+    const bool overflow =
+        __builtin_mul_overflow(a, by_a, &left) | __builtin_mul_overflow(b, by_b, &right) | __builtin_add_overflow(left, right, out);
     return Fit(*out, overflow);
   });
 }
@@ -231,8 +251,10 @@ void DecimalFloor(const Instruction& instruction, Frame& frame) {
       --quotient;
       rest += right;
     }
-    if (kRest) *out = rest;
-    else if (__builtin_mul_overflow(quotient, back, out)) return kOverflow;
+    if (kRest)
+      *out = rest;
+    else if (__builtin_mul_overflow(quotient, back, out))
+      return kOverflow;
     return Fit(*out, false);
   });
 }
@@ -260,17 +282,28 @@ void DecimalRound(const Instruction& instruction, Frame& frame) {
 Kernel DecimalKernel(Function function) {
   switch (function) {
     case Function::kAdd:
-    case Function::kSubtract: return DecimalAdd;  // subtract with a negative wide2
-    case Function::kMultiply: return DecimalMultiply;
-    case Function::kDivide: return DecimalDivide;
-    case Function::kFloorDivide: return DecimalFloor<false>;
-    case Function::kModulo: return DecimalFloor<true>;
-    case Function::kRound: return DecimalRound<Rounding::kNearest>;
-    case Function::kFloor: return DecimalRound<Rounding::kDown>;
-    case Function::kCeil: return DecimalRound<Rounding::kUp>;
-    case Function::kNegate: return [](const Instruction& i, Frame& f) { Plain<Int128>(i, f, [](Int128 a, Int128) { return -a; }); };
-    case Function::kAbs: return [](const Instruction& i, Frame& f) { Plain<Int128>(i, f, [](Int128 a, Int128) { return a < 0 ? -a : a; }); };
-    default: return nullptr;
+    case Function::kSubtract:
+      return DecimalAdd;  // subtract with a negative wide2
+    case Function::kMultiply:
+      return DecimalMultiply;
+    case Function::kDivide:
+      return DecimalDivide;
+    case Function::kFloorDivide:
+      return DecimalFloor<false>;
+    case Function::kModulo:
+      return DecimalFloor<true>;
+    case Function::kRound:
+      return DecimalRound<Rounding::kNearest>;
+    case Function::kFloor:
+      return DecimalRound<Rounding::kDown>;
+    case Function::kCeil:
+      return DecimalRound<Rounding::kUp>;
+    case Function::kNegate:
+      return [](const Instruction& i, Frame& f) { Plain<Int128>(i, f, [](Int128 a, Int128) { return -a; }); };
+    case Function::kAbs:
+      return [](const Instruction& i, Frame& f) { Plain<Int128>(i, f, [](Int128 a, Int128) { return a < 0 ? -a : a; }); };
+    default:
+      return nullptr;
   }
 }
 
@@ -278,10 +311,14 @@ Kernel DecimalKernel(Function function) {
 
 Kernel ArithmeticKernel(Function function, Physical physical) {
   switch (physical) {
-    case Physical::kInt64: return IntKernel(function);
-    case Physical::kFloat64: return FloatKernel(function);
-    case Physical::kDecimal: return DecimalKernel(function);
-    default: return nullptr;
+    case Physical::kInt64:
+      return IntKernel(function);
+    case Physical::kFloat64:
+      return FloatKernel(function);
+    case Physical::kDecimal:
+      return DecimalKernel(function);
+    default:
+      return nullptr;
   }
 }
 

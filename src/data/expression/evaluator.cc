@@ -13,7 +13,8 @@ namespace headrace::data::expression {
 Evaluator::Evaluator(std::unique_ptr<Program> program) : program_(std::move(program)) {}
 Evaluator::~Evaluator() = default;
 
-Result<std::unique_ptr<Evaluator>> Evaluator::Make(std::vector<plan::TypedExpression> expressions, const std::shared_ptr<arrow::Schema>& schema) {
+Result<std::unique_ptr<Evaluator>> Evaluator::Make(std::vector<plan::TypedExpression> expressions,
+                                                   const std::shared_ptr<arrow::Schema>& schema) {
   HR_ASSIGN_OR_RAISE(auto program, Program::Compile(expressions, schema));
   return std::unique_ptr<Evaluator>(new Evaluator(std::move(program)));
 }

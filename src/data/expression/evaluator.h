@@ -20,7 +20,8 @@ class Program;
 /// Owned by its operator, used on the task's thread only.
 class Evaluator {
  public:
-  static Result<std::unique_ptr<Evaluator>> Make(std::vector<plan::TypedExpression> expressions, const std::shared_ptr<arrow::Schema>& schema);
+  static Result<std::unique_ptr<Evaluator>> Make(std::vector<plan::TypedExpression> expressions,
+                                                 const std::shared_ptr<arrow::Schema>& schema);
   ~Evaluator();
   Result<arrow::ArrayVector> Evaluate(const arrow::RecordBatch& batch);
 

@@ -18,12 +18,17 @@ namespace {
 std::int64_t TicksPerDay(const arrow::DataType& type) {
   if (type.id() == arrow::Type::DATE32) return 1;
   constexpr std::int64_t kSeconds = 86'400;
-  const auto unit = type.id() == arrow::Type::DURATION ? static_cast<const arrow::DurationType&>(type).unit() : static_cast<const arrow::TimestampType&>(type).unit();
+  const auto unit = type.id() == arrow::Type::DURATION ? static_cast<const arrow::DurationType&>(type).unit()
+                                                       : static_cast<const arrow::TimestampType&>(type).unit();
   switch (unit) {
-    case arrow::TimeUnit::SECOND: return kSeconds;
-    case arrow::TimeUnit::MILLI: return kSeconds * 1000;
-    case arrow::TimeUnit::MICRO: return kSeconds * 1'000'000;
-    case arrow::TimeUnit::NANO: return kSeconds * 1'000'000'000;
+    case arrow::TimeUnit::SECOND:
+      return kSeconds;
+    case arrow::TimeUnit::MILLI:
+      return kSeconds * 1000;
+    case arrow::TimeUnit::MICRO:
+      return kSeconds * 1'000'000;
+    case arrow::TimeUnit::NANO:
+      return kSeconds * 1'000'000'000;
   }
   return kSeconds * 1000;
 }
@@ -32,7 +37,8 @@ std::int32_t ScaleOf(const arrow::DataType& type) { return static_cast<const arr
 
 void ScaleDecimals(const plan::TypedExpression& call, Instruction* instruction) {
   const auto& arguments = call.arguments;
-  const std::int32_t out = ScaleOf(*call.type), a = ScaleOf(*arguments[0].type), b = arguments.size() > 1 && plan::IsDecimal(*arguments[1].type) ? ScaleOf(*arguments[1].type) : 0;
+  const std::int32_t out = ScaleOf(*call.type), a = ScaleOf(*arguments[0].type),
+                     b = arguments.size() > 1 && plan::IsDecimal(*arguments[1].type) ? ScaleOf(*arguments[1].type) : 0;
   switch (call.function) {
     case Function::kAdd:
     case Function::kSubtract:
@@ -61,7 +67,9 @@ void ScaleDecimals(const plan::TypedExpression& call, Instruction* instruction) 
 }
 
 std::int64_t LiteralInt(const plan::TypedExpression& literal) {
-  return literal.literal->is_valid && literal.type->id() == arrow::Type::INT64 ? static_cast<const arrow::Int64Scalar&>(*literal.literal).value : 0;
+  return literal.literal->is_valid && literal.type->id() == arrow::Type::INT64
+             ? static_cast<const arrow::Int64Scalar&>(*literal.literal).value
+             : 0;
 }
 
 Int128 UnitSeconds(const std::string& unit) {
@@ -197,7 +205,9 @@ void SetRange(const arrow::DataType& to, Instruction* instruction) {
   instruction->wide2 = (Int128{1} << (is_signed ? bits - 1 : bits)) - 1;
 }
 
-bool IsTime(const arrow::DataType& type) { return type.id() == arrow::Type::TIMESTAMP || type.id() == arrow::Type::DATE32 || type.id() == arrow::Type::DURATION; }
+bool IsTime(const arrow::DataType& type) {
+  return type.id() == arrow::Type::TIMESTAMP || type.id() == arrow::Type::DATE32 || type.id() == arrow::Type::DURATION;
+}
 
 Status ChooseTimeCast(const arrow::DataType& from, const arrow::DataType& to, Instruction* instruction) {
   const bool from_int = from.id() == arrow::Type::INT64, to_int = to.id() == arrow::Type::INT64;

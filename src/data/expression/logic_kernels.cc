@@ -84,7 +84,8 @@ void Between(const Instruction& instruction, Frame& frame) {
   const T* most = frame.registers[static_cast<std::size_t>(instruction.c)].as<T>();
   auto* out = frame.registers[static_cast<std::size_t>(instruction.out)].as<std::uint8_t>();
   const std::uint8_t* flaws = CombineFlaws(instruction, frame);
-  for (std::int64_t i = 0; i < frame.rows; ++i) out[i] = (flaws == nullptr || flaws[i] == kNone) && !Less(a[i], least[i]) && !Less(most[i], a[i]);
+  for (std::int64_t i = 0; i < frame.rows; ++i)
+    out[i] = (flaws == nullptr || flaws[i] == kNone) && !Less(a[i], least[i]) && !Less(most[i], a[i]);
 }
 
 template <typename T>
@@ -136,17 +137,28 @@ void Extreme(const Instruction& instruction, Frame& frame) {
 template <typename T>
 Kernel ComparisonOf(Function function) {
   switch (function) {
-    case Function::kEqual: return ComparePair<T, Function::kEqual>;
-    case Function::kNotEqual: return ComparePair<T, Function::kNotEqual>;
-    case Function::kLess: return ComparePair<T, Function::kLess>;
-    case Function::kLessEqual: return ComparePair<T, Function::kLessEqual>;
-    case Function::kGreater: return ComparePair<T, Function::kGreater>;
-    case Function::kGreaterEqual: return ComparePair<T, Function::kGreaterEqual>;
-    case Function::kBetween: return Between<T>;
-    case Function::kIsIn: return IsIn<T>;
-    case Function::kLeast: return Extreme<T, false>;
-    case Function::kGreatest: return Extreme<T, true>;
-    default: return nullptr;
+    case Function::kEqual:
+      return ComparePair<T, Function::kEqual>;
+    case Function::kNotEqual:
+      return ComparePair<T, Function::kNotEqual>;
+    case Function::kLess:
+      return ComparePair<T, Function::kLess>;
+    case Function::kLessEqual:
+      return ComparePair<T, Function::kLessEqual>;
+    case Function::kGreater:
+      return ComparePair<T, Function::kGreater>;
+    case Function::kGreaterEqual:
+      return ComparePair<T, Function::kGreaterEqual>;
+    case Function::kBetween:
+      return Between<T>;
+    case Function::kIsIn:
+      return IsIn<T>;
+    case Function::kLeast:
+      return Extreme<T, false>;
+    case Function::kGreatest:
+      return Extreme<T, true>;
+    default:
+      return nullptr;
   }
 }
 
@@ -249,8 +261,10 @@ void NullIf(const Instruction& instruction, Frame& frame) {
     out[i] = a.as<T>()[i];
     if (flaws[i] != kNone) continue;
     const std::uint8_t other = b.flaws == nullptr ? kNone : b.flaws[i];
-    if (other > kNull) flaws[i] = other;
-    else if (other == kNone && Equal(out[i], b.as<T>()[i])) flaws[i] = kNull;
+    if (other > kNull)
+      flaws[i] = other;
+    else if (other == kNone && Equal(out[i], b.as<T>()[i]))
+      flaws[i] = kNull;
   }
 }
 
@@ -258,10 +272,14 @@ template <typename T>
 Kernel ChoiceOf(Function function) {
   switch (function) {
     case Function::kIf:
-    case Function::kCase: return Choose<T>;
-    case Function::kCoalesce: return Coalesce<T>;
-    case Function::kNullIf: return NullIf<T>;
-    default: return nullptr;
+    case Function::kCase:
+      return Choose<T>;
+    case Function::kCoalesce:
+      return Coalesce<T>;
+    case Function::kNullIf:
+      return NullIf<T>;
+    default:
+      return nullptr;
   }
 }
 
@@ -269,33 +287,49 @@ Kernel ChoiceOf(Function function) {
 
 Kernel ComparisonKernel(Function function, Physical physical) {
   switch (physical) {
-    case Physical::kBool: return ComparisonOf<std::uint8_t>(function);
-    case Physical::kInt64: return ComparisonOf<std::int64_t>(function);
-    case Physical::kFloat64: return ComparisonOf<double>(function);
-    case Physical::kDecimal: return ComparisonOf<Int128>(function);
-    case Physical::kText: return ComparisonOf<std::string_view>(function);
+    case Physical::kBool:
+      return ComparisonOf<std::uint8_t>(function);
+    case Physical::kInt64:
+      return ComparisonOf<std::int64_t>(function);
+    case Physical::kFloat64:
+      return ComparisonOf<double>(function);
+    case Physical::kDecimal:
+      return ComparisonOf<Int128>(function);
+    case Physical::kText:
+      return ComparisonOf<std::string_view>(function);
   }
   return nullptr;
 }
 
 Kernel LogicKernel(Function function) {
   switch (function) {
-    case Function::kAnd: return Connect<false>;
-    case Function::kOr: return Connect<true>;
-    case Function::kNot: return Not;
-    case Function::kIsNull: return IsNull<true>;
-    case Function::kIsNotNull: return IsNull<false>;
-    default: return nullptr;
+    case Function::kAnd:
+      return Connect<false>;
+    case Function::kOr:
+      return Connect<true>;
+    case Function::kNot:
+      return Not;
+    case Function::kIsNull:
+      return IsNull<true>;
+    case Function::kIsNotNull:
+      return IsNull<false>;
+    default:
+      return nullptr;
   }
 }
 
 Kernel ChoiceKernel(Function function, Physical physical) {
   switch (physical) {
-    case Physical::kBool: return ChoiceOf<std::uint8_t>(function);
-    case Physical::kInt64: return ChoiceOf<std::int64_t>(function);
-    case Physical::kFloat64: return ChoiceOf<double>(function);
-    case Physical::kDecimal: return ChoiceOf<Int128>(function);
-    case Physical::kText: return ChoiceOf<std::string_view>(function);
+    case Physical::kBool:
+      return ChoiceOf<std::uint8_t>(function);
+    case Physical::kInt64:
+      return ChoiceOf<std::int64_t>(function);
+    case Physical::kFloat64:
+      return ChoiceOf<double>(function);
+    case Physical::kDecimal:
+      return ChoiceOf<Int128>(function);
+    case Physical::kText:
+      return ChoiceOf<std::string_view>(function);
   }
   return nullptr;
 }

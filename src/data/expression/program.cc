@@ -82,18 +82,26 @@ void LoadValues(const arrow::ArrayData& data, std::int64_t first, std::int64_t r
       for (std::int64_t i = 0; i < rows; ++i) bools[i] = arrow::bit_util::GetBit(data.buffers[1]->data(), data.offset + first + i);
       return;
     }
-    case arrow::Type::INT8: return Widen<std::int8_t>(data, first, rows, ints);
-    case arrow::Type::INT16: return Widen<std::int16_t>(data, first, rows, ints);
+    case arrow::Type::INT8:
+      return Widen<std::int8_t>(data, first, rows, ints);
+    case arrow::Type::INT16:
+      return Widen<std::int16_t>(data, first, rows, ints);
     case arrow::Type::INT32:
-    case arrow::Type::DATE32: return Widen<std::int32_t>(data, first, rows, ints);
-    case arrow::Type::UINT8: return Widen<std::uint8_t>(data, first, rows, ints);
-    case arrow::Type::UINT16: return Widen<std::uint16_t>(data, first, rows, ints);
-    case arrow::Type::UINT32: return Widen<std::uint32_t>(data, first, rows, ints);
-    case arrow::Type::FLOAT: return Widen<float>(data, first, rows, static_cast<double*>(out));
+    case arrow::Type::DATE32:
+      return Widen<std::int32_t>(data, first, rows, ints);
+    case arrow::Type::UINT8:
+      return Widen<std::uint8_t>(data, first, rows, ints);
+    case arrow::Type::UINT16:
+      return Widen<std::uint16_t>(data, first, rows, ints);
+    case arrow::Type::UINT32:
+      return Widen<std::uint32_t>(data, first, rows, ints);
+    case arrow::Type::FLOAT:
+      return Widen<float>(data, first, rows, static_cast<double*>(out));
     case arrow::Type::DECIMAL128:
       std::memcpy(out, data.buffers[1]->data() + (data.offset + first) * 16, static_cast<std::size_t>(rows) * 16);
       return;
-    default: break;
+    default:
+      break;
   }
   auto* views = static_cast<std::string_view*>(out);
   const auto* offsets = data.GetValues<std::int32_t>(1) + first;
@@ -124,12 +132,15 @@ class Output {
           if (from.as<std::uint8_t>()[i] != 0) arrow::bit_util::SetBit(out, first + i);
         return Status::OK();
       case arrow::Type::INT8:
-      case arrow::Type::UINT8: return Narrow<std::uint8_t>(ints, first, rows);
+      case arrow::Type::UINT8:
+        return Narrow<std::uint8_t>(ints, first, rows);
       case arrow::Type::INT16:
-      case arrow::Type::UINT16: return Narrow<std::uint16_t>(ints, first, rows);
+      case arrow::Type::UINT16:
+        return Narrow<std::uint16_t>(ints, first, rows);
       case arrow::Type::INT32:
       case arrow::Type::UINT32:
-      case arrow::Type::DATE32: return Narrow<std::uint32_t>(ints, first, rows);
+      case arrow::Type::DATE32:
+        return Narrow<std::uint32_t>(ints, first, rows);
       case arrow::Type::FLOAT: {
         auto* floats = reinterpret_cast<float*>(out) + first;
         for (std::int64_t i = 0; i < rows; ++i) floats[i] = static_cast<float>(from.as<double>()[i]);
@@ -139,7 +150,8 @@ class Output {
         std::memcpy(out + first * 16, from.values, static_cast<std::size_t>(rows) * 16);
         return Status::OK();
       case arrow::Type::STRING:
-      case arrow::Type::BINARY: return AppendText(from, first, rows);
+      case arrow::Type::BINARY:
+        return AppendText(from, first, rows);
       default:
         std::memcpy(out + first * 8, from.values, static_cast<std::size_t>(rows) * 8);
         return Status::OK();
@@ -194,10 +206,14 @@ class Output {
 
 std::string_view ReasonOf(std::uint8_t flaw) {
   switch (flaw) {
-    case kOverflow: return "the result is beyond the range of its type";
-    case kDivisionByZero: return "division by zero";
-    case kBadCast: return "the value does not fit the type it is cast to";
-    default: return "an argument is out of range";
+    case kOverflow:
+      return "the result is beyond the range of its type";
+    case kDivisionByZero:
+      return "division by zero";
+    case kBadCast:
+      return "the value does not fit the type it is cast to";
+    default:
+      return "an argument is out of range";
   }
 }
 
@@ -205,18 +221,24 @@ std::string_view ReasonOf(std::uint8_t flaw) {
 
 Result<Physical> Program::PhysicalOf(const arrow::DataType& type) {
   switch (type.id()) {
-    case arrow::Type::BOOL: return Physical::kBool;
-    case arrow::Type::UINT64: break;
+    case arrow::Type::BOOL:
+      return Physical::kBool;
+    case arrow::Type::UINT64:
+      break;
     case arrow::Type::FLOAT:
-    case arrow::Type::DOUBLE: return Physical::kFloat64;
-    case arrow::Type::DECIMAL128: return Physical::kDecimal;
+    case arrow::Type::DOUBLE:
+      return Physical::kFloat64;
+    case arrow::Type::DECIMAL128:
+      return Physical::kDecimal;
     case arrow::Type::STRING:
-    case arrow::Type::BINARY: return Physical::kText;
+    case arrow::Type::BINARY:
+      return Physical::kText;
     case arrow::Type::NA:
     case arrow::Type::DATE32:
     case arrow::Type::TIME64:
     case arrow::Type::TIMESTAMP:
-    case arrow::Type::DURATION: return Physical::kInt64;
+    case arrow::Type::DURATION:
+      return Physical::kInt64;
     default:
       if (type.id() >= arrow::Type::UINT8 && type.id() <= arrow::Type::INT64) return Physical::kInt64;
   }
@@ -243,7 +265,8 @@ class Program::Compiler {
 
  private:
   static void CollectColumns(const TypedExpression& expression, std::vector<int>* columns) {
-    if (expression.kind == Kind::kColumn && std::find(columns->begin(), columns->end(), expression.column) == columns->end()) columns->push_back(expression.column);
+    if (expression.kind == Kind::kColumn && std::find(columns->begin(), columns->end(), expression.column) == columns->end())
+      columns->push_back(expression.column);
     for (const TypedExpression& argument : expression.arguments) CollectColumns(argument, columns);
   }
 
@@ -309,10 +332,13 @@ class Program::Compiler {
     program_->literals_.push_back(array);
     alignas(16) std::uint8_t one[16] = {};
     const bool eight = (physical == Physical::kInt64 || physical == Physical::kFloat64) && expression.type->bit_width() == 64;
-    if (eight) std::memcpy(one, array->data()->GetValues<std::int64_t>(1), 8);
-    else LoadValues(*array->data(), 0, 1, one);
+    if (eight)
+      std::memcpy(one, array->data()->GetValues<std::int64_t>(1), 8);
+    else
+      LoadValues(*array->data(), 0, 1, one);
     const std::size_t bytes = BytesOf(physical);
-    for (std::int64_t i = 0; i < kChunkRows; ++i) std::memcpy(static_cast<std::uint8_t*>(vector.values) + static_cast<std::size_t>(i) * bytes, one, bytes);
+    for (std::int64_t i = 0; i < kChunkRows; ++i)
+      std::memcpy(static_cast<std::uint8_t*>(vector.values) + static_cast<std::size_t>(i) * bytes, one, bytes);
     return reg;
   }
 
@@ -326,8 +352,10 @@ class Program::Compiler {
     if (instruction.more.size() > 1) instruction.b = instruction.more[1];
     if (instruction.more.size() > 2) instruction.c = instruction.more[2];
     instruction.or_null = expression.or_null;
-    if (expression.kind == Kind::kCast) HR_RETURN_NOT_OK(ChooseCast(*expression.arguments[0].type, *expression.type, &instruction));
-    else HR_RETURN_NOT_OK(ChooseKernel(expression, &instruction));
+    if (expression.kind == Kind::kCast)
+      HR_RETURN_NOT_OK(ChooseCast(*expression.arguments[0].type, *expression.type, &instruction));
+    else
+      HR_RETURN_NOT_OK(ChooseKernel(expression, &instruction));
     HR_ASSIGN_OR_RAISE(const Physical physical, PhysicalOf(*expression.type));
     instruction.out = NewRegister(BytesOf(physical));
     program_->instructions_.push_back(instruction);
@@ -357,8 +385,10 @@ Status Program::LoadChunk(const arrow::RecordBatch& batch, std::int64_t first, s
     Vector& vector = frame_.registers[static_cast<std::size_t>(load.reg)];
     std::uint8_t* flaws = frame_.FlawsOf(load.reg);
     vector.flaws = LoadNulls(data, first, rows, flaws) ? flaws : nullptr;
-    if (load.in_place) vector.values = const_cast<std::int64_t*>(data.GetValues<std::int64_t>(1) + first);
-    else LoadValues(data, first, rows, vector.values);
+    if (load.in_place)
+      vector.values = const_cast<std::int64_t*>(data.GetValues<std::int64_t>(1) + first);
+    else
+      LoadValues(data, first, rows, vector.values);
   }
   for (const Instruction& instruction : instructions_) instruction.run(instruction, frame_);
   return Status::OK();

@@ -21,9 +21,9 @@ struct Instruction {
   void (*run)(const Instruction&, Frame&) = nullptr;
   int out = -1, a = -1, b = -1, c = -1;
   std::vector<int> more;
-  std::int64_t number = 0;    ///< of kernels that need one: a scale, a unit
+  std::int64_t number = 0;  ///< of kernels that need one: a scale, a unit
   Int128 wide = 0, wide2 = 0;
-  bool or_null = false;       ///< errors of the kernel are nulls
+  bool or_null = false;  ///< errors of the kernel are nulls
 };
 
 /// What kernels see.
@@ -41,7 +41,8 @@ struct Frame {
 /// Expressions as a straight line of kernel calls over registers. Compiled once for a schema; run chunk by chunk.
 class Program {
  public:
-  static Result<std::unique_ptr<Program>> Compile(const std::vector<plan::TypedExpression>& roots, const std::shared_ptr<arrow::Schema>& schema);
+  static Result<std::unique_ptr<Program>> Compile(const std::vector<plan::TypedExpression>& roots,
+                                                  const std::shared_ptr<arrow::Schema>& schema);
   ~Program();
   Result<arrow::ArrayVector> Run(const arrow::RecordBatch& batch);
   /// Of a program with one root, a condition: the rows for which it is true.

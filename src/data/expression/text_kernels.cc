@@ -13,7 +13,9 @@ using plan::Function;
 
 namespace {
 
-const std::string_view* TextOf(const Frame& frame, int reg) { return frame.registers[static_cast<std::size_t>(reg)].as<std::string_view>(); }
+const std::string_view* TextOf(const Frame& frame, int reg) {
+  return frame.registers[static_cast<std::size_t>(reg)].as<std::string_view>();
+}
 const std::int64_t* IntsOf(const Frame& frame, int reg) { return frame.registers[static_cast<std::size_t>(reg)].as<std::int64_t>(); }
 
 bool Good(const std::uint8_t* flaws, std::int64_t i) { return flaws == nullptr || flaws[i] == kNone; }
@@ -83,11 +85,14 @@ void Case(const Instruction& instruction, Frame& frame) {
     }
     std::string* made = frame.NewText();
     if (ascii) {
-      for (const char c : a[i]) made->push_back(static_cast<char>(kUpper ? (c >= 'a' && c <= 'z' ? c - 32 : c) : (c >= 'A' && c <= 'Z' ? c + 32 : c)));
+      for (const char c : a[i])
+        made->push_back(static_cast<char>(kUpper ? (c >= 'a' && c <= 'z' ? c - 32 : c) : (c >= 'A' && c <= 'Z' ? c + 32 : c)));
     } else {
       for (std::size_t at = 0; at < a[i].size();) {
         const char32_t code = Decode(a[i], &at);
-        Encode(static_cast<char32_t>(kUpper ? towupper_l(static_cast<wint_t>(code), Utf8Locale()) : towlower_l(static_cast<wint_t>(code), Utf8Locale())), made);
+        Encode(static_cast<char32_t>(kUpper ? towupper_l(static_cast<wint_t>(code), Utf8Locale())
+                                            : towlower_l(static_cast<wint_t>(code), Utf8Locale())),
+               made);
       }
     }
     out[i] = *made;
@@ -99,7 +104,8 @@ void Length(const Instruction& instruction, Frame& frame) {
   auto* out = frame.registers[static_cast<std::size_t>(instruction.out)].as<std::int64_t>();
   const std::uint8_t* flaws = CombineFlaws(instruction, frame);
   const bool bytes = instruction.number == 1;
-  for (std::int64_t i = 0; i < frame.rows; ++i) out[i] = !Good(flaws, i) ? 0 : bytes ? static_cast<std::int64_t>(a[i].size()) : Characters(a[i]);
+  for (std::int64_t i = 0; i < frame.rows; ++i)
+    out[i] = !Good(flaws, i) ? 0 : bytes ? static_cast<std::int64_t>(a[i].size()) : Characters(a[i]);
 }
 
 template <typename Op>
@@ -208,18 +214,32 @@ void SplitPart(const Instruction& instruction, Frame& frame) {
 
 Kernel TextKernel(Function function) {
   switch (function) {
-    case Function::kLower: return Case<false>;
-    case Function::kUpper: return Case<true>;
-    case Function::kLength: return Length;
-    case Function::kConcat: return Concat;
-    case Function::kSubstring: return Substring;
-    case Function::kTrim: return Trim;
-    case Function::kReplace: return Replace;
-    case Function::kSplitPart: return SplitPart;
-    case Function::kStartsWith: return [](const Instruction& i, Frame& f) { Test(i, f, [](std::string_view a, std::string_view b) { return a.starts_with(b); }); };
-    case Function::kEndsWith: return [](const Instruction& i, Frame& f) { Test(i, f, [](std::string_view a, std::string_view b) { return a.ends_with(b); }); };
-    case Function::kContains: return [](const Instruction& i, Frame& f) { Test(i, f, [](std::string_view a, std::string_view b) { return a.find(b) != std::string_view::npos; }); };
-    default: return nullptr;
+    case Function::kLower:
+      return Case<false>;
+    case Function::kUpper:
+      return Case<true>;
+    case Function::kLength:
+      return Length;
+    case Function::kConcat:
+      return Concat;
+    case Function::kSubstring:
+      return Substring;
+    case Function::kTrim:
+      return Trim;
+    case Function::kReplace:
+      return Replace;
+    case Function::kSplitPart:
+      return SplitPart;
+    case Function::kStartsWith:
+      return [](const Instruction& i, Frame& f) { Test(i, f, [](std::string_view a, std::string_view b) { return a.starts_with(b); }); };
+    case Function::kEndsWith:
+      return [](const Instruction& i, Frame& f) { Test(i, f, [](std::string_view a, std::string_view b) { return a.ends_with(b); }); };
+    case Function::kContains:
+      return [](const Instruction& i, Frame& f) {
+        Test(i, f, [](std::string_view a, std::string_view b) { return a.find(b) != std::string_view::npos; });
+      };
+    default:
+      return nullptr;
   }
 }
 

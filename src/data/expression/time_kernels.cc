@@ -47,7 +47,7 @@ void Each(const Instruction& instruction, Frame& frame, int from, Op op) {
   for (std::int64_t i = 0; i < frame.rows; ++i) out[i] = op(a[i]);
 }
 
-template <std::int64_t Civil::* kPart>
+template <std::int64_t Civil::*kPart>
 void Part(const Instruction& instruction, Frame& frame) {
   const std::int64_t per_day = instruction.number;
   // Rows that follow each other mostly share their day.
@@ -103,7 +103,8 @@ void Truncate(const Instruction& instruction, Frame& frame) {
 
 void EpochMs(const Instruction& instruction, Frame& frame) {
   const std::int64_t per_day = instruction.number, per_ms = per_day / (kDaySeconds * 1000);
-  Each(instruction, frame, instruction.a, [&](std::int64_t ticks) { return per_ms > 0 ? Floor(ticks, per_ms) : ticks * (kDaySeconds * 1000 / per_day); });
+  Each(instruction, frame, instruction.a,
+       [&](std::int64_t ticks) { return per_ms > 0 ? Floor(ticks, per_ms) : ticks * (kDaySeconds * 1000 / per_day); });
 }
 
 void Same(const Instruction& instruction, Frame& frame) {
@@ -114,18 +115,30 @@ void Same(const Instruction& instruction, Frame& frame) {
 
 Kernel TimeKernel(Function function) {
   switch (function) {
-    case Function::kYear: return Part<&Civil::year>;
-    case Function::kMonth: return Part<&Civil::month>;
-    case Function::kDay: return Part<&Civil::day>;
-    case Function::kHour: return Clock<3600, 24>;
-    case Function::kMinute: return Clock<60, 60>;
-    case Function::kSecond: return Clock<1, 60>;
-    case Function::kDayOfWeek: return DayOfWeek;
-    case Function::kDate: return Date;
-    case Function::kTruncate: return Truncate;
-    case Function::kEpochMs: return EpochMs;
-    case Function::kFromEpochMs: return Same;
-    default: return nullptr;
+    case Function::kYear:
+      return Part<&Civil::year>;
+    case Function::kMonth:
+      return Part<&Civil::month>;
+    case Function::kDay:
+      return Part<&Civil::day>;
+    case Function::kHour:
+      return Clock<3600, 24>;
+    case Function::kMinute:
+      return Clock<60, 60>;
+    case Function::kSecond:
+      return Clock<1, 60>;
+    case Function::kDayOfWeek:
+      return DayOfWeek;
+    case Function::kDate:
+      return Date;
+    case Function::kTruncate:
+      return Truncate;
+    case Function::kEpochMs:
+      return EpochMs;
+    case Function::kFromEpochMs:
+      return Same;
+    default:
+      return nullptr;
   }
 }
 

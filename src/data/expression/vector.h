@@ -19,8 +19,8 @@ inline constexpr Flaw kNone = 0, kNull = 1, kOverflow = 2, kDivisionByZero = 3, 
 
 /// Up to kChunkRows values of one column or step. Borrowed from its owner: a batch or the evaluator.
 struct Vector {
-  void* values = nullptr;          ///< uint8_t, int64_t, double, Int128 or std::string_view by Physical
-  std::uint8_t* flaws = nullptr;   ///< Flaw of each row; null = none has one
+  void* values = nullptr;         ///< uint8_t, int64_t, double, Int128 or std::string_view by Physical
+  std::uint8_t* flaws = nullptr;  ///< Flaw of each row; null = none has one
   template <typename T>
   T* as() const {
     return static_cast<T*>(values);

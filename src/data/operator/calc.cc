@@ -11,7 +11,8 @@
 
 namespace headrace::data::op {
 
-Result<std::unique_ptr<Operator>> Calc::Make(const plan::Expression& condition, const plan::SelectSpec* columns, const std::shared_ptr<arrow::Schema>& input) {
+Result<std::unique_ptr<Operator>> Calc::Make(const plan::Expression& condition, const plan::SelectSpec* columns,
+                                             const std::shared_ptr<arrow::Schema>& input) {
   std::unique_ptr<Calc> calc(new Calc());
   calc->input_columns_ = input->num_fields();
   calc->read_.assign(static_cast<std::size_t>(input->num_fields()), columns == nullptr);
@@ -19,8 +20,10 @@ Result<std::unique_ptr<Operator>> Calc::Make(const plan::Expression& condition, 
     HR_ASSIGN_OR_RAISE(plan::TypedExpression settled, plan::Settle(condition, *input));
     HR_ASSIGN_OR_RAISE(calc->condition_, expression::Condition::Make(std::move(settled), input));
   }
-  if (columns == nullptr) calc->fields_ = input->fields();
-  else HR_RETURN_NOT_OK(calc->PrepareColumns(plan::ColumnsOf(*columns, *input), input));
+  if (columns == nullptr)
+    calc->fields_ = input->fields();
+  else
+    HR_RETURN_NOT_OK(calc->PrepareColumns(plan::ColumnsOf(*columns, *input), input));
   return std::unique_ptr<Operator>(std::move(calc));
 }
 

@@ -20,7 +20,8 @@ namespace headrace::data::op {
 class Calc final : public Operator {
  public:
   /// `condition` may be none; `columns` null keeps the columns as they are.
-  static Result<std::unique_ptr<Operator>> Make(const plan::Expression& condition, const plan::SelectSpec* columns, const std::shared_ptr<arrow::Schema>& input);
+  static Result<std::unique_ptr<Operator>> Make(const plan::Expression& condition, const plan::SelectSpec* columns,
+                                                const std::shared_ptr<arrow::Schema>& input);
   Status Open(const OperatorContext& context) override { return Status::OK(); }
   Status Process(std::uint32_t input, columnar::DataBatch batch, Collector* out) override;
 

@@ -159,7 +159,8 @@ void Chain::MoveControl(std::size_t index) {
     HR_CHECK(queues_[index].empty(), "elements behind the end of input");
     ended_[index] = true;
   }
-  const bool of_time = std::holds_alternative<columnar::Watermark>(queued.element) || std::holds_alternative<columnar::WatermarkStatus>(queued.element);
+  const bool of_time =
+      std::holds_alternative<columnar::Watermark>(queued.element) || std::holds_alternative<columnar::WatermarkStatus>(queued.element);
   if (of_time && !links_[index].op->passes_watermarks()) return;
   queues_[index + 1].push_back({0, std::move(queued.element)});
 }

@@ -54,12 +54,16 @@ Status EventTimeOperator::Open(const OperatorContext& context) {
 Result<columnar::DataBatch> EventTimeOperator::WithTimes(const columnar::DataBatch& batch) {
   const arrow::RecordBatch& records = *batch.records();
   HR_ASSIGN_OR_RAISE(arrow::ArrayVector times, evaluator_->Evaluate(records));
-  if (times[0]->null_count() > 0) return Error(ErrorCode::kBadRecord, "a row has no timestamp: it is null", "Filter such rows out, or give them one with or_else().");
+  if (times[0]->null_count() > 0)
+    return Error(ErrorCode::kBadRecord, "a row has no timestamp: it is null", "Filter such rows out, or give them one with or_else().");
   if (batch.event_time_column() >= 0) {
-    HR_ASSIGN_OR_RAISE(auto changed, records.SetColumn(batch.event_time_column(), arrow::field(std::string(columnar::kEventTimeColumn), arrow::int64(), false), times[0]));
+    HR_ASSIGN_OR_RAISE(auto changed,
+                       records.SetColumn(batch.event_time_column(),
+                                         arrow::field(std::string(columnar::kEventTimeColumn), arrow::int64(), false), times[0]));
     return columnar::DataBatch(std::move(changed));
   }
-  HR_ASSIGN_OR_RAISE(auto added, records.AddColumn(records.num_columns(), arrow::field(std::string(columnar::kEventTimeColumn), arrow::int64(), false), times[0]));
+  HR_ASSIGN_OR_RAISE(auto added, records.AddColumn(records.num_columns(),
+                                                   arrow::field(std::string(columnar::kEventTimeColumn), arrow::int64(), false), times[0]));
   return columnar::DataBatch(std::move(added));
 }
 
@@ -67,7 +71,8 @@ Status EventTimeOperator::Process(std::uint32_t, columnar::DataBatch batch, Coll
   if (evaluator_ != nullptr) {
     HR_ASSIGN_OR_RAISE(batch, WithTimes(batch));
   }
-  if (batch.event_time_column() < 0) return Error(ErrorCode::kBadRecord, "the source gives no event times", "Say where they stand: with_timestamp(column or function).");
+  if (batch.event_time_column() < 0)
+    return Error(ErrorCode::kBadRecord, "the source gives no event times", "Say where they stand: with_timestamp(column or function).");
   const auto* times = batch.records()->column_data(batch.event_time_column())->GetValues<std::int64_t>(1);
   for (std::int64_t i = 0; i < batch.num_rows(); ++i) newest_ms_ = std::max(newest_ms_, times[i]);
   if (clock_ != nullptr) last_row_at_ = clock_->Now();

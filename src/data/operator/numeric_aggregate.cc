@@ -29,7 +29,8 @@ void Set(std::uint64_t* word, T value) {
 
 /// A column of 8-byte results, null where is_null(i).
 template <typename T, typename ValueOf, typename IsNull>
-Result<std::shared_ptr<arrow::Array>> Column(const std::shared_ptr<arrow::DataType>& type, std::int64_t count, ValueOf value_of, IsNull is_null) {
+Result<std::shared_ptr<arrow::Array>> Column(const std::shared_ptr<arrow::DataType>& type, std::int64_t count, ValueOf value_of,
+                                             IsNull is_null) {
   HR_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> values, arrow::AllocateBuffer(count * 8));
   auto* out = reinterpret_cast<T*>(values->mutable_data());
   std::int64_t nulls = 0;
@@ -126,7 +127,8 @@ class Sum final : public AggregateFunction {
           },
           none);
     } else {
-      return Column<T>(result_type(), count, [&](std::int64_t i) { return Get<T>(&groups[i][at_]); }, none);
+      return Column<T>(
+          result_type(), count, [&](std::int64_t i) { return Get<T>(&groups[i][at_]); }, none);
     }
   }
 

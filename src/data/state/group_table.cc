@@ -90,7 +90,8 @@ Status GroupTable::Reserve(std::int64_t more) {
   if (rows > row_capacity_) HR_RETURN_NOT_OK(GrowRows(rows));
   const auto slots = static_cast<std::int64_t>(slots_.size());
   // Keys of a batch are mostly known: only what is there already, or would not fit at all, makes the index grow.
-  if (num_rows_ * 2 > slots || rows * 8 > slots * 7) Reindex(std::max(std::bit_ceil(static_cast<std::uint64_t>(rows) * 8 / 7 + 1), slots_.size() * 2));
+  if (num_rows_ * 2 > slots || rows * 8 > slots * 7)
+    Reindex(std::max(std::bit_ceil(static_cast<std::uint64_t>(rows) * 8 / 7 + 1), slots_.size() * 2));
   return Status::OK();
 }
 

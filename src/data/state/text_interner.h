@@ -31,7 +31,7 @@ class TextInterner {
   struct Entry {
     std::uint64_t offset = 0;  // in bytes_
     std::uint32_t size = 0;
-    std::uint32_t hash = 0;    // high half of the text's hash
+    std::uint32_t hash = 0;  // high half of the text's hash
     bool used = false;
   };
   static std::uint64_t Hash(std::string_view text);

@@ -5,7 +5,8 @@
 
 namespace headrace::data::task {
 
-EdgeOutput::EdgeOutput(std::unique_ptr<exchange::Partitioner> partitioner, std::vector<std::shared_ptr<exchange::OutputChannel>> channels, std::string tag)
+EdgeOutput::EdgeOutput(std::unique_ptr<exchange::Partitioner> partitioner, std::vector<std::shared_ptr<exchange::OutputChannel>> channels,
+                       std::string tag)
     : partitioner_(std::move(partitioner)), tag_(std::move(tag)), channels_(std::move(channels)), queues_(channels_.size()) {}
 
 Status EdgeOutput::Add(const columnar::DataBatch& batch, MonotonicTime now) {

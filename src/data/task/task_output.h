@@ -18,7 +18,8 @@ namespace headrace::data::task {
 class EdgeOutput {
  public:
   /// `tag`: takes this side output of the chain instead of its main output.
-  EdgeOutput(std::unique_ptr<exchange::Partitioner> partitioner, std::vector<std::shared_ptr<exchange::OutputChannel>> channels, std::string tag = {});
+  EdgeOutput(std::unique_ptr<exchange::Partitioner> partitioner, std::vector<std::shared_ptr<exchange::OutputChannel>> channels,
+             std::string tag = {});
   const std::string& tag() const { return tag_; }
   Status Add(const columnar::DataBatch& batch, MonotonicTime now);
   /// Flushes what is held and queues the element on all channels.

@@ -69,15 +69,18 @@ op::ChainLink MakePythonLink(const TaskSpec& spec, const TaskEnvironment& enviro
 }
 
 /// where() and select() from `at` that run as one step: conditions, then columns.
-Result<op::ChainLink> MakeCalcLink(const std::vector<plan::OperatorSpec>& operators, const std::shared_ptr<arrow::Schema>& input, std::size_t* at) {
+Result<op::ChainLink> MakeCalcLink(const std::vector<plan::OperatorSpec>& operators, const std::shared_ptr<arrow::Schema>& input,
+                                   std::size_t* at) {
   const plan::OperatorSpec& first = operators[*at];
   plan::Expression condition;
   std::string name;
   const plan::SelectSpec* columns = nullptr;
   for (; *at < operators.size() && columns == nullptr; ++*at) {
     const plan::OperatorSpec& op = operators[*at];
-    if (const auto* where = std::get_if<plan::WhereSpec>(&op.kind)) condition = condition ? plan::Expression::Call("and", {condition, where->condition}) : where->condition;
-    else columns = std::get_if<plan::SelectSpec>(&op.kind);
+    if (const auto* where = std::get_if<plan::WhereSpec>(&op.kind))
+      condition = condition ? plan::Expression::Call("and", {condition, where->condition}) : where->condition;
+    else
+      columns = std::get_if<plan::SelectSpec>(&op.kind);
     if (!std::holds_alternative<plan::WhereSpec>(op.kind) && columns == nullptr) break;
     name += (name.empty() ? "" : " -> ") + op.name;
   }
@@ -86,9 +89,11 @@ Result<op::ChainLink> MakeCalcLink(const std::vector<plan::OperatorSpec>& operat
 }
 
 /// The operators over typed rows. `input`: the rows that come in.
-Result<op::ChainLink> MakeRelationalLink(const std::vector<plan::OperatorSpec>& operators, const std::shared_ptr<arrow::Schema>& input, std::size_t* at) {
+Result<op::ChainLink> MakeRelationalLink(const std::vector<plan::OperatorSpec>& operators, const std::shared_ptr<arrow::Schema>& input,
+                                         std::size_t* at) {
   const plan::OperatorSpec& op = operators[*at];
-  if (std::holds_alternative<plan::WhereSpec>(op.kind) || std::holds_alternative<plan::SelectSpec>(op.kind)) return MakeCalcLink(operators, input, at);
+  if (std::holds_alternative<plan::WhereSpec>(op.kind) || std::holds_alternative<plan::SelectSpec>(op.kind))
+    return MakeCalcLink(operators, input, at);
   ++*at;
   if (const auto* times = std::get_if<plan::EventTimeSpec>(&op.kind)) {
     HR_ASSIGN_OR_RAISE(auto made, op::EventTimeOperator::Make(*times, input));
@@ -96,7 +101,8 @@ Result<op::ChainLink> MakeRelationalLink(const std::vector<plan::OperatorSpec>& 
   }
   if (const auto* aggregate = std::get_if<plan::AggregateSpec>(&op.kind)) {
     const bool grouped = aggregate->window.kind == plan::Window::Kind::kNone;
-    HR_ASSIGN_OR_RAISE(auto made, grouped ? window::GroupAggregate::Make(*aggregate, input, op.schema) : window::WindowAggregate::Make(*aggregate, input, op.schema));
+    HR_ASSIGN_OR_RAISE(auto made, grouped ? window::GroupAggregate::Make(*aggregate, input, op.schema)
+                                          : window::WindowAggregate::Make(*aggregate, input, op.schema));
     return MakeLink(std::move(made), op.name, op);
   }
   if (const auto* top = std::get_if<plan::TopSpec>(&op.kind)) {
@@ -107,8 +113,9 @@ Result<op::ChainLink> MakeRelationalLink(const std::vector<plan::OperatorSpec>& 
 }
 
 bool IsRelational(const plan::OperatorSpec& op) {
-  return std::holds_alternative<plan::WhereSpec>(op.kind) || std::holds_alternative<plan::SelectSpec>(op.kind) || std::holds_alternative<plan::EventTimeSpec>(op.kind) ||
-         std::holds_alternative<plan::AggregateSpec>(op.kind) || std::holds_alternative<plan::TopSpec>(op.kind);
+  return std::holds_alternative<plan::WhereSpec>(op.kind) || std::holds_alternative<plan::SelectSpec>(op.kind) ||
+         std::holds_alternative<plan::EventTimeSpec>(op.kind) || std::holds_alternative<plan::AggregateSpec>(op.kind) ||
+         std::holds_alternative<plan::TopSpec>(op.kind);
 }
 
 /// The rows that come into a vertex.

@@ -15,7 +15,8 @@ namespace {
 /// valid &= bits, a byte a row; the first mask finds it empty.
 void Mask(const std::uint8_t* bits, std::int64_t offset, std::int64_t rows, std::vector<std::uint8_t>* valid) {
   if (valid->empty()) valid->assign(static_cast<std::size_t>(rows), 1);
-  for (std::int64_t i = 0; i < rows; ++i) (*valid)[static_cast<std::size_t>(i)] &= static_cast<std::uint8_t>(arrow::bit_util::GetBit(bits, offset + i));
+  for (std::int64_t i = 0; i < rows; ++i)
+    (*valid)[static_cast<std::size_t>(i)] &= static_cast<std::uint8_t>(arrow::bit_util::GetBit(bits, offset + i));
 }
 
 }  // namespace

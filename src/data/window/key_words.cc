@@ -35,13 +35,17 @@ bool FitsOneWord(const arrow::DataType& type) {
     case arrow::Type::DATE32:
     case arrow::Type::TIME64:
     case arrow::Type::TIMESTAMP:
-    case arrow::Type::DURATION: return true;
-    default: return false;
+    case arrow::Type::DURATION:
+      return true;
+    default:
+      return false;
   }
 }
 
 /// Its values can stand as words where they are.
-bool IsWide(const arrow::DataType& type) { return FitsOneWord(type) && type.id() != arrow::Type::BOOL && type.id() != arrow::Type::DOUBLE && type.bit_width() == 64; }
+bool IsWide(const arrow::DataType& type) {
+  return FitsOneWord(type) && type.id() != arrow::Type::BOOL && type.id() != arrow::Type::DOUBLE && type.bit_width() == 64;
+}
 
 template <typename T>
 void Widen(const arrow::ArrayData& data, std::uint64_t* out) {
@@ -68,18 +72,27 @@ void FillWords(const arrow::ArrayData& data, std::uint64_t* out) {
     case arrow::Type::DOUBLE:
       for (std::int64_t i = 0; i < data.length; ++i) out[i] = FloatWord(data.GetValues<double>(1)[i]);
       return;
-    case arrow::Type::INT8: return Widen<std::int8_t>(data, out);
-    case arrow::Type::INT16: return Widen<std::int16_t>(data, out);
+    case arrow::Type::INT8:
+      return Widen<std::int8_t>(data, out);
+    case arrow::Type::INT16:
+      return Widen<std::int16_t>(data, out);
     case arrow::Type::INT32:
-    case arrow::Type::DATE32: return Widen<std::int32_t>(data, out);
-    case arrow::Type::UINT8: return Widen<std::uint8_t>(data, out);
-    case arrow::Type::UINT16: return Widen<std::uint16_t>(data, out);
-    case arrow::Type::UINT32: return Widen<std::uint32_t>(data, out);
-    default: std::memcpy(out, data.GetValues<std::uint64_t>(1), static_cast<std::size_t>(data.length) * 8);
+    case arrow::Type::DATE32:
+      return Widen<std::int32_t>(data, out);
+    case arrow::Type::UINT8:
+      return Widen<std::uint8_t>(data, out);
+    case arrow::Type::UINT16:
+      return Widen<std::uint16_t>(data, out);
+    case arrow::Type::UINT32:
+      return Widen<std::uint32_t>(data, out);
+    default:
+      std::memcpy(out, data.GetValues<std::uint64_t>(1), static_cast<std::size_t>(data.length) * 8);
   }
 }
 
-bool IsValid(const arrow::ArrayData& data, std::int64_t row) { return data.buffers[0] == nullptr || arrow::bit_util::GetBit(data.buffers[0]->data(), data.offset + row); }
+bool IsValid(const arrow::ArrayData& data, std::int64_t row) {
+  return data.buffers[0] == nullptr || arrow::bit_util::GetBit(data.buffers[0]->data(), data.offset + row);
+}
 
 /// The numbers of a column's strings. Runs of one string are looked up once.
 Status FillTexts(const arrow::ArrayData& data, state::TextInterner* texts, std::uint64_t* out) {
@@ -102,7 +115,8 @@ Status FillTexts(const arrow::ArrayData& data, state::TextInterner* texts, std::
 }
 
 Result<std::shared_ptr<arrow::ArrayData>> TextColumn(const std::shared_ptr<arrow::DataType>& type, const state::TextInterner& texts,
-                                                     const std::uint64_t* const* keys, std::uint32_t word, std::int64_t count, const arrow::Buffer* valid) {
+                                                     const std::uint64_t* const* keys, std::uint32_t word, std::int64_t count,
+                                                     const arrow::Buffer* valid) {
   const auto is_valid = [valid](std::int64_t i) { return valid == nullptr || arrow::bit_util::GetBit(valid->data(), i); };
   std::int64_t size = 0;
   for (std::int64_t i = 0; i < count; ++i)
@@ -131,7 +145,8 @@ Result<KeyWords> KeyWords::Make(const arrow::Schema& schema, const std::vector<s
     const int index = schema.GetFieldIndex(name);
     if (index < 0) return Status::Invalid("no key column ", name);
     const auto& field = schema.field(index);
-    if (!FitsOneWord(*field->type()) && !IsText(*field->type()) && !IsDecimal(*field->type())) return Status::NotImplemented("keys of type ", field->type()->ToString());
+    if (!FitsOneWord(*field->type()) && !IsText(*field->type()) && !IsDecimal(*field->type()))
+      return Status::NotImplemented("keys of type ", field->type()->ToString());
     auto texts = IsText(*field->type()) ? std::make_unique<state::TextInterner>() : nullptr;
     keys.columns_.push_back({index, field->type(), field->nullable(), keys.words_, std::move(texts)});
     keys.words_ += IsDecimal(*field->type()) ? 2 : 1;
@@ -139,7 +154,8 @@ Result<KeyWords> KeyWords::Make(const arrow::Schema& schema, const std::vector<s
   }
   // Without keys all rows are one group, with a word that is always 0.
   keys.words_ = std::max(keys.words_, 1u) + (keys.has_nulls_word_ ? 1 : 0);
-  if (keys.words_ > 8) return Status::Invalid("too many key columns: their values take ", keys.words_, " words of 8 bytes, at most 8 are taken");
+  if (keys.words_ > 8)
+    return Status::Invalid("too many key columns: their values take ", keys.words_, " words of 8 bytes, at most 8 are taken");
   keys.space_.resize(keys.words_);
   return keys;
 }
@@ -246,7 +262,8 @@ Result<arrow::ArrayVector> KeyWords::Decode(const std::uint64_t* const* keys, st
 }
 
 bool KeyWords::wants_sweep() const {
-  return std::any_of(columns_.begin(), columns_.end(), [](const Column& column) { return column.texts != nullptr && column.texts->wants_sweep(); });
+  return std::any_of(columns_.begin(), columns_.end(),
+                     [](const Column& column) { return column.texts != nullptr && column.texts->wants_sweep(); });
 }
 
 void KeyWords::Mark(const std::uint64_t* key) {

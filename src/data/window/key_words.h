@@ -43,7 +43,7 @@ class KeyWords {
 
   std::vector<Column> columns_;
   std::uint32_t words_ = 0;
-  bool has_nulls_word_ = false;  // the last word: a bit for each null column
+  bool has_nulls_word_ = false;                    // the last word: a bit for each null column
   std::vector<std::vector<std::uint64_t>> space_;  // by word
 };
 

@@ -58,7 +58,8 @@ void SessionTable::FreePlace(std::uint32_t session) {
   sessions_[session].next = std::exchange(free_, session);
 }
 
-Result<std::uint32_t> SessionTable::Place(std::uint64_t* head, std::span<const std::uint64_t* const> keys, std::int64_t row, std::int64_t time_ms) {
+Result<std::uint32_t> SessionTable::Place(std::uint64_t* head, std::span<const std::uint64_t* const> keys, std::int64_t row,
+                                          std::int64_t time_ms) {
   std::uint32_t before = kNone, taker = kNone;
   std::uint32_t at = First(*head);
   // From the newest: those that begin behind the row's reach, then at most two that it touches.
@@ -198,7 +199,8 @@ Status SessionTable::DropEmptyKeys() {
 }
 
 std::int64_t SessionTable::allocated_bytes() const {
-  return keys_.allocated_bytes() + static_cast<std::int64_t>(sessions_.capacity() * sizeof(Session) + words_.capacity() * 8 + due_.size() * sizeof(Due));
+  return keys_.allocated_bytes() +
+         static_cast<std::int64_t>(sessions_.capacity() * sizeof(Session) + words_.capacity() * 8 + due_.size() * sizeof(Due));
 }
 
 }  // namespace headrace::data::window

@@ -20,8 +20,8 @@ class SessionTable {
 
   /// Adds `rows` rows: key words by column, event times, one input a function. A row is left out when no open session takes it and its
   /// own would have ended already; `late` (a byte a row, may be null) is set to 1 for it. Gives their number.
-  Result<std::int64_t> Add(std::span<const std::uint64_t* const> keys, const std::int64_t* times, std::span<const op::AggregateInput> inputs,
-                           std::int64_t rows, std::uint8_t* late);
+  Result<std::int64_t> Add(std::span<const std::uint64_t* const> keys, const std::int64_t* times,
+                           std::span<const op::AggregateInput> inputs, std::int64_t rows, std::uint8_t* late);
   /// A session that is complete: pointers hold until the next call of Add() or Release().
   struct Fired {
     const std::uint64_t* key;
@@ -70,8 +70,8 @@ class SessionTable {
   const std::uint32_t key_words_;
   const AggregateCalls::Functions functions_;
   const std::uint32_t state_words_;
-  state::GroupTable keys_;            // one value word: the list's head
-  std::int64_t empty_keys_ = 0;       // keys that have lost their last session
+  state::GroupTable keys_;       // one value word: the list's head
+  std::int64_t empty_keys_ = 0;  // keys that have lost their last session
   std::vector<Session> sessions_;
   std::vector<std::uint64_t> words_;  // of each session: key, then state
   std::uint32_t free_;

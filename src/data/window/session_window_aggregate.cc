@@ -7,7 +7,8 @@ namespace headrace::data::window {
 SessionWindowAggregate::SessionWindowAggregate(Parts parts, std::int64_t gap_ms)
     : SessionWindowAggregate(std::move(parts), gap_ms, parts.keys.words(), parts.calls.TakeFunctions()) {}
 
-SessionWindowAggregate::SessionWindowAggregate(Parts&& parts, std::int64_t gap_ms, std::uint32_t key_words, AggregateCalls::Functions functions)
+SessionWindowAggregate::SessionWindowAggregate(Parts&& parts, std::int64_t gap_ms, std::uint32_t key_words,
+                                               AggregateCalls::Functions functions)
     : WindowAggregate(std::move(parts)), sessions_(gap_ms, key_words, std::move(functions)) {}
 
 Result<std::int64_t> SessionWindowAggregate::AddRows(std::span<const std::uint64_t* const> keys, const std::int64_t* times,

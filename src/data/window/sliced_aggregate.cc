@@ -63,11 +63,12 @@ Status SlicedAggregate::ResolveRun(Slice* slice, std::span<const std::uint64_t* 
 }
 
 /// Rows of several slices in any order: those of one slice are gathered, so that each table is asked once.
-Status SlicedAggregate::ResolveMixed(std::span<const std::uint64_t* const> keys, const std::int64_t* times, std::int64_t rows, std::uint8_t* late,
-                                     std::int64_t* dropped) {
+Status SlicedAggregate::ResolveMixed(std::span<const std::uint64_t* const> keys, const std::int64_t* times, std::int64_t rows,
+                                     std::uint8_t* late, std::int64_t* dropped) {
   order_.resize(static_cast<std::size_t>(rows));
   std::vector<std::pair<std::int64_t, std::uint32_t>> by_slice(static_cast<std::size_t>(rows));
-  for (std::int64_t i = 0; i < rows; ++i) by_slice[static_cast<std::size_t>(i)] = {spec_.SliceStart(times[i]), static_cast<std::uint32_t>(i)};
+  for (std::int64_t i = 0; i < rows; ++i)
+    by_slice[static_cast<std::size_t>(i)] = {spec_.SliceStart(times[i]), static_cast<std::uint32_t>(i)};
   if (!std::is_sorted(by_slice.begin(), by_slice.end())) std::sort(by_slice.begin(), by_slice.end());
   std::vector<std::uint64_t*> found(static_cast<std::size_t>(rows));
   for (std::size_t first = 0; first < by_slice.size();) {
@@ -82,7 +83,7 @@ Status SlicedAggregate::ResolveMixed(std::span<const std::uint64_t* const> keys,
       }
       *dropped += static_cast<std::int64_t>(count);
     } else {
-      HR_ASSIGN_OR_RAISE(Slice* slice, SliceAt(start_ms));
+      HR_ASSIGN_OR_RAISE(Slice * slice, SliceAt(start_ms));
       gathered_.resize(count * keys.size());
       std::array<const std::uint64_t*, state::GroupTable::kMaxKeyWords> from{};
       for (std::size_t w = 0; w < keys.size(); ++w) {
@@ -110,7 +111,7 @@ Result<std::int64_t> SlicedAggregate::Add(std::span<const std::uint64_t* const> 
   const std::int64_t start_ms = spec_.SliceStart(least);
   std::int64_t dropped = 0;
   if (start_ms == spec_.SliceStart(greatest) && spec_.LastWindowEnd(start_ms) > fired_to_ms_) {
-    HR_ASSIGN_OR_RAISE(Slice* slice, SliceAt(start_ms));
+    HR_ASSIGN_OR_RAISE(Slice * slice, SliceAt(start_ms));
     HR_RETURN_NOT_OK(ResolveRun(slice, keys, 0, rows));
   } else {
     HR_RETURN_NOT_OK(ResolveMixed(keys, times, rows, late, &dropped));
@@ -149,11 +150,12 @@ Status SlicedAggregate::MergeInto(state::GroupTable* into, state::GroupTable* fr
 Status SlicedAggregate::TakeIn(Slice* slice) {
   const std::int64_t before = merged_->num_rows();
   std::int64_t were_empty = 0;
-  HR_RETURN_NOT_OK(ForGroups(&*merged_, &slice->groups, [&](std::uint64_t* const* targets, const std::uint64_t* const* sources, std::int64_t count) {
-    for (const auto& function : functions_) HR_RETURN_NOT_OK(function->Merge(targets, sources, count));
-    for (std::int64_t i = 0; i < count; ++i) were_empty += targets[i][state_words_]++ == 0;
-    return Status::OK();
-  }));
+  HR_RETURN_NOT_OK(
+      ForGroups(&*merged_, &slice->groups, [&](std::uint64_t* const* targets, const std::uint64_t* const* sources, std::int64_t count) {
+        for (const auto& function : functions_) HR_RETURN_NOT_OK(function->Merge(targets, sources, count));
+        for (std::int64_t i = 0; i < count; ++i) were_empty += targets[i][state_words_]++ == 0;
+        return Status::OK();
+      }));
   empty_groups_ -= were_empty - (merged_->num_rows() - before);
   slice->in_running = true;
   return Status::OK();
@@ -161,11 +163,12 @@ Status SlicedAggregate::TakeIn(Slice* slice) {
 
 Status SlicedAggregate::TakeOut(Slice* slice) {
   slice->in_running = false;
-  return ForGroups(&*merged_, &slice->groups, [this](std::uint64_t* const* targets, const std::uint64_t* const* sources, std::int64_t count) {
-    for (const auto& function : functions_) HR_RETURN_NOT_OK(function->Subtract(targets, sources, count));
-    for (std::int64_t i = 0; i < count; ++i) empty_groups_ += --targets[i][state_words_] == 0;
-    return Status::OK();
-  });
+  return ForGroups(&*merged_, &slice->groups,
+                   [this](std::uint64_t* const* targets, const std::uint64_t* const* sources, std::int64_t count) {
+                     for (const auto& function : functions_) HR_RETURN_NOT_OK(function->Subtract(targets, sources, count));
+                     for (std::int64_t i = 0; i < count; ++i) empty_groups_ += --targets[i][state_words_] == 0;
+                     return Status::OK();
+                   });
 }
 
 Status SlicedAggregate::DropEmptyGroups() {
@@ -214,7 +217,8 @@ Result<std::optional<SlicedAggregate::Fired>> SlicedAggregate::FireMerged(std::i
 
 Result<std::optional<SlicedAggregate::Fired>> SlicedAggregate::Fire(std::int64_t watermark_ms) {
   // What no later window holds goes now: the window before this call has been read.
-  const std::int64_t floor_ms = fired_to_ms_ == std::numeric_limits<std::int64_t>::min() ? fired_to_ms_ : fired_to_ms_ - spec_.size_ms + spec_.slide_ms;
+  const std::int64_t floor_ms =
+      fired_to_ms_ == std::numeric_limits<std::int64_t>::min() ? fired_to_ms_ : fired_to_ms_ - spec_.size_ms + spec_.slide_ms;
   if (counts_rows_ && merged_) {
     for (auto at = slices_.begin(); at != slices_.end() && at->first < floor_ms; ++at)
       if (at->second.in_running) HR_RETURN_NOT_OK(TakeOut(&at->second));
@@ -231,7 +235,7 @@ Result<std::optional<SlicedAggregate::Fired>> SlicedAggregate::Fire(std::int64_t
   fired_to_ms_ = end_ms;
   next_end_ms_ = end_ms + spec_.slide_ms;
   if (spec_.slices_per_window() == 1) {
-    HR_ASSIGN_OR_RAISE(Slice* slice, SliceAt(end_ms - spec_.size_ms));
+    HR_ASSIGN_OR_RAISE(Slice * slice, SliceAt(end_ms - spec_.size_ms));
     return Fired{end_ms - spec_.size_ms, end_ms, &slice->groups};
   }
   return FireMerged(end_ms);

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/status.h"
-#include "data/window/aggregate_calls.h"
 #include "data/state/group_table.h"
+#include "data/window/aggregate_calls.h"
 #include "data/window/window_spec.h"
 
 namespace headrace::data::window {
@@ -24,8 +24,8 @@ class SlicedAggregate {
 
   /// Adds `rows` rows: key words by column, event times, one input a function. Rows whose last window is over are left out;
   /// `late` (a byte a row, may be null) is set to 1 for them. Gives their number.
-  Result<std::int64_t> Add(std::span<const std::uint64_t* const> keys, const std::int64_t* times, std::span<const op::AggregateInput> inputs,
-                           std::int64_t rows, std::uint8_t* late);
+  Result<std::int64_t> Add(std::span<const std::uint64_t* const> keys, const std::int64_t* times,
+                           std::span<const op::AggregateInput> inputs, std::int64_t rows, std::uint8_t* late);
 
   /// A window that is complete.
   struct Fired {
@@ -60,7 +60,8 @@ class SlicedAggregate {
   /// The slice that is about to change.
   Result<Slice*> SliceAt(std::int64_t start_ms);
   Status ResolveRun(Slice* slice, std::span<const std::uint64_t* const> keys, std::int64_t first, std::int64_t count);
-  Status ResolveMixed(std::span<const std::uint64_t* const> keys, const std::int64_t* times, std::int64_t rows, std::uint8_t* late, std::int64_t* dropped);
+  Status ResolveMixed(std::span<const std::uint64_t* const> keys, const std::int64_t* times, std::int64_t rows, std::uint8_t* late,
+                      std::int64_t* dropped);
   Status MergeInto(state::GroupTable* into, state::GroupTable* from);
   /// Takes the slice into the running table, or out of it again.
   Status TakeIn(Slice* slice);
@@ -77,15 +78,15 @@ class SlicedAggregate {
   const std::uint32_t key_words_;
   const Functions functions_;
   std::uint32_t state_words_ = 0;
-  bool counts_rows_ = false;  // a word counts the slices that hold a group, so that running groups can end
+  bool counts_rows_ = false;              // a word counts the slices that hold a group, so that running groups can end
   std::map<std::int64_t, Slice> slices_;  // by start
   Slice* last_slice_ = nullptr;
   std::int64_t last_slice_start_ = 0;
-  std::int64_t next_end_ms_;   // of the next window to fire; INT64_MAX while there are no slices
-  std::int64_t fired_to_ms_;   // windows that end at or before it are over
+  std::int64_t next_end_ms_;  // of the next window to fire; INT64_MAX while there are no slices
+  std::int64_t fired_to_ms_;  // windows that end at or before it are over
   std::vector<state::GroupTable> spare_;
   std::optional<state::GroupTable> merged_;
-  std::int64_t empty_groups_ = 0;  // of the running table
+  std::int64_t empty_groups_ = 0;     // of the running table
   std::vector<std::uint64_t> trash_;  // takes the rows that are late
   // Of the batch in hand.
   std::vector<std::uint64_t*> groups_;

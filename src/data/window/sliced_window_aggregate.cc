@@ -7,7 +7,8 @@ namespace headrace::data::window {
 SlicedWindowAggregate::SlicedWindowAggregate(Parts parts, const WindowSpec& windows)
     : SlicedWindowAggregate(std::move(parts), windows, parts.keys.words(), parts.calls.TakeFunctions()) {}
 
-SlicedWindowAggregate::SlicedWindowAggregate(Parts&& parts, const WindowSpec& windows, std::uint32_t key_words, AggregateCalls::Functions functions)
+SlicedWindowAggregate::SlicedWindowAggregate(Parts&& parts, const WindowSpec& windows, std::uint32_t key_words,
+                                             AggregateCalls::Functions functions)
     : WindowAggregate(std::move(parts)), windows_(windows, key_words, std::move(functions)) {}
 
 Result<std::int64_t> SlicedWindowAggregate::AddRows(std::span<const std::uint64_t* const> keys, const std::int64_t* times,

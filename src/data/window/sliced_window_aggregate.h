@@ -15,8 +15,8 @@ class SlicedWindowAggregate final : public WindowAggregate {
   SlicedWindowAggregate(Parts parts, const WindowSpec& windows);
 
  protected:
-  Result<std::int64_t> AddRows(std::span<const std::uint64_t* const> keys, const std::int64_t* times, std::span<const op::AggregateInput> inputs,
-                               std::int64_t rows, std::uint8_t* late) override;
+  Result<std::int64_t> AddRows(std::span<const std::uint64_t* const> keys, const std::int64_t* times,
+                               std::span<const op::AggregateInput> inputs, std::int64_t rows, std::uint8_t* late) override;
   Result<bool> EmitPiece(std::int64_t watermark_ms, op::Collector* out) override;
   std::int64_t allocated_bytes() const override { return windows_.allocated_bytes(); }
   const AggregateCalls::Functions& functions() const override { return windows_.functions(); }

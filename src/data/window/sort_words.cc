@@ -17,7 +17,8 @@ constexpr std::uint64_t kSign = std::uint64_t{1} << 63;
 template <typename T>
 void Signed(const arrow::ArrayData& data, std::uint32_t stride, std::uint64_t* out) {
   const T* values = data.GetValues<T>(1);
-  for (std::int64_t i = 0; i < data.length; ++i) out[static_cast<std::size_t>(i) * stride] = static_cast<std::uint64_t>(static_cast<std::int64_t>(values[i])) ^ kSign;
+  for (std::int64_t i = 0; i < data.length; ++i)
+    out[static_cast<std::size_t>(i) * stride] = static_cast<std::uint64_t>(static_cast<std::int64_t>(values[i])) ^ kSign;
 }
 
 template <typename T>
@@ -35,24 +36,42 @@ std::uint64_t FloatWord(double value) {
 Status Fill(const arrow::ArrayData& data, std::uint32_t stride, std::uint64_t* out) {
   switch (data.type->id()) {
     case arrow::Type::BOOL:
-      for (std::int64_t i = 0; i < data.length; ++i) out[static_cast<std::size_t>(i) * stride] = arrow::bit_util::GetBit(data.buffers[1]->data(), data.offset + i);
+      for (std::int64_t i = 0; i < data.length; ++i)
+        out[static_cast<std::size_t>(i) * stride] = arrow::bit_util::GetBit(data.buffers[1]->data(), data.offset + i);
       return Status::OK();
     case arrow::Type::DOUBLE:
       for (std::int64_t i = 0; i < data.length; ++i) out[static_cast<std::size_t>(i) * stride] = FloatWord(data.GetValues<double>(1)[i]);
       return Status::OK();
-    case arrow::Type::INT8: Signed<std::int8_t>(data, stride, out); return Status::OK();
-    case arrow::Type::INT16: Signed<std::int16_t>(data, stride, out); return Status::OK();
+    case arrow::Type::INT8:
+      Signed<std::int8_t>(data, stride, out);
+      return Status::OK();
+    case arrow::Type::INT16:
+      Signed<std::int16_t>(data, stride, out);
+      return Status::OK();
     case arrow::Type::INT32:
-    case arrow::Type::DATE32: Signed<std::int32_t>(data, stride, out); return Status::OK();
+    case arrow::Type::DATE32:
+      Signed<std::int32_t>(data, stride, out);
+      return Status::OK();
     case arrow::Type::INT64:
     case arrow::Type::TIME64:
     case arrow::Type::TIMESTAMP:
-    case arrow::Type::DURATION: Signed<std::int64_t>(data, stride, out); return Status::OK();
-    case arrow::Type::UINT8: Unsigned<std::uint8_t>(data, stride, out); return Status::OK();
-    case arrow::Type::UINT16: Unsigned<std::uint16_t>(data, stride, out); return Status::OK();
-    case arrow::Type::UINT32: Unsigned<std::uint32_t>(data, stride, out); return Status::OK();
-    case arrow::Type::UINT64: Unsigned<std::uint64_t>(data, stride, out); return Status::OK();
-    default: return Status::NotImplemented("an order by a column of type ", data.type->ToString());
+    case arrow::Type::DURATION:
+      Signed<std::int64_t>(data, stride, out);
+      return Status::OK();
+    case arrow::Type::UINT8:
+      Unsigned<std::uint8_t>(data, stride, out);
+      return Status::OK();
+    case arrow::Type::UINT16:
+      Unsigned<std::uint16_t>(data, stride, out);
+      return Status::OK();
+    case arrow::Type::UINT32:
+      Unsigned<std::uint32_t>(data, stride, out);
+      return Status::OK();
+    case arrow::Type::UINT64:
+      Unsigned<std::uint64_t>(data, stride, out);
+      return Status::OK();
+    default:
+      return Status::NotImplemented("an order by a column of type ", data.type->ToString());
   }
 }
 
@@ -71,8 +90,10 @@ bool CanOrder(const arrow::DataType& type) {
     case arrow::Type::DATE32:
     case arrow::Type::TIME64:
     case arrow::Type::TIMESTAMP:
-    case arrow::Type::DURATION: return true;
-    default: return false;
+    case arrow::Type::DURATION:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -99,7 +120,8 @@ Result<const std::uint64_t*> SortWords::Encode(const arrow::RecordBatch& batch) 
     std::uint64_t* out = space_.data() + column.word;
     if (column.nullable) {
       const bool nulls = data.GetNullCount() > 0;
-      for (std::size_t i = 0; i < rows; ++i) out[i * words_] = nulls && !arrow::bit_util::GetBit(data.buffers[0]->data(), data.offset + static_cast<std::int64_t>(i));
+      for (std::size_t i = 0; i < rows; ++i)
+        out[i * words_] = nulls && !arrow::bit_util::GetBit(data.buffers[0]->data(), data.offset + static_cast<std::int64_t>(i));
       ++out;
     }
     HR_RETURN_NOT_OK(Fill(data, words_, out));

@@ -33,7 +33,8 @@ Status TopRows::Add(const std::shared_ptr<arrow::RecordBatch>& batch) {
   const std::int64_t known = groups_.num_rows();
   HR_RETURN_NOT_OK(groups_.Resolve(keys, rows, rows_.data()));
   const std::uint32_t width = order_->words();
-  for (std::int64_t group = known; group < groups_.num_rows(); ++group) groups_.RowValues(group)[width + 1] = static_cast<std::uint64_t>(group);
+  for (std::int64_t group = known; group < groups_.num_rows(); ++group)
+    groups_.RowValues(group)[width + 1] = static_cast<std::uint64_t>(group);
   kept_.clear();
   const auto batch_number = static_cast<std::uint32_t>(batches_.size());
   for (std::uint32_t row = 0; row < rows_.size(); ++row) {
@@ -44,7 +45,8 @@ Status TopRows::Add(const std::shared_ptr<arrow::RecordBatch>& batch) {
       group[0] = 1;
       std::copy_n(mine, width, group + 1);
     }
-    candidates_.push_back({static_cast<std::uint32_t>(group[width + 1]), batch_number, static_cast<std::uint32_t>(kept_.size()), static_cast<std::uint32_t>(words_.size() / width)});
+    candidates_.push_back({static_cast<std::uint32_t>(group[width + 1]), batch_number, static_cast<std::uint32_t>(kept_.size()),
+                           static_cast<std::uint32_t>(words_.size() / width)});
     words_.insert(words_.end(), mine, mine + width);
     kept_.push_back(row);
   }
@@ -140,7 +142,8 @@ Result<TopRows::Ranked> TopRows::Take() {
 }
 
 std::int64_t TopRows::allocated_bytes() const {
-  std::int64_t bytes = groups_.allocated_bytes() + static_cast<std::int64_t>(candidates_.capacity() * sizeof(Candidate) + words_.capacity() * 8);
+  std::int64_t bytes =
+      groups_.allocated_bytes() + static_cast<std::int64_t>(candidates_.capacity() * sizeof(Candidate) + words_.capacity() * 8);
   for (const auto& batch : batches_)
     for (int c = 0; c < batch->num_columns(); ++c)
       for (const auto& buffer : batch->column_data(c)->buffers) bytes += buffer == nullptr ? 0 : buffer->size();

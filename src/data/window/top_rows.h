@@ -36,10 +36,10 @@ class TopRows {
 
  private:
   struct Candidate {
-    std::uint32_t group;   // row of groups_
-    std::uint32_t batch;   // of batches_
-    std::uint32_t row;     // in it
-    std::uint32_t sort;    // position of its words, in rows of words
+    std::uint32_t group;  // row of groups_
+    std::uint32_t batch;  // of batches_
+    std::uint32_t row;    // in it
+    std::uint32_t sort;   // position of its words, in rows of words
   };
   bool CannotBeAmong(const std::uint64_t* group, const std::uint64_t* words) const;
   /// Sorts, leaves the first of each group, sets their bars.

@@ -17,8 +17,8 @@ namespace headrace::data::window {
 namespace {
 
 /// `rows` numbers of 8 bytes: those given, or the one for all, each plus `add`.
-Result<std::shared_ptr<arrow::Array>> Times(const std::shared_ptr<arrow::DataType>& type, std::span<const std::int64_t> values, std::int64_t add,
-                                            std::size_t rows) {
+Result<std::shared_ptr<arrow::Array>> Times(const std::shared_ptr<arrow::DataType>& type, std::span<const std::int64_t> values,
+                                            std::int64_t add, std::size_t rows) {
   HR_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> buffer, arrow::AllocateBuffer(static_cast<std::int64_t>(rows * 8)));
   auto* out = reinterpret_cast<std::int64_t*>(buffer->mutable_data());
   if (values.size() == 1) {
@@ -48,12 +48,16 @@ Result<std::unique_ptr<op::Operator>> WindowAggregate::Make(const plan::Aggregat
     }
     case plan::Window::Kind::kSession:
       return std::unique_ptr<op::Operator>(new SessionWindowAggregate(std::move(parts), static_cast<std::int64_t>(window.gap_ms)));
-    default: return Status::NotImplemented("this kind of window");
+    default:
+      return Status::NotImplemented("this kind of window");
   }
 }
 
 WindowAggregate::WindowAggregate(Parts parts)
-    : calls_(std::move(parts.calls)), keys_(std::move(parts.keys)), output_(std::move(parts.output)), late_tag_(std::move(parts.late_tag)) {}
+    : calls_(std::move(parts.calls)),
+      keys_(std::move(parts.keys)),
+      output_(std::move(parts.output)),
+      late_tag_(std::move(parts.late_tag)) {}
 
 WindowAggregate::~WindowAggregate() {
   if (state_bytes_ != nullptr) state_bytes_->fetch_sub(accounted_bytes_, std::memory_order_relaxed);
@@ -68,7 +72,8 @@ Status WindowAggregate::Open(const op::OperatorContext& context) {
 
 Status WindowAggregate::Process(std::uint32_t, columnar::DataBatch batch, op::Collector* out) {
   if (batch.event_time_column() < 0)
-    return Error(ErrorCode::kBadRecord, "rows without event times reached an event-time window", "Put with_watermarks() in front of the window.");
+    return Error(ErrorCode::kBadRecord, "rows without event times reached an event-time window",
+                 "Put with_watermarks() in front of the window.");
   const arrow::RecordBatch& records = *batch.records();
   HR_ASSIGN_OR_RAISE(const std::vector<const std::uint64_t*> keys, keys_.Encode(records));
   HR_ASSIGN_OR_RAISE(const std::vector<op::AggregateInput> inputs, calls_.Evaluate(records));

@@ -57,8 +57,8 @@ class WindowAggregate : public op::Operator {
   virtual void MarkKeys(KeyWords* keys) const = 0;
 
   /// Emits rows by pointers to their key words and values. The bounds: one of each for all rows, or one a row.
-  Status EmitRows(std::span<const std::uint64_t* const> keys, std::span<const std::uint64_t* const> values, std::span<const std::int64_t> starts_ms,
-                  std::span<const std::int64_t> ends_ms, op::Collector* out);
+  Status EmitRows(std::span<const std::uint64_t* const> keys, std::span<const std::uint64_t* const> values,
+                  std::span<const std::int64_t> starts_ms, std::span<const std::int64_t> ends_ms, op::Collector* out);
 
  private:
   std::uint8_t* MarkLate(std::int64_t rows);  // null when nobody asks

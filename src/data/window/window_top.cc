@@ -33,7 +33,8 @@ Result<std::unique_ptr<op::Operator>> WindowTop::Make(const plan::TopSpec& spec,
   HR_ASSIGN_OR_RAISE(SortWords order, SortWords::Make(*input, spec.order));
   arrow::FieldVector fields = output->fields();
   fields.push_back(arrow::field(std::string(columnar::kEventTimeColumn), arrow::int64(), /*nullable=*/false));
-  return std::unique_ptr<op::Operator>(new WindowTop(spec, std::move(keys), std::move(order), arrow::schema(std::move(fields)), window_end));
+  return std::unique_ptr<op::Operator>(
+      new WindowTop(spec, std::move(keys), std::move(order), arrow::schema(std::move(fields)), window_end));
 }
 
 WindowTop::WindowTop(const plan::TopSpec& spec, KeyWords keys, SortWords order, std::shared_ptr<arrow::Schema> output, int window_end)

@@ -9,9 +9,33 @@ enum class Table : std::uint8_t { kPerson, kAuction, kBid };
 
 /// Numbers the draws of one event; a draw never changes its number, so that unused columns need not be made.
 enum class Draw : std::uint64_t {
-  kSellerHot = 1, kSeller, kCategory, kInitialBid, kReserve, kExpires, kItem, kDescription, kAuctionExtra, kAuctionExtraSize,
-  kAuctionHot = 20, kAuction, kBidderHot, kBidder, kPrice, kChannelHot, kChannel, kBidExtra, kBidExtraSize,
-  kFirstName = 40, kLastName, kEmail, kCard, kCity, kState, kPersonExtra, kPersonExtraSize,
+  kSellerHot = 1,
+  kSeller,
+  kCategory,
+  kInitialBid,
+  kReserve,
+  kExpires,
+  kItem,
+  kDescription,
+  kAuctionExtra,
+  kAuctionExtraSize,
+  kAuctionHot = 20,
+  kAuction,
+  kBidderHot,
+  kBidder,
+  kPrice,
+  kChannelHot,
+  kChannel,
+  kBidExtra,
+  kBidExtraSize,
+  kFirstName = 40,
+  kLastName,
+  kEmail,
+  kCard,
+  kCity,
+  kState,
+  kPersonExtra,
+  kPersonExtraSize,
   kChannelUrl = 60,
 };
 
@@ -46,7 +70,8 @@ struct Model {
   }
 
   std::uint64_t Bits(std::int64_t event, Draw draw) const {
-    std::uint64_t x = seed + static_cast<std::uint64_t>(event) * 0x9E3779B97F4A7C15ULL + static_cast<std::uint64_t>(draw) * 0xD1B54A32D192ED03ULL;
+    std::uint64_t x =
+        seed + static_cast<std::uint64_t>(event) * 0x9E3779B97F4A7C15ULL + static_cast<std::uint64_t>(draw) * 0xD1B54A32D192ED03ULL;
     x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
     x = (x ^ (x >> 27)) * 0x94D049BB133111EBULL;
     return x ^ (x >> 31);
@@ -102,7 +127,9 @@ inline std::int64_t Model::Price(std::int64_t event, Draw draw) const {
   const auto whole = static_cast<std::int64_t>(x);
   const double f = x - static_cast<double>(whole);
   const double power =
-      1.0 + f * (0.6931471805599453 + f * (0.2402265069591007 + f * (0.0555041086648216 + f * (0.009618129107628477 + f * (0.0013333558146428443 + f * 0.00015614105834634314)))));
+      1.0 + f * (0.6931471805599453 +
+                 f * (0.2402265069591007 +
+                      f * (0.0555041086648216 + f * (0.009618129107628477 + f * (0.0013333558146428443 + f * 0.00015614105834634314)))));
   return static_cast<std::int64_t>(power * static_cast<double>(std::int64_t{1} << whole) * 100.0 + 0.5);
 }
 

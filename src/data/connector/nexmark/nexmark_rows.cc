@@ -24,16 +24,18 @@ std::string_view NameOf(Table table) { return table == Table::kBid ? "bid" : tab
 }  // namespace
 
 const std::vector<RowMaker::Column>& RowMaker::AllColumns(Table table) {
-  static const std::vector<Column> bid = {{"auction", &RowMaker::BidAuction}, {"bidder", &RowMaker::Bidder}, {"price", &RowMaker::BidPrice},
-                                          {"channel", &RowMaker::Channel},    {"url", &RowMaker::Url},       {"date_time", &RowMaker::DateTime},
-                                          {"extra", &RowMaker::BidExtra}};
-  static const std::vector<Column> auction = {{"id", &RowMaker::AuctionId},          {"item_name", &RowMaker::Item}, {"description", &RowMaker::Description},
-                                              {"initial_bid", &RowMaker::InitialBid}, {"reserve", &RowMaker::Reserve}, {"date_time", &RowMaker::DateTime},
-                                              {"expires", &RowMaker::Expires},       {"seller", &RowMaker::Seller},  {"category", &RowMaker::Category},
-                                              {"extra", &RowMaker::AuctionExtra}};
-  static const std::vector<Column> person = {{"id", &RowMaker::PersonId},    {"name", &RowMaker::PersonName}, {"email_address", &RowMaker::Email},
-                                             {"credit_card", &RowMaker::Card}, {"city", &RowMaker::City},       {"state", &RowMaker::State},
-                                             {"date_time", &RowMaker::DateTime}, {"extra", &RowMaker::PersonExtra}};
+  static const std::vector<Column> bid = {
+      {"auction", &RowMaker::BidAuction}, {"bidder", &RowMaker::Bidder}, {"price", &RowMaker::BidPrice},
+      {"channel", &RowMaker::Channel},    {"url", &RowMaker::Url},       {"date_time", &RowMaker::DateTime},
+      {"extra", &RowMaker::BidExtra}};
+  static const std::vector<Column> auction = {
+      {"id", &RowMaker::AuctionId},           {"item_name", &RowMaker::Item},  {"description", &RowMaker::Description},
+      {"initial_bid", &RowMaker::InitialBid}, {"reserve", &RowMaker::Reserve}, {"date_time", &RowMaker::DateTime},
+      {"expires", &RowMaker::Expires},        {"seller", &RowMaker::Seller},   {"category", &RowMaker::Category},
+      {"extra", &RowMaker::AuctionExtra}};
+  static const std::vector<Column> person = {
+      {"id", &RowMaker::PersonId}, {"name", &RowMaker::PersonName}, {"email_address", &RowMaker::Email}, {"credit_card", &RowMaker::Card},
+      {"city", &RowMaker::City},   {"state", &RowMaker::State},     {"date_time", &RowMaker::DateTime},  {"extra", &RowMaker::PersonExtra}};
   return table == Table::kBid ? bid : table == Table::kAuction ? auction : person;
 }
 
@@ -117,17 +119,22 @@ Result<columnar::DataBatch> RowMaker::Rows(std::int64_t first, std::int64_t last
   arrays.push_back(std::move(times));
   if (schema_ == nullptr) {
     arrow::FieldVector fields;
-    for (std::size_t i = 0; i < columns_.size(); ++i) fields.push_back(arrow::field(columns_[i].name, arrays[i]->type(), /*nullable=*/false));
+    for (std::size_t i = 0; i < columns_.size(); ++i)
+      fields.push_back(arrow::field(columns_[i].name, arrays[i]->type(), /*nullable=*/false));
     fields.push_back(arrow::field(std::string(columnar::kEventTimeColumn), arrow::int64(), /*nullable=*/false));
     schema_ = arrow::schema(std::move(fields));
   }
   return columnar::DataBatch(arrow::RecordBatch::Make(schema_, static_cast<std::int64_t>(events_.size()), std::move(arrays)));
 }
 
-#define HR_NUMBERS(column, ...) \
-  Result<std::shared_ptr<arrow::Array>> RowMaker::column() { return Numbers([this](std::int64_t event) { return __VA_ARGS__; }); }
-#define HR_TEXTS(column, ...) \
-  Result<std::shared_ptr<arrow::Array>> RowMaker::column() { return Texts([this](std::int64_t event, std::string* out) { __VA_ARGS__; }); }
+#define HR_NUMBERS(column, ...)                                         \
+  Result<std::shared_ptr<arrow::Array>> RowMaker::column() {            \
+    return Numbers([this](std::int64_t event) { return __VA_ARGS__; }); \
+  }
+#define HR_TEXTS(column, ...)                                                    \
+  Result<std::shared_ptr<arrow::Array>> RowMaker::column() {                     \
+    return Texts([this](std::int64_t event, std::string* out) { __VA_ARGS__; }); \
+  }
 
 HR_NUMBERS(BidAuction, model_.BidAuction(event))
 HR_NUMBERS(Bidder, model_.Bidder(event))
@@ -157,7 +164,8 @@ Result<std::shared_ptr<arrow::Array>> RowMaker::AuctionExtra() {
     std::string texts;
     AppendWords(model_, event, Draw::kItem, 20, &texts);
     AppendWords(model_, event, Draw::kDescription, 100, &texts);
-    AppendExtra(model_, event, Draw::kAuctionExtra, Draw::kAuctionExtraSize, kAuctionBytes + static_cast<std::int64_t>(texts.size()), 500, out);
+    AppendExtra(model_, event, Draw::kAuctionExtra, Draw::kAuctionExtraSize, kAuctionBytes + static_cast<std::int64_t>(texts.size()), 500,
+                out);
   });
 }
 
@@ -165,7 +173,8 @@ Result<std::shared_ptr<arrow::Array>> RowMaker::PersonExtra() {
   return Texts([this](std::int64_t event, std::string* out) {
     std::string texts;
     for (const Text append : {&AppendPersonName, &AppendEmail, &AppendCard, &AppendCity, &AppendState}) append(model_, event, &texts);
-    AppendExtra(model_, event, Draw::kPersonExtra, Draw::kPersonExtraSize, kPersonBytes + static_cast<std::int64_t>(texts.size()), 200, out);
+    AppendExtra(model_, event, Draw::kPersonExtra, Draw::kPersonExtraSize, kPersonBytes + static_cast<std::int64_t>(texts.size()), 200,
+                out);
   });
 }
 

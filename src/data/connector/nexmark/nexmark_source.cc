@@ -77,7 +77,9 @@ Result<std::unique_ptr<SourceReader>> MakeNexmarkSourceReader(const plan::Connec
   model.events_per_second = number("events_per_second");
   model.disorder = number("disorder");
   const std::string name = plan::OptionString(spec, true, "table");
-  const nexmark::Table table = name == "bid" ? nexmark::Table::kBid : name == "auction" ? nexmark::Table::kAuction : nexmark::Table::kPerson;
+  const nexmark::Table table = name == "bid"       ? nexmark::Table::kBid
+                               : name == "auction" ? nexmark::Table::kAuction
+                                                   : nexmark::Table::kPerson;
   std::vector<std::string> columns;
   if (spec.schema != nullptr) columns = spec.schema->field_names();
   HR_ASSIGN_OR_RAISE(nexmark::RowMaker rows, nexmark::RowMaker::Make(model, table, columns));

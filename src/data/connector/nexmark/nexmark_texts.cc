@@ -10,9 +10,12 @@ namespace {
 constexpr std::int64_t kBlockBytes = 1 << 20;
 constexpr std::int64_t kChannels = 10'000;
 constexpr std::array<std::string_view, 4> kHotChannels = {"Google", "Facebook", "Baidu", "Apple"};
-constexpr std::array<std::string_view, 11> kFirstNames = {"Peter", "Paul", "Luke", "John", "Saul", "Vicky", "Kate", "Julie", "Sarah", "Deiter", "Walter"};
-constexpr std::array<std::string_view, 9> kLastNames = {"Shultz", "Abrams", "Spencer", "White", "Bartels", "Walton", "Smith", "Jones", "Noris"};
-constexpr std::array<std::string_view, 10> kCities = {"Phoenix", "Los Angeles", "San Francisco", "Boise", "Portland", "Bend", "Redmond", "Seattle", "Kent", "Cheyenne"};
+constexpr std::array<std::string_view, 11> kFirstNames = {"Peter", "Paul",  "Luke",  "John",   "Saul",  "Vicky",
+                                                          "Kate",  "Julie", "Sarah", "Deiter", "Walter"};
+constexpr std::array<std::string_view, 9> kLastNames = {"Shultz", "Abrams", "Spencer", "White", "Bartels",
+                                                        "Walton", "Smith",  "Jones",   "Noris"};
+constexpr std::array<std::string_view, 10> kCities = {"Phoenix", "Los Angeles", "San Francisco", "Boise", "Portland",
+                                                      "Bend",    "Redmond",     "Seattle",       "Kent",  "Cheyenne"};
 constexpr std::array<std::string_view, 6> kStates = {"AZ", "CA", "ID", "OR", "WA", "WY"};
 
 /// Letters with one blank in thirteen; the same block for every seed.
@@ -139,7 +142,8 @@ void AppendWords(const Model& model, std::int64_t event, Draw draw, std::int64_t
   out->append(words);
 }
 
-void AppendExtra(const Model& model, std::int64_t event, Draw where, Draw size, std::int64_t bytes, std::int64_t average, std::string* out) {
+void AppendExtra(const Model& model, std::int64_t event, Draw where, Draw size, std::int64_t bytes, std::int64_t average,
+                 std::string* out) {
   const std::int64_t lacking = average - bytes;
   if (lacking <= 0) return;
   const std::int64_t spread = (lacking + 2) / 5;

@@ -50,15 +50,19 @@ Expression Call(const std::string& function, Arguments... arguments) {
 
 /// Rows: i, j int64; x float64; t text; b bool; d date; at timestamp[ms, UTC]; n int64 with nulls; m decimal(10, 2).
 std::shared_ptr<arrow::RecordBatch> Rows() {
-  const auto column = [](const std::shared_ptr<arrow::DataType>& type, const std::string& json) { return *arrow::json::ArrayFromJSONString(type, json); };
+  const auto column = [](const std::shared_ptr<arrow::DataType>& type, const std::string& json) {
+    return *arrow::json::ArrayFromJSONString(type, json);
+  };
   const auto at = arrow::timestamp(arrow::TimeUnit::MILLI, "UTC");
-  const auto schema = arrow::schema({arrow::field("i", arrow::int64(), false), arrow::field("j", arrow::int64(), false), arrow::field("x", arrow::float64(), false),
-                                     arrow::field("t", arrow::utf8(), false), arrow::field("b", arrow::boolean(), false), arrow::field("d", arrow::date32(), false),
-                                     arrow::field("at", at, false), arrow::field("n", arrow::int64()), arrow::field("m", arrow::decimal128(10, 2), false)});
+  const auto schema = arrow::schema(
+      {arrow::field("i", arrow::int64(), false), arrow::field("j", arrow::int64(), false), arrow::field("x", arrow::float64(), false),
+       arrow::field("t", arrow::utf8(), false), arrow::field("b", arrow::boolean(), false), arrow::field("d", arrow::date32(), false),
+       arrow::field("at", at, false), arrow::field("n", arrow::int64()), arrow::field("m", arrow::decimal128(10, 2), false)});
   return arrow::RecordBatch::Make(
       schema, 4,
-      {column(arrow::int64(), "[1, -7, 0, 9223372036854775807]"), column(arrow::int64(), "[2, 2, 0, 1]"), column(arrow::float64(), "[0.5, -1.5, NaN, Inf]"),
-       column(arrow::utf8(), R"(["abc", "", "Zürich", " a b "])"), column(arrow::boolean(), "[true, false, true, false]"), column(arrow::date32(), "[0, -1, 19782, 11016]"),
+      {column(arrow::int64(), "[1, -7, 0, 9223372036854775807]"), column(arrow::int64(), "[2, 2, 0, 1]"),
+       column(arrow::float64(), "[0.5, -1.5, NaN, Inf]"), column(arrow::utf8(), R"(["abc", "", "Zürich", " a b "])"),
+       column(arrow::boolean(), "[true, false, true, false]"), column(arrow::date32(), "[0, -1, 19782, 11016]"),
        column(at, "[0, -1, 1709210096789, 951782400000]"), column(arrow::int64(), "[5, null, 0, null]"),
        column(arrow::decimal128(10, 2), R"(["1.25", "-0.05", "12345678.90", "0.00"])")});
 }
@@ -74,7 +78,8 @@ std::string Evaluate(const Expression& expression) {
   const auto& array = *(*result)[0];
   if (!array.ValidateFull().ok()) return array.ValidateFull().message();
   std::string text;
-  for (std::int64_t i = 0; i < array.length(); ++i) text += (i > 0 ? " | " : "") + (array.IsNull(i) ? std::string("null") : (*array.GetScalar(i))->ToString());
+  for (std::int64_t i = 0; i < array.length(); ++i)
+    text += (i > 0 ? " | " : "") + (array.IsNull(i) ? std::string("null") : (*array.GetScalar(i))->ToString());
   return text;
 }
 
@@ -94,8 +99,10 @@ TEST(Evaluator, Cases) {
       {"floor_divide rounds down", Call("floor_divide", Col("i"), Lit(2)), "0 | -4 | 0 | 4611686018427387903"},
       {"modulo has the divisor's sign", Call("modulo", Col("i"), Lit(3)), "1 | 2 | 0 | 1"},
       {"modulo by zero", Call("modulo", Col("i"), Col("j")), "i % j: division by zero for i = 0, j = 0"},
-      {"an error that is not used", Call("if", Call("equal", Col("j"), Lit(0)), Lit(-1), Call("modulo", Col("i"), Col("j"))), "1 | 1 | -1 | 0"},
-      {"false decides", Call("and", Call("not_equal", Col("j"), Lit(0)), Call("greater", Call("floor_divide", Col("i"), Col("j")), Lit(0))), "false | false | false | true"},
+      {"an error that is not used", Call("if", Call("equal", Col("j"), Lit(0)), Lit(-1), Call("modulo", Col("i"), Col("j"))),
+       "1 | 1 | -1 | 0"},
+      {"false decides", Call("and", Call("not_equal", Col("j"), Lit(0)), Call("greater", Call("floor_divide", Col("i"), Col("j")), Lit(0))),
+       "false | false | false | true"},
       {"nan is equal to itself", Call("equal", Col("x"), Col("x")), "true | true | true | true"},
       {"nan is greatest", Call("greater", Col("x"), Lit(1e300)), "false | false | true | true"},
       {"null in, null out", Call("add", Col("n"), Lit(1)), "6 | null | 1 | null"},
@@ -107,7 +114,8 @@ TEST(Evaluator, Cases) {
       {"is_in with null", Call("is_in", Col("i"), Lit(0), Null()), "null | null | true | null"},
       {"between", Call("between", Col("i"), Lit(-7), Lit(0)), "false | true | true | false"},
       {"least skips nulls", Call("least", Col("n"), Lit(3)), "3 | 3 | 0 | 3"},
-      {"case", Call("case", Call("less", Col("i"), Lit(0)), Lit("neg"), Call("equal", Col("i"), Lit(0)), Lit("zero"), Lit("pos")), "pos | neg | zero | pos"},
+      {"case", Call("case", Call("less", Col("i"), Lit(0)), Lit("neg"), Call("equal", Col("i"), Lit(0)), Lit("zero"), Lit("pos")),
+       "pos | neg | zero | pos"},
       {"upper", Call("upper", Col("t")), "ABC |  | ZÜRICH |  A B "},
       {"length", Call("length", Col("t")), "3 | 0 | 6 | 5"},
       {"substring", Call("substring", Col("t"), Lit(1), Lit(2)), "bc |  | ür | a "},

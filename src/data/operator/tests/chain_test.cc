@@ -98,10 +98,11 @@ TEST(Union, RowsOfAllInputsKeepTheirPlaceBeforeControlElements) {
   Chain chain(std::move(links));
   ASSERT_TRUE(chain.Open({}).ok());
   std::string out;
+  std::int64_t watermark_ms = 0;
   for (const std::uint32_t input : {0u, 2u, 1u, 0u}) {
     ASSERT_TRUE(chain.accepting());
     ASSERT_TRUE(chain.Push(input, Row(input)).ok());
-    ASSERT_TRUE(chain.Push(0, columnar::Watermark{input}).ok());
+    ASSERT_TRUE(chain.Push(0, columnar::Watermark{watermark_ms++}).ok());
     ASSERT_TRUE(chain.Step().ok());
     while (chain.has_output()) {
       const auto element = chain.TakeOutput();
@@ -110,7 +111,7 @@ TEST(Union, RowsOfAllInputsKeepTheirPlaceBeforeControlElements) {
       if (const auto* w = std::get_if<columnar::Watermark>(&element)) out += "w" + std::to_string(w->event_time_ms);
     }
   }
-  EXPECT_EQ(out, "r0w0r2w2r1w1r0w0");
+  EXPECT_EQ(out, "r0w0r2w1r1w2r0w3");
 }
 
 TEST(Chain, WhatAnOperatorEmitsAtItsEndComesBeforeTheEnd) {

@@ -39,7 +39,7 @@ inline std::shared_ptr<plan::ExecutionPlan> WordCountPlan(std::uint32_t parallel
   plan->vertices[1] = {1,           "count -> counts",
                        parallelism, {op("count", plan::PythonFunction{Verb::kReduce, "", "count"}), op("counts", plan::SinkSpec{})},
                        {0},         {}};
-  plan->edges.push_back({0, 0, 1, 0, plan::Partitioning::kHash});
+  plan->edges.push_back({0, 0, 1, 0, plan::Partitioning::kHash, {}, {}});
   return plan;
 }
 
