@@ -227,15 +227,23 @@ class FileSink(Sink):
 
 
 class CollectionSource(Source[T_co]):
-    """The rows of an iterable, carried inside the job. Bounded. For tests and small inputs: a job file holds at most 64 MiB."""
+    """The rows of an iterable, carried inside the job. Bounded. For tests and small inputs: a job file holds at most 64 MiB.
 
-    def __init__(self, rows: Iterable[T_co]) -> None:
+    row_type: the columns, for typed rows: a dataclass, a TypedDict, a pyarrow schema, or a dict such as {"k": "text", "t": "timestamp[ms]"}
+    (headrace.row_types). Rows are then dicts or dataclasses; an int in a timestamp column is ms.
+    """
+
+    def __init__(self, rows: Iterable[T_co], row_type: Any = None) -> None:
         if isinstance(rows, (str, bytes)):
             _refuse("CollectionSource", f"it takes an iterable of rows, not one {type(rows).__name__}", wrong_type=True)
         if not isinstance(rows, Iterable):
             _refuse("CollectionSource", f"it takes an iterable of rows, not {type(rows).__name__}", wrong_type=True)
         self.rows: list[T_co] = list(rows)
         super().__init__("collection", {}, "collection", bounded=True)
+        if row_type is not None:
+            from headrace.row_types import row_type as parse
+
+            self.row_type = parse("CollectionSource", row_type)
 
     def payload(self) -> bytes:
         from headrace import codec

@@ -80,9 +80,12 @@ class _Talk:
 
 
 class EmbeddedRun:
-    """One job in a process of the engine: the job file on its stdin, frames of rows on a pipe. Owned by the caller; close() ends it."""
+    """One job in a process of the engine: the job file on its stdin, frames of rows on a pipe. Owned by the caller; close() ends it.
 
-    def __init__(self, job_file: bytes) -> None:
+    settings: environment variables besides those of this process.
+    """
+
+    def __init__(self, job_file: bytes, settings: dict[str, str] | None = None) -> None:
         binary = find_engine()
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
@@ -94,7 +97,7 @@ class EmbeddedRun:
                 stdin=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 pass_fds=[write_fd],
-                env={"HEADRACE_PYTHON__EXECUTABLE": sys.executable, **os.environ},
+                env={"HEADRACE_PYTHON__EXECUTABLE": sys.executable, **os.environ, **(settings or {})},
             )
         except OSError as error:
             os.close(read_fd)

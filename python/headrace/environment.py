@@ -177,11 +177,11 @@ class StreamExecutionEnvironment:
         stream = DataStream[T](self, self._add(Operator("source", source.default_name, [], connector=source)))
         return stream if name is None else stream.name(name)
 
-    def from_collection(self, rows: Iterable[T]) -> DataStream[T]:
-        """The rows of an iterable, carried inside the job; for tests and small inputs."""
+    def from_collection(self, rows: Iterable[T], row_type: Any = None) -> DataStream[T]:
+        """The rows of an iterable, carried inside the job; for tests and small inputs. row_type: see CollectionSource."""
         from headrace.connectors import CollectionSource
 
-        return self.add_source(CollectionSource(rows))
+        return self.add_source(CollectionSource(rows, row_type))
 
     # ---- the graph as it travels ----
 

@@ -81,7 +81,7 @@ def assign_uids(operators: list[Operator]) -> dict[Operator, str]:
 
 
 def _upstream(operator: Operator, uids: dict[Operator, str]) -> list[str]:
-    return [uids[producer] for producer, _ in operator.inputs]
+    return [uids[producer] + (f"/{tag}" if tag else "") for producer, _, tag in operator.inputs]
 
 
 def _hash(*parts: str) -> str:
@@ -96,8 +96,8 @@ def _fill_operator(out: Any, operator: Operator, uids: dict[Operator, str], modu
     out.name = operator.name
     out.parallelism = operator.parallelism
     out.uid_is_explicit = operator.explicit_uid is not None
-    for producer, partitioning in operator.inputs:
-        out.inputs.add(uid=uids[producer], partitioning=partitioning)
+    for producer, partitioning, tag in operator.inputs:
+        out.inputs.add(uid=uids[producer], partitioning=partitioning, tag=tag)
     at = operator.location
     out.location.file, out.location.line, out.location.code = _clean(at.file), at.line, _clean(at.code)
     if operator.spec is not None:

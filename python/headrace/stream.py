@@ -32,7 +32,7 @@ _CO_COROUTINE: Final = 0x80
 
 
 class Operator:
-    """One node of the job as it is written. inputs: (operator, partitioning as in plan.proto). spec: of kinds over typed rows, what
+    """One node of the job as it is written. inputs: DataStream._input of each: operator, partitioning as in plan.proto, side output ("": main). spec: of kinds over typed rows, what
     writes the operator's message (fill(message, pickle))."""
 
     __slots__ = (
@@ -49,7 +49,7 @@ class Operator:
     )
 
     def __init__(
-        self, kind: str, default_name: str, inputs: list[tuple[Operator, int]], *,
+        self, kind: str, default_name: str, inputs: list[tuple[Operator, int, str]], *,
         function: Callable[..., Any] | None = None, connector: Connector | None = None, spec: Any = None,
     ) -> None:  # fmt: skip
         self.kind = kind
@@ -118,9 +118,14 @@ class DataStreamSink(_Settable):
 class DataStream(_Settable, Generic[T]):
     """Rows of type T behind an operator."""
 
-    def __init__(self, env: StreamExecutionEnvironment, operator: Operator, partitioning: int = 0) -> None:
+    def __init__(self, env: StreamExecutionEnvironment, operator: Operator, partitioning: int = 0, tag: str = "") -> None:
         super().__init__(env, operator)
-        self._partitioning = partitioning
+        self._partitioning, self._tag = partitioning, tag
+
+    @property
+    def _input(self) -> tuple[Operator, int, str]:
+        """What an operator behind this stream has as its input."""
+        return self._operator, self._partitioning, self._tag
 
     if not TYPE_CHECKING:  # to a type checker a stream without a key has no such verb
 
@@ -138,7 +143,7 @@ class DataStream(_Settable, Generic[T]):
             raise JobTypeError(f"{kind} ({here()}): it takes a plain function; an async one gives no row when it is called")
         shown = describe(function)
         name = kind if "<lambda>" in shown else shown
-        return self._env._add(Operator(kind, name, [(self._operator, self._partitioning)], function=function))
+        return self._env._add(Operator(kind, name, [self._input], function=function))
 
     def map(self, function: Callable[[T], U]) -> DataStream[U]:
         """One row out for each row in: function(row)."""
@@ -155,7 +160,7 @@ class DataStream(_Settable, Generic[T]):
         return DataStream(self._env, self._function("filter", condition))
 
     def _relational(self, kind: str, spec: Any) -> DataStream[Any]:
-        return DataStream(self._env, self._env._add(Operator(kind, kind, [(self._operator, self._partitioning)], spec=spec)))
+        return DataStream(self._env, self._env._add(Operator(kind, kind, [self._input], spec=spec)))
 
     def select(self, *columns: str | Expression, **named: Any) -> DataStream[Any]:
         """Typed rows with these columns: names, col(…), and name=expression; select("auction", euros=col("price") * 0.908)."""
@@ -223,11 +228,15 @@ class DataStream(_Settable, Generic[T]):
                 raise JobTypeError(f"union ({here()}): it takes streams, not {type(stream).__name__}")
             if stream._env is not self._env:
                 raise JobValueError(f"union ({here()}): the streams belong to different environments")
-        inputs = [(stream._operator, stream._partitioning) for stream in streams]
+        inputs = [stream._input for stream in streams]
         return DataStream(self._env, self._env._add(Operator("union", "union", inputs)))
 
     def _partitioned(self, partitioning: int) -> DataStream[T]:
-        return DataStream(self._env, self._operator, partitioning)
+        return DataStream(self._env, self._operator, partitioning, self._tag)
+
+    def side_output(self, tag: str) -> DataStream[Any]:
+        """Rows that the operator gave to a side output: those of late_to(tag), as they came in."""
+        return DataStream(self._env, self._operator, 0, _check_label(f"side_output ({here()})", "the tag", tag))
 
     def forward(self) -> DataStream[T]:
         """Rows stay in their subtask on the way to the next operator, which must have the same parallelism."""
@@ -247,7 +256,7 @@ class DataStream(_Settable, Generic[T]):
 
         if not isinstance(sink, SinkClass):
             raise JobTypeError(f"add_sink ({here()}): it takes a sink such as KafkaSink or PrintSink, not {type(sink).__name__}")
-        inputs = [(self._operator, self._partitioning)]
+        inputs = [self._input]
         return DataStreamSink(self._env, self._env._add(Operator("sink", sink.default_name, inputs, connector=sink)))
 
     def print(self, prefix: str = "") -> DataStreamSink:

@@ -47,6 +47,9 @@ class ValueCursor {
   std::size_t at_ = 0;
 };
 
+/// Moves over one whole value, containers with all they hold. Uses no stack of its own however deep it is nested.
+Status SkipValue(ValueCursor* cursor);
+
 /// Decimal digits of a two's complement, little-endian integer; hexadecimal with 0x beyond 1800 bytes, where decimal would cost too much.
 std::string BigIntText(std::string_view twos_complement);
 

@@ -253,6 +253,11 @@ Result<TypedAggregateCall> SettleAggregate(const AggregateCall& call, const arro
   return settled;
 }
 
+bool HasSideOutput(const OperatorSpec& spec, std::string_view tag) {
+  const auto* aggregate = std::get_if<AggregateSpec>(&spec.kind);
+  return aggregate != nullptr && !tag.empty() && aggregate->late_tag == tag;
+}
+
 Result<SchemaPtr> SchemaOf(const OperatorSpec& spec, const std::vector<SchemaPtr>& inputs) {
   if (const auto* source = std::get_if<SourceSpec>(&spec.kind)) return source->connector.schema;
   if (spec.is_sink()) return nullptr;

@@ -2,6 +2,7 @@
 #include <arrow/type_fwd.h>
 
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "base/status.h"
@@ -16,6 +17,9 @@ inline constexpr char kWindowEnd[] = "window_end";
 /// The typed rows that leave `spec`, null for untyped ones, given those of its inputs. Checks all of `spec` that depends on
 /// columns and windows; errors name the operator and the user's file and line. Pure.
 Result<std::shared_ptr<arrow::Schema>> SchemaOf(const OperatorSpec& spec, const std::vector<std::shared_ptr<arrow::Schema>>& inputs);
+
+/// Whether `spec` gives rows to a side output of that name: as they came in, with its input's columns.
+bool HasSideOutput(const OperatorSpec& spec, std::string_view tag);
 
 /// All columns that a select gives, in order: those it keeps stand as columns.
 std::vector<NamedExpression> ColumnsOf(const SelectSpec& select, const arrow::Schema& input);

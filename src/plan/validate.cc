@@ -178,16 +178,30 @@ class Validator {
   Status FillSchemas() {
     for (const std::size_t index : topology_.order()) {
       std::vector<std::shared_ptr<arrow::Schema>> inputs;
-      for (const std::size_t producer : topology_.producers(index)) inputs.push_back(graph_.operators[producer].schema);
+      for (std::size_t i = 0; i < topology_.producers(index).size(); ++i) {
+        HR_ASSIGN_OR_RAISE(auto schema, InputSchema(index, i));
+        inputs.push_back(std::move(schema));
+      }
       HR_ASSIGN_OR_RAISE(graph_.operators[index].schema, SchemaOf(graph_.operators[index], inputs));
     }
     return Status::OK();
   }
 
+  /// The typed rows of an input: those that its producer gives out, or gives to the side output that is read.
+  Result<std::shared_ptr<arrow::Schema>> InputSchema(std::size_t index, std::size_t input) const {
+    const std::size_t producer = topology_.producers(index)[input];
+    const std::string& tag = graph_.operators[index].inputs[input].tag;
+    if (tag.empty()) return graph_.operators[producer].schema;
+    if (!HasSideOutput(graph_.operators[producer], tag))
+      return Invalid(fmt::format("{} reads the side output \"{:.100}\" of {}, which has none of that name",
+                                 graph_.operators[index].Describe(), tag, graph_.operators[producer].Describe()),
+                     "Name it where the rows are made, as late_to() does.");
+    return graph_.operators[topology_.producers(producer)[0]].schema;
+  }
+
   Status FillParallelism(std::size_t index) {
     OperatorSpec& spec = graph_.operators[index];
-    const auto& producers = topology_.producers(index);
-    if (!producers.empty() && MeetsInOne(spec, graph_.operators[producers[0]].schema.get())) {
+    if (!topology_.producers(index).empty() && MeetsInOne(spec, InputSchema(index, 0).ValueOr(nullptr).get())) {
       if (spec.parallelism > 1) {
         return Error(
             ErrorCode::kBadParallelism,

@@ -27,6 +27,9 @@ class InputGate {
   explicit InputGate(std::vector<Port> ports);
   /// The next element for the chain, or nothing yet. An error of a channel is final.
   Result<std::optional<Event>> Poll();
+  std::size_t num_channels() const { return channels_.size(); }
+  /// The next Poll() looks at this channel first: tests draw the order in which channels are read.
+  void StartAt(std::size_t channel) { next_ = channel; }
   /// True when Poll() may give something; cheap.
   bool ready() const;
 

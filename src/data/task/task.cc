@@ -23,7 +23,8 @@ Task::Task(TaskSpec spec, TaskParts parts, Channels channels, std::shared_ptr<Ta
       source_(std::move(parts.source)),
       context_(std::move(parts.context)),
       outputs_(std::move(channels.outputs)),
-      chain_(std::move(parts.links)) {
+      chain_(std::move(parts.links)),
+      cutter_(std::move(parts.cutter)) {
   if (!channels.inputs.empty()) gate_.emplace(std::move(channels.inputs));
 }
 
@@ -196,40 +197,57 @@ Result<bool> Task::DrainChain(MonotonicTime now) {
 
 Result<bool> Task::PullInput() {
   if (input_ended_ || !chain_.accepting()) return false;
-  if (source_.reader != nullptr) {
-    auto polled = source_.reader->Poll();
-    HR_RETURN_NOT_OK(OfSource(polled.status()));
-    auto& poll = *polled;
-    switch (poll.kind) {
-      case connector::SourcePoll::Kind::kNothingYet:
-        return false;
-      case connector::SourcePoll::Kind::kEnd:
-        input_ended_ = true;
-        HR_RETURN_NOT_OK(chain_.Push(0, columnar::EndOfInput{}));
-        return true;
-      case connector::SourcePoll::Kind::kBatch:
-        break;
+  if (cutter_ != nullptr) {
+    if (auto piece = cutter_->Next()) {
+      HR_RETURN_NOT_OK(chain_.Push(piece->input, std::move(piece->batch)));
+      return true;
     }
-    const auto rows = static_cast<std::uint64_t>(poll.batch.num_rows());
-    const auto bytes = static_cast<std::uint64_t>(poll.batch.size_bytes());
-    vitals_->records_in.fetch_add(rows, std::memory_order_relaxed);
-    vitals_->bytes_in.fetch_add(bytes, std::memory_order_relaxed);
-    if (source_records_) {
-      source_records_->Add(rows);
-      source_bytes_->Add(bytes);
-    }
-    if (rows > 0) HR_RETURN_NOT_OK(chain_.Push(0, std::move(poll.batch)));
-    return true;
+    if (gate_) gate_->StartAt(cutter_->DrawChannel(gate_->num_channels()));
   }
+  if (source_.reader != nullptr) return PullSource();
   HR_ASSIGN_OR_RAISE(auto event, gate_->Poll());
   if (!event) return false;
-  if (const auto* batch = std::get_if<columnar::DataBatch>(&event->element)) {
+  if (auto* batch = std::get_if<columnar::DataBatch>(&event->element)) {
     vitals_->records_in.fetch_add(static_cast<std::uint64_t>(batch->num_rows()), std::memory_order_relaxed);
     vitals_->bytes_in.fetch_add(static_cast<std::uint64_t>(batch->size_bytes()), std::memory_order_relaxed);
+    HR_RETURN_NOT_OK(PushBatch(event->input, std::move(*batch)));
+    return true;
   }
   input_ended_ = std::holds_alternative<columnar::EndOfInput>(event->element);
   HR_RETURN_NOT_OK(chain_.Push(event->input, std::move(event->element)));
   return true;
+}
+
+Result<bool> Task::PullSource() {
+  auto polled = source_.reader->Poll();
+  HR_RETURN_NOT_OK(OfSource(polled.status()));
+  auto& poll = *polled;
+  switch (poll.kind) {
+    case connector::SourcePoll::Kind::kNothingYet:
+      return false;
+    case connector::SourcePoll::Kind::kEnd:
+      input_ended_ = true;
+      HR_RETURN_NOT_OK(chain_.Push(0, columnar::EndOfInput{}));
+      return true;
+    case connector::SourcePoll::Kind::kBatch:
+      break;
+  }
+  const auto rows = static_cast<std::uint64_t>(poll.batch.num_rows());
+  const auto bytes = static_cast<std::uint64_t>(poll.batch.size_bytes());
+  vitals_->records_in.fetch_add(rows, std::memory_order_relaxed);
+  vitals_->bytes_in.fetch_add(bytes, std::memory_order_relaxed);
+  if (source_records_) {
+    source_records_->Add(rows);
+    source_bytes_->Add(bytes);
+  }
+  if (rows > 0) HR_RETURN_NOT_OK(PushBatch(0, std::move(poll.batch)));
+  return true;
+}
+
+Status Task::PushBatch(std::uint32_t input, columnar::DataBatch batch) {
+  if (cutter_ == nullptr) return chain_.Push(input, std::move(batch));
+  cutter_->Put(input, batch);
+  return Status::OK();
 }
 
 Status Task::FlushHeld(MonotonicTime now, bool idle) {

@@ -63,6 +63,8 @@ class Task final : public StepTask {
   Result<bool> Round(MonotonicTime now);
   Result<bool> DrainChain(MonotonicTime now);
   Result<bool> PullInput();
+  Result<bool> PullSource();
+  Status PushBatch(std::uint32_t input, columnar::DataBatch batch);
   Status FlushHeld(MonotonicTime now, bool idle);
   bool OutputsBlocked() const;
   bool OutputsDelivered() const;
@@ -84,6 +86,7 @@ class Task final : public StepTask {
   std::optional<InputGate> gate_;
   std::vector<EdgeOutput> outputs_;
   op::Chain chain_;
+  std::unique_ptr<BatchCutter> cutter_;  // null: batches stay whole
   std::shared_ptr<Counter> source_records_, source_bytes_;
   bool open_ = false, input_ended_ = false, end_left_ = false, source_failed_ = false;
   TaskOutcome outcome_ = TaskOutcome::kNone;

@@ -120,7 +120,13 @@ bool IsRelational(const plan::OperatorSpec& op) {
 
 /// The rows that come into a vertex.
 std::shared_ptr<arrow::Schema> InputSchema(const plan::ExecutionPlan& plan, const plan::ExecutionVertex& vertex) {
-  return vertex.input_edges.empty() ? nullptr : plan.vertices[plan.edges[vertex.input_edges[0]].producer].operators.back().schema;
+  if (vertex.input_edges.empty()) return nullptr;
+  const plan::ExecutionEdge& edge = plan.edges[vertex.input_edges[0]];
+  const plan::ExecutionVertex& producer = plan.vertices[edge.producer];
+  if (edge.tag.empty()) return producer.operators.back().schema;
+  // A side output has the rows that came into its operator, the last one of the vertex.
+  const std::size_t operators = producer.operators.size();
+  return operators > 1 ? producer.operators[operators - 2].schema : InputSchema(plan, producer);
 }
 
 }  // namespace
@@ -142,6 +148,8 @@ Result<TaskParts> BuildParts(const TaskSpec& spec, const TaskEnvironment& enviro
                    environment.metrics,
                    {{"job_id", spec.attempt.job.str()}, {"job_name", spec.plan->job_name}, {"tm", environment.task_manager}}};
   parts.context.state_bytes = &vitals->state_bytes;
+  if (environment.cut_batches_seed != 0)
+    parts.cutter = std::make_unique<BatchCutter>(environment.cut_batches_seed + spec.attempt.vertex * 1'000'003ull + spec.attempt.subtask);
   for (std::size_t at = 0; at < vertex.operators.size();) {
     const plan::OperatorSpec& op = vertex.operators[at];
     if (op.python() != nullptr) {

@@ -13,6 +13,7 @@
 #include "data/connector/source.h"
 #include "data/operator/chain.h"
 #include "data/python/worker_pool.h"
+#include "data/task/batch_cutter.h"
 #include "data/task/task_vitals.h"
 #include "plan/deployment.h"
 #include "plan/execution_plan.h"
@@ -30,6 +31,7 @@ struct TaskEnvironment {
   std::string task_manager;
   python::WorkerPool* pool = nullptr;    ///< null when the plan has no Python
   std::int64_t reduce_trip_rows = 8192;  ///< rows that a reduce gathers while a trip is outstanding
+  std::uint64_t cut_batches_seed = 0;    ///< not 0: every task cuts what it takes in (BatchCutter)
   MetricsRegistry* metrics = nullptr;
   ConnectorFactories connectors;
   const Clock* clock = nullptr;
@@ -58,6 +60,7 @@ struct TaskParts {
   SourcePart source;  ///< reader null when the vertex reads channels
   std::vector<op::ChainLink> links;
   op::OperatorContext context;
+  std::unique_ptr<BatchCutter> cutter;  ///< null: batches stay whole
 };
 Result<TaskParts> BuildParts(const TaskSpec& spec, const TaskEnvironment& environment, TaskVitals* vitals, Waker* waker);
 

@@ -48,6 +48,7 @@ DeploymentRun::DeploymentRun(plan::JobDeployment deployment, const TaskManagerOp
                              std::shared_ptr<CallbackGate> gate, Callbacks callbacks)
     : deployment_(std::move(deployment)), options_(options), parts_(parts), gate_(std::move(gate)), callbacks_(std::move(callbacks)) {
   environment_.task_manager = options_->id.str();
+  environment_.cut_batches_seed = options_->cut_batches_seed;
   environment_.metrics = parts_->metrics;
   environment_.connectors = parts_->connectors;
   environment_.clock = &parts_->executor->clock();

@@ -1,10 +1,14 @@
 #include "data/connector/collection/collection_source.h"
 
+#include <arrow/type.h>
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "columnar/typed_row_builder.h"
 #include "columnar/value_column.h"
 #include "columnar/value_cursor.h"
 #include "columnar/value_encoding.h"
@@ -19,53 +23,13 @@ using columnar::ValueTag;
 constexpr std::int64_t kBatchRows = 4096;
 constexpr std::int64_t kBatchBytes = 256 << 10;
 
-/// Moves over one whole value. Containers only add to what is left, so nothing recurses.
-Status SkipValue(columnar::ValueCursor* cursor) {
-  struct Level {
-    std::uint64_t left;
-    bool named;
-  };
-  std::vector<Level> levels{{1, false}};
-  while (!levels.empty()) {
-    if (levels.back().left == 0) {
-      levels.pop_back();
-      continue;
-    }
-    if (levels.size() > static_cast<std::size_t>(columnar::kMaxValueDepth) + 1) return cursor->Fail("nested too deep");
-    --levels.back().left;
-    if (levels.back().named) {
-      std::string_view name;
-      HR_RETURN_NOT_OK(cursor->ReadName(&name));
-    }
-    columnar::ValueToken token;
-    HR_RETURN_NOT_OK(cursor->Next(&token));
-    switch (token.tag) {
-      case ValueTag::kTuple:
-      case ValueTag::kList:
-      case ValueTag::kSet:
-      case ValueTag::kFrozenSet:
-        levels.push_back({token.items, false});
-        break;
-      case ValueTag::kDict:
-        levels.push_back({2 * token.items, false});
-        break;
-      case ValueTag::kDataclass:
-        levels.push_back({token.items, true});
-        break;
-      default:
-        break;
-    }
-  }
-  return Status::OK();
-}
-
 class CollectionSourceReader final : public SourceReader {
  public:
   CollectionSourceReader(std::string payload, std::vector<std::string_view> values, ValueForm form)
       : payload_(std::move(payload)), values_(std::move(values)), form_(form) {}
 
   /// Cuts the list into values; the views point into the reader's own copy of the payload.
-  static Result<std::unique_ptr<SourceReader>> Make(const std::string& payload) {
+  static Result<std::unique_ptr<SourceReader>> Make(const std::string& payload, const std::shared_ptr<arrow::Schema>& schema) {
     auto reader = std::make_unique<CollectionSourceReader>(payload, std::vector<std::string_view>{}, ValueForm::kEncoded);
     const std::string_view bytes = reader->payload_;
     columnar::ValueCursor cursor(bytes);
@@ -79,6 +43,10 @@ class CollectionSourceReader final : public SourceReader {
     }
     if (status.ok() && !cursor.at_end()) status = cursor.Fail("bytes after the list");
     if (!status.ok()) return Error(ErrorCode::kInvalidPlan, "the payload of a collection source is damaged: " + status.message());
+    if (schema != nullptr) {
+      HR_ASSIGN_OR_RAISE(reader->typed_rows_, columnar::TypedRowBuilder::Make(schema));
+      return std::unique_ptr<SourceReader>(std::move(reader));
+    }
     const auto all = [&](ValueTag tag) {
       return std::all_of(reader->values_.begin(), reader->values_.end(),
                          [tag](std::string_view v) { return static_cast<ValueTag>(v.front()) == tag; });
@@ -107,10 +75,7 @@ class CollectionSourceReader final : public SourceReader {
   Result<SourcePoll> Poll() override {
     if (!assigned_ || position_ >= values_.size())
       return SourcePoll{no_more_splits_ ? SourcePoll::Kind::kEnd : SourcePoll::Kind::kNothingYet, {}};
-    columnar::ValueBatchBuilder builder(form_);
-    while (position_ < values_.size() && builder.num_rows() < kBatchRows && builder.size_bytes() < kBatchBytes)
-      HR_RETURN_NOT_OK(Append(values_[position_++], &builder));
-    HR_ASSIGN_OR_RAISE(columnar::DataBatch batch, builder.Finish());
+    HR_ASSIGN_OR_RAISE(columnar::DataBatch batch, typed_rows_ != nullptr ? NextTyped() : NextUntyped());
     return SourcePoll{SourcePoll::Kind::kBatch, std::move(batch)};
   }
 
@@ -122,6 +87,24 @@ class CollectionSourceReader final : public SourceReader {
   void RequestStop() override {}
 
  private:
+  Result<columnar::DataBatch> NextUntyped() {
+    columnar::ValueBatchBuilder builder(form_);
+    while (position_ < values_.size() && builder.num_rows() < kBatchRows && builder.size_bytes() < kBatchBytes)
+      HR_RETURN_NOT_OK(Append(values_[position_++], &builder));
+    return builder.Finish();
+  }
+
+  Result<columnar::DataBatch> NextTyped() {
+    while (position_ < values_.size() && typed_rows_->num_rows() < kBatchRows && typed_rows_->size_bytes() < kBatchBytes) {
+      const Status status = typed_rows_->Append(values_[position_]);
+      if (!status.ok())
+        return Error(ErrorCode::kBadRecord, fmt::format("row {} of the collection: {}", position_, status.message()),
+                     "Correct the row, or its type.");
+      ++position_;
+    }
+    return typed_rows_->Finish();
+  }
+
   Status Append(std::string_view value, columnar::ValueBatchBuilder* builder) const {
     if (form_ == ValueForm::kEncoded) return builder->AppendBytes(value);
     columnar::ValueCursor cursor(value);
@@ -133,6 +116,7 @@ class CollectionSourceReader final : public SourceReader {
   const std::string payload_;
   std::vector<std::string_view> values_;
   ValueForm form_;
+  std::unique_ptr<columnar::TypedRowBuilder> typed_rows_;  // null: untyped
   std::string id_;
   std::size_t position_ = 0;
   bool assigned_ = false, no_more_splits_ = false;
@@ -141,7 +125,7 @@ class CollectionSourceReader final : public SourceReader {
 }  // namespace
 
 Result<std::unique_ptr<SourceReader>> MakeCollectionSourceReader(const plan::ConnectorSpec& spec) {
-  return CollectionSourceReader::Make(spec.payload);
+  return CollectionSourceReader::Make(spec.payload, spec.schema);
 }
 
 }  // namespace headrace::data::connector

@@ -1,0 +1,125 @@
+"""Runs golden cases embedded: many of them as one job, and again each alone when that job fails."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import headrace
+from cases import BadCase, Case, Expected
+from headrace.engine import EmbeddedRun
+from headrace.graph_builder import assign_uids, build_job_graph
+from rows import compare, input_rows, row_type
+
+_MOST_CASES = 12
+_PUBLIC = {name: getattr(headrace, name) for name in headrace.__all__}
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a case is run: parallelism, and the seed by which batches are cut (0: they stay whole)."""
+
+    parallelism: int
+    seed: int
+
+    def __str__(self) -> str:
+        return f"parallelism {self.parallelism}, " + (f"batches cut by seed {self.seed}" if self.seed else "batches whole")
+
+
+def ways(seed: int) -> list[Way]:
+    """The ways that every case is run; seeds of the cuts follow from `seed`."""
+    return [Way(1, 0), Way(4, 0), Way(1, seed), Way(4, seed + 1)]
+
+
+def write_job(case: Case, env: headrace.StreamExecutionEnvironment, way: Way) -> dict[str, Any]:
+    """Adds the case to the environment; gives its result streams, "" for `out` and the tags for side outputs."""
+    scope: dict[str, Any] = {**_PUBLIC, "__name__": "__main__", "env": env}
+    for table in case.inputs:
+        source = headrace.CollectionSource(input_rows(table), row_type(table))
+        stream = env.add_source(source)
+        # Without event time no order counts: rows start in all subtasks.
+        unordered = "with_watermarks" not in case.job and not (case.expected and case.expected.ordered)
+        scope[table.name] = stream.rebalance() if unordered and way.seed and way.parallelism > 1 else stream
+    exec(compile("\n" * (case.job_line - 1) + case.job, str(case.file), "exec"), scope)
+    if not isinstance(scope.get("out"), headrace.DataStream):
+        raise BadCase(f"{case.file}:{case.job_line}: the job leaves no stream in `out`")
+    return {"": scope["out"], **{tag: scope["out"].side_output(tag) for tag in case.sides}}
+
+
+def run(cases: Sequence[Case], way: Way) -> list[dict[str, list[Any]]]:
+    """Runs cases as one job: for each the rows by side output, "" the main one. Raises what building or running it raises."""
+    env = headrace.StreamExecutionEnvironment("golden").set_parallelism(way.parallelism)
+    sinks = [
+        {tag: stream.add_sink(headrace.CollectSink())._operator for tag, stream in write_job(case, env, way).items()}
+        for case in cases
+    ]
+    uids = assign_uids(env._operators)
+    collected: dict[str, list[Any]] = {}
+    run = EmbeddedRun(build_job_graph(env).to_pickle(), {"HEADRACE_DEBUG__CUT_BATCHES": str(way.seed)})
+    try:
+        for uid, rows in run.frames():
+            collected.setdefault(uid, []).extend(rows)
+    finally:
+        run.close()
+    return [{tag: collected.get(uids[sink], []) for tag, sink in outputs.items()} for outputs in sinks]
+
+
+def _check_rows(case: Case, way: Way, got: dict[str, list[Any]]) -> str:
+    expected: dict[str, Expected] = dict(case.sides)
+    if case.expected is not None:
+        expected[""] = case.expected
+    problems = []
+    for tag, rows in expected.items():
+        found = "" if rows.parallelism not in (0, way.parallelism) else compare(rows, got[tag])
+        if found:
+            problems.append(f"{case}, {way}{f', side output {tag!r}' if tag else ''}:\n{found}")
+    return "\n".join(problems)
+
+
+def _check_error(case: Case, way: Way) -> str:
+    try:
+        run([case], way)
+    except (headrace.JobError, headrace.JobFailed) as error:
+        wanted = [text for text in case.errors if text not in str(error)]
+        return "" if not wanted else f"{case}, {way}: the error lacks {wanted[0]!r}; it is:\n  {error}"
+    return f"{case}, {way}: it must fail with {case.errors[0]!r}, but it ran"
+
+
+def _check_alone(case: Case, way: Way) -> str:
+    if case.errors:
+        return _check_error(case, way)
+    try:
+        return _check_rows(case, way, run([case], way)[0])
+    except BadCase as error:
+        return str(error)
+    except Exception as error:  # whatever a job raises while it is built
+        return f"{case}, {way}: {type(error).__name__}: {error}"
+
+
+def _check_together(cases: Sequence[Case], way: Way) -> dict[int, str]:
+    if len(cases) > 1:
+        try:
+            got = run(cases, way)
+        except Exception:  # one of them is the reason: alone each says so itself
+            pass
+        else:
+            return {id(case): _check_rows(case, way, rows) for case, rows in zip(cases, got)}
+    return {id(case): _check_alone(case, way) for case in cases}
+
+
+def check(cases: Sequence[Case], seed: int) -> dict[int, str]:
+    """What is wrong with each case, by id(case); an empty text where nothing is."""
+    alone = [[case] for case in cases if case.errors or "env." in case.job]
+    together = [case for case in cases if not (case.errors or "env." in case.job)]
+    groups = [together[i : i + _MOST_CASES] for i in range(0, len(together), _MOST_CASES)] + alone
+    problems: dict[int, str] = {id(case): "" for case in cases}
+    # Refused jobs end before any batch is made: the two ways without cuts say it all.
+    todo = [(group, way) for group in groups for way in ways(seed) if not (group[0].errors and way.seed)]
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
+        for found in pool.map(lambda work: _check_together(*work), todo):
+            for case, text in found.items():
+                problems[case] += text + ("\n" if text else "")
+    return problems
