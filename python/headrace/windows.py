@@ -70,7 +70,7 @@ class SlidingWindow(Window):
 
 
 class SessionWindow(Window):
-    """Rows of a key with less than the gap between one and the next."""
+    """Rows of a key with at most the gap between one and the next."""
 
     def __init__(self, gap_ms: int | timedelta) -> None:
         super().__init__(_SESSION, gap_ms=milliseconds("SessionWindow", gap_ms, 1))

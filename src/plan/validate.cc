@@ -68,10 +68,9 @@ class Validator {
     HR_RETURN_NOT_OK(CheckInputs());
     HR_ASSIGN_OR_RAISE(topology_, Topology::Of(graph_));
     HR_RETURN_NOT_OK(FillSchemas());
-    for (std::size_t i = 0; i < graph_.operators.size(); ++i) {
-      HR_RETURN_NOT_OK(CheckConsumers(i));
-      HR_RETURN_NOT_OK(FillParallelism(i));
-    }
+    for (std::size_t i = 0; i < graph_.operators.size(); ++i) HR_RETURN_NOT_OK(CheckConsumers(i));
+    updated_in_one_.resize(graph_.operators.size());
+    for (const std::size_t i : topology_.order()) HR_RETURN_NOT_OK(FillParallelism(i));
     for (std::size_t i = 0; i < graph_.operators.size(); ++i) {
       HR_RETURN_NOT_OK(CheckPartitioning(i));
       HR_RETURN_NOT_OK(CheckBody(graph_.operators[i]));
@@ -199,6 +198,10 @@ class Validator {
     return graph_.operators[topology_.producers(producer)[0]].schema;
   }
 
+  static bool KeepsOrder(const OperatorSpec& spec) {
+    return spec.is_sink() || std::holds_alternative<SelectSpec>(spec.kind) || std::holds_alternative<WhereSpec>(spec.kind);
+  }
+
   Status FillParallelism(std::size_t index) {
     OperatorSpec& spec = graph_.operators[index];
     if (!topology_.producers(index).empty() && MeetsInOne(spec, InputSchema(index, 0).ValueOr(nullptr).get())) {
@@ -209,6 +212,14 @@ class Validator {
             "Leave its parallelism away, or group by a column.");
       }
       spec.parallelism = 1;
+      const auto* aggregate = std::get_if<AggregateSpec>(&spec.kind);
+      updated_in_one_[index] = aggregate != nullptr && aggregate->window.kind == Window::Kind::kNone;
+      return Status::OK();
+    }
+    // Dealt out over subtasks, an older state of the one group could overtake a newer one.
+    if (spec.parallelism == 0 && KeepsOrder(spec) && updated_in_one_[topology_.producers(index)[0]]) {
+      spec.parallelism = 1;
+      updated_in_one_[index] = true;
       return Status::OK();
     }
     if (override_ != 0 || spec.parallelism == 0) spec.parallelism = graph_.settings.parallelism;
@@ -230,6 +241,11 @@ class Validator {
         if (partitioning != Partitioning::kAuto && partitioning != Partitioning::kHash)
           return Invalid(fmt::format("{} must get its rows by key, not by another partitioning", spec.Describe()));
       }
+      const bool meets = spec.parallelism > 1 && !MeetingColumns(spec, InputSchema(index, i).ValueOr(nullptr).get()).empty();
+      if (meets && partitioning != Partitioning::kAuto)
+        return Invalid(fmt::format("{} gets its rows by its columns, but its input from {} asks for another partitioning", spec.Describe(),
+                                   producer.Describe()),
+                       "Leave rebalance(), forward() and broadcast() away in front of it.");
       if (partitioning == Partitioning::kHash && !keyed)
         return Invalid(fmt::format("{} asks for rows by key, but {} is not keyed", spec.Describe(), producer.Describe()),
                        "Put key_by() before it.");
@@ -289,6 +305,7 @@ class Validator {
   JobGraph graph_;
   std::uint32_t override_;
   Topology topology_;
+  std::vector<bool> updated_in_one_;  // by operator: gives states of one group, from one subtask
 };
 
 }  // namespace
