@@ -42,7 +42,9 @@ def write_job(case: Case, env: headrace.StreamExecutionEnvironment, way: Way) ->
         stream = env.add_source(source)
         # Without event time no order counts: rows start in all subtasks.
         unordered = "with_watermarks" not in case.job and not (case.expected and case.expected.ordered)
-        scope[table.name] = stream.rebalance().filter(headrace.lit(True)) if unordered and way.seed and way.parallelism > 1 else stream
+        scope[table.name] = (
+            stream.rebalance().filter(headrace.lit(True)) if unordered and way.seed and way.parallelism > 1 else stream
+        )
     exec(compile("\n" * (case.job_line - 1) + case.job, str(case.file), "exec"), scope)
     if not isinstance(scope.get("out"), headrace.DataStream):
         raise BadCase(f"{case.file}:{case.job_line}: the job leaves no stream in `out`")

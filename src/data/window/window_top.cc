@@ -27,17 +27,22 @@ Result<std::shared_ptr<arrow::Array>> Numbers(const std::int64_t* values, std::i
 
 Result<std::unique_ptr<op::Operator>> WindowTop::Make(const plan::TopSpec& spec, const std::shared_ptr<arrow::Schema>& input,
                                                       const std::shared_ptr<arrow::Schema>& output) {
-  const int window_end = input->GetFieldIndex(plan::kWindowEnd);
-  if (window_end < 0 || spec.window.kind != plan::Window::Kind::kNone) return Status::NotImplemented("top over rows without windows");
+  std::optional<WindowAssigner> assigner;
+  if (spec.window.kind != plan::Window::Kind::kNone) {
+    HR_ASSIGN_OR_RAISE(assigner, WindowAssigner::Make(spec.window));
+  }
+  const int window_end = assigner ? output->GetFieldIndex(plan::kWindowEnd) : input->GetFieldIndex(plan::kWindowEnd);
+  if (window_end < 0) return Status::NotImplemented("top over rows without windows");
   HR_ASSIGN_OR_RAISE(KeyWords keys, KeyWords::Make(*input, spec.keys));
   HR_ASSIGN_OR_RAISE(SortWords order, SortWords::Make(*input, spec.order));
   arrow::FieldVector fields = output->fields();
   fields.push_back(arrow::field(std::string(columnar::kEventTimeColumn), arrow::int64(), /*nullable=*/false));
   return std::unique_ptr<op::Operator>(
-      new WindowTop(spec, std::move(keys), std::move(order), arrow::schema(std::move(fields)), window_end));
+      new WindowTop(spec, std::move(keys), std::move(order), arrow::schema(std::move(fields)), window_end, std::move(assigner)));
 }
 
-WindowTop::WindowTop(const plan::TopSpec& spec, KeyWords keys, SortWords order, std::shared_ptr<arrow::Schema> output, int window_end)
+WindowTop::WindowTop(const plan::TopSpec& spec, KeyWords keys, SortWords order, std::shared_ptr<arrow::Schema> output, int window_end,
+                     std::optional<WindowAssigner> assigner)
     : limit_(spec.limit),
       ties_(spec.ties),
       has_rank_(!spec.rank_name.empty()),
@@ -45,6 +50,7 @@ WindowTop::WindowTop(const plan::TopSpec& spec, KeyWords keys, SortWords order, 
       order_(std::move(order)),
       output_(std::move(output)),
       window_end_(window_end),
+      assigner_(std::move(assigner)),
       watermark_ms_(std::numeric_limits<std::int64_t>::min()) {}
 
 WindowTop::~WindowTop() {
@@ -59,7 +65,11 @@ Status WindowTop::Open(const op::OperatorContext& context) {
 }
 
 Status WindowTop::Process(std::uint32_t, columnar::DataBatch batch, op::Collector* out) {
+  if (assigner_) {
+    HR_ASSIGN_OR_RAISE(batch, assigner_->Assign(batch));
+  }
   const auto& records = batch.records();
+  if (records->num_rows() == 0) return Status::OK();
   const auto* ends = records->column_data(window_end_)->GetValues<std::int64_t>(1);
   const std::int64_t rows = records->num_rows();
   if (std::all_of(ends, ends + rows, [&](std::int64_t end) { return end == ends[0]; })) {

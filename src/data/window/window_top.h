@@ -5,20 +5,21 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/metrics.h"
 #include "data/operator/operator.h"
 #include "data/window/top_rows.h"
+#include "data/window/window_assigner.h"
 #include "plan/relational.h"
 
 namespace headrace::data::window {
 
-/// The first rows of each window of its input by an order, within keys. The windows are those of the rows' window_end; one comes when the
-/// watermark has passed its end, in pieces; the watermark follows behind the last.
-/// Shape:  in typed batches with a window_end column; out the same columns and the rank, if it has a name; event time = window_end - 1 ms.
-/// Errors: none of its own. Rows of a window that has been given out are counted as late and dropped.
-/// Thread: owning task's.
+/// The first rows of each window of its input by an order, within keys. The windows are those of the rows' window_end, or the plan's own;
+/// one comes when the watermark has passed its end, in pieces; the watermark follows behind the last. Shape:  in typed batches with a
+/// window_end column, or with event times; out the same columns and the rank, if it has a name; event time = window_end - 1 ms. Errors:
+/// none of its own. Rows of a window that has been given out are counted as late and dropped. Thread: owning task's.
 class WindowTop final : public op::Operator {
  public:
   static Result<std::unique_ptr<op::Operator>> Make(const plan::TopSpec& spec, const std::shared_ptr<arrow::Schema>& input,
@@ -32,7 +33,8 @@ class WindowTop final : public op::Operator {
   Status Finish(op::Collector* out) override;
 
  private:
-  WindowTop(const plan::TopSpec& spec, KeyWords keys, SortWords order, std::shared_ptr<arrow::Schema> output, int window_end);
+  WindowTop(const plan::TopSpec& spec, KeyWords keys, SortWords order, std::shared_ptr<arrow::Schema> output, int window_end,
+            std::optional<WindowAssigner> assigner);
   Status AddTo(std::int64_t end_ms, const std::shared_ptr<arrow::RecordBatch>& rows);
   Status FirePiece(op::Collector* out);
   Status EmitPiece(op::Collector* out);
@@ -44,6 +46,7 @@ class WindowTop final : public op::Operator {
   SortWords order_;
   const std::shared_ptr<arrow::Schema> output_;
   const int window_end_;
+  std::optional<WindowAssigner> assigner_;   // none: the rows have windows
   std::map<std::int64_t, TopRows> windows_;  // by end
   std::int64_t watermark_ms_;
   bool firing_ = false;

@@ -1,0 +1,56 @@
+"""What each Nexmark query must give, as DuckDB's SQL over the tables bid, auction and person, whose times are TIMESTAMPs in UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """sql: the result. fold: of updating results, the columns that name a row; the last row of each counts."""
+
+    sql: str
+    fold: tuple[str, ...] = ()
+
+
+_DAY_STATISTICS = """
+    count(*) AS total_bids, count(*) FILTER (price < 10000) AS rank1_bids,
+    count(*) FILTER (price >= 10000 AND price < 1000000) AS rank2_bids, count(*) FILTER (price >= 1000000) AS rank3_bids"""
+
+ORACLES = {
+    "q0": Oracle("SELECT * FROM bid"),
+    "q1": Oracle("SELECT auction, bidder, date_time, extra, (price * 0.908)::DECIMAL(23, 3) AS price FROM bid"),
+    "q2": Oracle("SELECT auction, price FROM bid WHERE auction % 123 = 0"),
+    "q5": Oracle("""
+        WITH counts AS (
+            SELECT auction, start, count(*) AS num
+            FROM (SELECT auction, unnest(range(epoch_ms(date_time) // 2000 * 2000 - 8000, epoch_ms(date_time) + 1, 2000)) AS start FROM bid)
+            GROUP BY ALL)
+        SELECT auction, num FROM counts QUALIFY rank() OVER (PARTITION BY start ORDER BY num DESC) = 1"""),
+    "q7": Oracle("""
+        SELECT auction, price, bidder, date_time, extra FROM bid
+        QUALIFY rank() OVER (PARTITION BY epoch_ms(date_time) // 10000 ORDER BY price DESC) = 1"""),
+    "q11": Oracle("""
+        WITH marked AS (
+            SELECT bidder, date_time,
+                date_time - lag(date_time) OVER (PARTITION BY bidder ORDER BY date_time) <= INTERVAL 10 SECONDS AS goes_on FROM bid),
+        numbered AS (
+            SELECT bidder, date_time, count(*) FILTER (goes_on IS NOT TRUE) OVER (PARTITION BY bidder ORDER BY date_time) AS session
+            FROM marked)
+        SELECT bidder, count(*) AS bid_count, min(date_time) AS starttime, max(date_time) + INTERVAL 10 SECONDS AS endtime
+        FROM numbered GROUP BY bidder, session"""),
+    "q14": Oracle("""
+        SELECT auction, bidder, date_time, extra, (price * 0.908)::DECIMAL(23, 3) AS price,
+            CASE WHEN hour(date_time) BETWEEN 8 AND 18 THEN 'dayTime' WHEN hour(date_time) <= 6 OR hour(date_time) >= 20 THEN 'nightTime'
+                 ELSE 'otherTime' END AS bid_time_type,
+            length(extra) - length(replace(extra, 'c', '')) AS c_counts
+        FROM bid WHERE price * 0.908 > 1000000 AND price * 0.908 < 50000000"""),
+    "q17": Oracle(
+        f"""SELECT auction, date_time::DATE AS day, {_DAY_STATISTICS}, min(price) AS min_price, max(price) AS max_price,
+            avg(price) AS avg_price, sum(price) AS sum_price FROM bid GROUP BY ALL""",
+        fold=("auction", "day"),
+    ),
+    "q22": Oracle("""
+        SELECT auction, bidder, price, channel, split_part(url, '/', 4) AS dir1, split_part(url, '/', 5) AS dir2,
+            split_part(url, '/', 6) AS dir3 FROM bid"""),
+}
