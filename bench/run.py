@@ -1,6 +1,6 @@
 """Runs the benchmarks of ./dev bench and prints each result beside its limit, measured in the same run.
 
-Usage: run.py [NAME...]; names: see BENCHMARKS. Each benchmark writes bench/results/NAME.json. Absolute figures of a shared
+Usage: run.py [NAME...] [OPTIONS]; names: see BENCHMARKS. Each benchmark writes bench/results/NAME.json. Absolute figures of a shared
 machine prove little: read the ratios, which are medians over alternating pairs.
 """
 
@@ -26,6 +26,12 @@ BUILD = ROOT / "build" / "release"
 BINARY = BUILD / "headrace"
 PYTHON = ROOT / ".venv" / "bin" / "python"
 Row = dict[str, Any]
+
+
+def nexmark(options: argparse.Namespace) -> list[Row]:
+    from suites import nexmark as suite
+
+    return suite.run(options)
 
 
 def program_rows(name: str, *arguments: str) -> list[Row]:
@@ -174,18 +180,25 @@ def row(
     }
 
 
-BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
-    "kafka_passthrough": kafka_passthrough,
-    "exchange": exchange,
-    "python_stage": python_stage,
-    "python_worker": python_worker,
-    "embedded_start": embedded_start,
-    "idle_taskmanager": idle_taskmanager,
+def without_options(benchmark: Callable[[], list[Row]]) -> Callable[[argparse.Namespace], list[Row]]:
+    return lambda options: benchmark()
+
+
+BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
+    "nexmark": nexmark,
+    "kafka_passthrough": without_options(kafka_passthrough),
+    "exchange": without_options(exchange),
+    "python_stage": without_options(python_stage),
+    "python_worker": without_options(python_worker),
+    "embedded_start": without_options(embedded_start),
+    "idle_taskmanager": without_options(idle_taskmanager),
 }
 
 
 def show(rows: list[Row]) -> None:
-    columns = ["case", "metric", "value", "unit", "limit", "ratio_to_limit", "min", "max", "pairs", "aim"]
+    columns = ["case", "metric", "value", "unit", "limit", "ratio_to_limit", "peer", "peer_value", "ratio_to_peer", "min", "max", "pairs"]
+    columns += ["digest_ok", "gate", "aim"]
+    columns = [c for c in columns if any(r.get(c) is not None for r in rows)]
     cells = [columns] + [
         ["-" if r.get(c) is None else f"{r[c]:.3g}" if isinstance(r[c], float) else str(r[c]) for c in columns] for r in rows
     ]
@@ -197,7 +210,13 @@ def show(rows: list[Row]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Headrace benchmarks")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
-    names = parser.parse_args().names or list(BENCHMARKS)
+    parser.add_argument("--pairs", type=int, default=7, help="alternating pairs behind the one that warms up (default 7)")
+    parser.add_argument("--events", type=int, default=10_000_000, help="nexmark: events of the stream (default 10,000,000)")
+    parser.add_argument("--rates", default="10000", help="nexmark: events a second of event time, with commas (default 10000)")
+    parser.add_argument("--queries", default="", help="nexmark: only these, with commas")
+    parser.add_argument("--no-duckdb", action="store_true", help="nexmark: without DuckDB")
+    options = parser.parse_args()
+    names = options.names or list(BENCHMARKS)
     unknown = [n for n in names if n not in BENCHMARKS]
     if unknown:
         parser.error(f"no benchmark {unknown[0]}; there are: {', '.join(BENCHMARKS)}")
@@ -208,7 +227,7 @@ def main() -> int:
     results.mkdir(exist_ok=True)
     for name in names:
         print(f"\n== {name}", flush=True)
-        rows = BENCHMARKS[name]()
+        rows = BENCHMARKS[name](options)
         show(rows)
         document = {
             "benchmark": name,
@@ -223,5 +242,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT / "tests" / "cluster"))
+    sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests" / "cluster")]
     sys.exit(main())

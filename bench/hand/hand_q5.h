@@ -1,89 +1,121 @@
 #pragma once
-#include <algorithm>
-#include <cstdint>
-#include <vector>
+#include "bench/hand/hand_columns.h"
 
-namespace headrace::bench {
+namespace headrace::bench::hand {
 
-/// The limit of a sliced count by key: a hand-written loop over plain columns, open addressing per slice, merged when a window ends.
-class HandQ5 {
+/// Counts by key, open addressing, 16 bytes an entry; a count of 0 is free.
+class CountTable {
  public:
-  HandQ5(std::int64_t size_ms, std::int64_t slide_ms)
-      : size_ms_(size_ms), slide_ms_(slide_ms), slices_(static_cast<std::size_t>(size_ms / slide_ms)) {}
-
-  void Add(const std::int64_t* auctions, const std::int64_t* times, std::int64_t rows) {
-    for (std::int64_t i = 0; i < rows; ++i) {
-      const std::int64_t slice = times[i] / slide_ms_;
-      if (slice != current_) Advance(slice);
-      Bump(&slices_[at_], auctions[i], 1);
-    }
-  }
-  void Finish() {
-    for (std::size_t i = 0; i < slices_.size(); ++i) Advance(current_ + 1);
-  }
-  std::uint64_t digest() const { return digest_; }
-  std::int64_t windows() const { return windows_; }
-
- private:
   struct Entry {
-    std::int64_t key = -1;
-    std::int64_t count = 0;
+    std::int64_t key, count;
   };
-  struct Table {
-    std::vector<Entry> entries = std::vector<Entry>(64);
-    std::size_t used = 0;
-  };
-  static std::size_t SlotOf(std::int64_t key, std::size_t size) {
-    return (static_cast<std::uint64_t>(key) * 0x9E3779B97F4A7C15ULL) >> 32 & (size - 1);
-  }
-  static void Bump(Table* table, std::int64_t key, std::int64_t by) {
-    std::size_t slot = SlotOf(key, table->entries.size());
-    for (;; slot = (slot + 1) & (table->entries.size() - 1)) {
-      Entry& entry = table->entries[slot];
-      if (entry.key == key) {
+  CountTable() { entries_.Assign(std::size_t{1} << bits_); }
+  void Add(std::int64_t key, std::int64_t by) {
+    const std::size_t mask = entries_.size() - 1;
+    for (std::size_t slot = SlotOf(key, bits_);; slot = (slot + 1) & mask) {
+      Entry& entry = entries_[slot];
+      if (entry.key == key && entry.count != 0) {
         entry.count += by;
         return;
       }
-      if (entry.key != -1) continue;
+      if (entry.count != 0) continue;
       entry = {key, by};
-      if (++table->used * 2 > table->entries.size()) Grow(table);
+      if (++used_ * 2 > entries_.size()) Grow();
       return;
     }
   }
-  static void Grow(Table* table) {
-    std::vector<Entry> old(table->entries.size() * 2);
-    old.swap(table->entries);
-    table->used = 0;
-    for (const Entry& entry : old)
-      if (entry.key != -1) Bump(table, entry.key, entry.count);
+  bool Has(std::int64_t key) const {
+    const std::size_t mask = entries_.size() - 1;
+    for (std::size_t slot = SlotOf(key, bits_);; slot = (slot + 1) & mask) {
+      if (entries_[slot].count == 0) return false;
+      if (entries_[slot].key == key) return true;
+    }
   }
-  void Advance(std::int64_t slice) {
-    if (current_ >= 0) Fire();
-    current_ = slice;
-    at_ = (at_ + 1) % slices_.size();
-    std::fill(slices_[at_].entries.begin(), slices_[at_].entries.end(), Entry{});
-    slices_[at_].used = 0;
+  void Clear() {
+    entries_.Zero();
+    used_ = 0;
   }
-  /// The rows with the window's greatest count.
-  void Fire() {
-    std::fill(merged_.entries.begin(), merged_.entries.end(), Entry{});
-    merged_.used = 0;
-    for (const Table& slice : slices_)
-      for (const Entry& entry : slice.entries)
-        if (entry.key != -1) Bump(&merged_, entry.key, entry.count);
-    std::int64_t most = 0;
-    for (const Entry& entry : merged_.entries) most = std::max(most, entry.count);
-    for (const Entry& entry : merged_.entries)
-      if (entry.key != -1 && entry.count == most)
-        digest_ += static_cast<std::uint64_t>(entry.key) * 31 + static_cast<std::uint64_t>(entry.count);
-    ++windows_;
+  std::size_t used() const { return used_; }
+  template <typename Visit>
+  void ForEach(Visit visit) const {
+    for (std::size_t i = 0; i < entries_.size(); ++i)
+      if (entries_[i].count != 0) visit(entries_[i]);
   }
 
-  std::int64_t size_ms_, slide_ms_, current_ = -1, windows_ = 0;
-  std::size_t at_ = 0;
-  std::vector<Table> slices_;
-  Table merged_;
-  std::uint64_t digest_ = 0;
+ private:
+  void Grow() {
+    Array<Entry> old;
+    old.Assign(entries_.size() * 2);
+    old.Swap(entries_);
+    ++bits_;
+    used_ = 0;
+    for (std::size_t i = 0; i < old.size(); ++i)
+      if (old[i].count != 0) Add(old[i].key, old[i].count);
+  }
+  unsigned bits_ = 6;
+  std::size_t used_ = 0;
+  Array<Entry> entries_;
 };
 
-}  // namespace headrace::bench
+/// Counts by auction in sliding windows, rows with the window's greatest count: one table a slice, merged when a window ends.
+class Q5 {
+ public:
+  static constexpr std::int64_t kSize = 10'000, kSlide = 2'000, kSlices = kSize / kSlide;
+
+  template <typename Row>
+  void Add(const HandColumns& bids, const HandColumns*, Row row) {
+    for (std::int64_t i = 0; i < bids.rows;) {
+      while (bids.time[i] >= end_) Advance(bids.time[i], row);
+      const std::int64_t last = EndOfRun(bids.time, i, bids.rows, end_);
+      CountTable& table = slices_[at_];
+      for (; i < last; ++i) table.Add(bids.auction[i], 1);
+    }
+  }
+  template <typename Row>
+  void Finish(Row row) {
+    for (std::int64_t i = 0; i < kSlices; ++i) Advance(end_, row);
+  }
+  std::uint64_t rows() const { return rows_; }
+
+ private:
+  template <typename Row>
+  void Advance(std::int64_t time, Row row) {
+    if (end_ == INT64_MIN) {
+      end_ = time / kSlide * kSlide + kSlide;
+      return;
+    }
+    Fire(row);
+    end_ += kSlide;
+    at_ = (at_ + 1) % kSlices;
+    slices_[at_].Clear();
+  }
+  template <typename Row>
+  void Fire(Row row) {
+    merged_.Clear();
+    for (const CountTable& slice : slices_) slice.ForEach([&](const CountTable::Entry& entry) { merged_.Add(entry.key, entry.count); });
+    std::int64_t most = 0;
+    merged_.ForEach([&](const CountTable::Entry& entry) { most = entry.count > most ? entry.count : most; });
+    winners_.Clear();
+    merged_.ForEach([&](const CountTable::Entry& entry) {
+      if (entry.count == most) winners_.Push(entry.key);
+    });
+    Publish(winners_.data());
+    rows_ += winners_.size();
+    row.All(static_cast<std::int64_t>(winners_.size()), [&](std::int64_t i, std::uint64_t* words) {
+      words[0] = static_cast<std::uint64_t>(winners_[static_cast<std::size_t>(i)]);
+      words[1] = static_cast<std::uint64_t>(end_ - kSize);
+      words[2] = static_cast<std::uint64_t>(end_);
+      words[3] = static_cast<std::uint64_t>(most);
+      return 4;
+    });
+  }
+
+  std::int64_t end_ = INT64_MIN;  // of the slice in hand
+  std::size_t at_ = 0;
+  CountTable slices_[kSlices];
+  CountTable merged_;
+  Array<std::int64_t> winners_;
+  std::uint64_t rows_ = 0;
+};
+
+}  // namespace headrace::bench::hand

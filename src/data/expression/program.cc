@@ -10,8 +10,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <utility>
 
+#include "data/expression/constant_kernels.h"
 #include "data/expression/kernels.h"
 
 namespace headrace::data::expression {
@@ -39,6 +41,7 @@ struct Program::Root {
   std::shared_ptr<arrow::DataType> type;
   std::string text;
   std::vector<int> columns;  // that it reads, for errors
+  bool in_place = false;     // its register is an instruction's, and no other root's: values are made where the result lies
 };
 
 Program::Program() = default;
@@ -122,8 +125,16 @@ class Output {
     return out;
   }
 
+  /// Where the values of row `first` and those behind it lie, when they lie there as they do in registers; else null.
+  void* Place(std::int64_t first) {
+    const int bits = type_->id() == arrow::Type::BOOL || type_->id() == arrow::Type::STRING || type_->id() == arrow::Type::BINARY
+                         ? 0
+                         : type_->bit_width();
+    return bits == 64 || bits == 128 ? values_->mutable_data() + first * (bits / 8) : nullptr;
+  }
   Status Append(const Vector& from, std::int64_t first, std::int64_t rows) {
     if (from.flaws != nullptr) HR_RETURN_NOT_OK(AppendNulls(from.flaws, first, rows));
+    if (from.values == Place(first)) return Status::OK();
     std::uint8_t* out = values_->mutable_data();
     const auto* ints = from.as<std::int64_t>();
     switch (type_->id()) {
@@ -260,6 +271,10 @@ class Program::Compiler {
       return root;
     }
     HR_ASSIGN_OR_RAISE(root.reg, Register(expression));
+    const auto& made = program_->instructions_;
+    const auto& roots = program_->roots_;
+    root.in_place = std::any_of(made.begin(), made.end(), [&](const Instruction& instruction) { return instruction.out == root.reg; }) &&
+                    std::none_of(roots.begin(), roots.end(), [&](const Root& other) { return other.reg == root.reg; });
     return root;
   }
 
@@ -343,6 +358,11 @@ class Program::Compiler {
   }
 
   Result<int> Call(const TypedExpression& expression) {
+    if (std::optional<ConstantCall> chosen = ChooseConstantKernel(expression)) {
+      HR_ASSIGN_OR_RAISE(chosen->instruction.a, Register(*chosen->argument));
+      chosen->instruction.more = {chosen->instruction.a};
+      return Append(std::move(chosen->instruction), *expression.type);
+    }
     Instruction instruction;
     for (const TypedExpression& argument : expression.arguments) {
       HR_ASSIGN_OR_RAISE(const int reg, Register(argument));
@@ -356,10 +376,15 @@ class Program::Compiler {
       HR_RETURN_NOT_OK(ChooseCast(*expression.arguments[0].type, *expression.type, &instruction));
     else
       HR_RETURN_NOT_OK(ChooseKernel(expression, &instruction));
-    HR_ASSIGN_OR_RAISE(const Physical physical, PhysicalOf(*expression.type));
+    return Append(std::move(instruction), *expression.type);
+  }
+
+  Result<int> Append(Instruction instruction, const arrow::DataType& type) {
+    HR_ASSIGN_OR_RAISE(const Physical physical, PhysicalOf(type));
     instruction.out = NewRegister(BytesOf(physical));
-    program_->instructions_.push_back(instruction);
-    return instruction.out;
+    const int reg = instruction.out;
+    program_->instructions_.push_back(std::move(instruction));
+    return reg;
   }
 
   Program* program_;
@@ -417,6 +442,10 @@ Result<arrow::ArrayVector> Program::Run(const arrow::RecordBatch& batch) {
   const bool computes = std::any_of(roots_.begin(), roots_.end(), [](const Root& root) { return root.reg >= 0; });
   for (std::int64_t first = 0; first < rows && computes; first += kChunkRows) {
     const std::int64_t count = std::min(kChunkRows, rows - first);
+    for (std::size_t r = 0; r < roots_.size(); ++r) {
+      if (!roots_[r].in_place) continue;
+      if (void* place = outputs[r].Place(first)) frame_.registers[static_cast<std::size_t>(roots_[r].reg)].values = place;
+    }
     HR_RETURN_NOT_OK(LoadChunk(batch, first, count));
     for (std::size_t r = 0; r < roots_.size(); ++r) {
       if (roots_[r].reg < 0) continue;

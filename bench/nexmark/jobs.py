@@ -1,0 +1,73 @@
+"""The Nexmark queries of the benchmark as jobs in the typed API, written to a job file that bench_nexmark runs on prebuilt batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from headrace import (
+    BlackholeSink,
+    NexmarkSource,
+    SlidingWindow,
+    StreamExecutionEnvironment,
+    WatermarkStrategies,
+    avg,
+    col,
+    count,
+    lit,
+    max,
+    min,
+    sum,
+)
+
+Job = Callable[[StreamExecutionEnvironment, int, int], Any]
+_COLUMNS = {"bid": ("auction", "bidder", "price", "date_time"), "auction": ("id", "seller", "date_time"), "person": ("id", "name", "date_time")}
+
+
+def _table(env: StreamExecutionEnvironment, name: str, events: int, rate: int) -> Any:
+    source = NexmarkSource(name, events=events, events_per_second=rate, columns=_COLUMNS[name])  # type: ignore[arg-type]
+    return env.add_source(source).with_watermarks(WatermarkStrategies.monotonous())
+
+
+def q1(env: StreamExecutionEnvironment, events: int, rate: int) -> Any:
+    return _table(env, "bid", events, rate).select("auction", "bidder", price=col("price") * lit(Decimal("0.908")), date_time=col("date_time"))
+
+
+def q2(env: StreamExecutionEnvironment, events: int, rate: int) -> Any:
+    return _table(env, "bid", events, rate).filter(col("auction") % 123 == 0).select("auction", "price")
+
+
+def q5(env: StreamExecutionEnvironment, events: int, rate: int) -> Any:
+    counts = _table(env, "bid", events, rate).group_by("auction").window(SlidingWindow(10_000, 2_000)).agg(num=count())
+    return counts.top(1, by="num", ties=True)
+
+
+def q17(env: StreamExecutionEnvironment, events: int, rate: int) -> Any:
+    price = col("price")
+    return (
+        _table(env, "bid", events, rate)
+        .group_by("auction", day=col("date_time").date())
+        .agg(
+            total=count(),
+            low=count().where(price < 10_000),
+            middle=count().where((price >= 10_000) & (price < 1_000_000)),
+            high=count().where(price >= 1_000_000),
+            least=min("price"),
+            greatest=max("price"),
+            mean=avg("price"),
+            total_price=sum("price"),
+        )
+    )
+
+
+JOBS: dict[str, Job] = {"q1": q1, "q2": q2, "q5": q5, "q17": q17}
+
+
+def job_file(query: str, events: int, rate: int) -> bytes:
+    """The job as `--write` would write it."""
+    import pickle
+
+    env = StreamExecutionEnvironment(query)
+    JOBS[query](env, events, rate).add_sink(BlackholeSink())
+    return pickle.dumps(env.get_job_graph())
