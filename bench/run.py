@@ -196,7 +196,20 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
 
 
 def show(rows: list[Row]) -> None:
-    columns = ["case", "metric", "value", "unit", "limit", "ratio_to_limit", "peer", "peer_value", "ratio_to_peer", "min", "max", "pairs"]
+    columns = [
+        "case",
+        "metric",
+        "value",
+        "unit",
+        "limit",
+        "ratio_to_limit",
+        "peer",
+        "peer_value",
+        "ratio_to_peer",
+        "min",
+        "max",
+        "pairs",
+    ]
     columns += ["digest_ok", "gate", "aim"]
     columns = [c for c in columns if any(r.get(c) is not None for r in rows)]
     cells = [columns] + [

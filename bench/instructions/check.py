@@ -53,7 +53,16 @@ def count_query(name: str, events: int) -> float:
     with tempfile.TemporaryDirectory(prefix="headrace-instructions-") as folder:
         job = Path(folder) / "job.pkl"
         job.write_bytes(job_file(name, events, 10_000))
-        command = [str(find_program("job")), str(job), "--query", name, "--events", str(events), "--batch-events", str(batch_events)]
+        command = [
+            str(find_program("job")),
+            str(job),
+            "--query",
+            name,
+            "--events",
+            str(events),
+            "--batch-events",
+            str(batch_events),
+        ]
         return count(command, "headrace::bench::SingleCoreJob::Run()", "engine\n") / events
 
 
@@ -73,7 +82,9 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="default: all that are counted")
     parser.add_argument("--write", action="store_true", help="keep the new counts")
     options = parser.parse_args()
-    names = options.names or ([n for n in [*_QUERIES, *_WORK] if n in JOBS or n == "exchange_encode"] if options.write else list(known))
+    names = options.names or (
+        [n for n in [*_QUERIES, *_WORK] if n in JOBS or n == "exchange_encode"] if options.write else list(known)
+    )
     worse = 0
     for name in names:
         now, had = measure(name), known.get(name)
@@ -85,7 +96,10 @@ def main() -> int:
         COUNTS.write_text(json.dumps({"tolerance": TOLERANCE, "instructions_per_event": known}, indent=1) + "\n")
         return 0
     if worse:
-        print(f"instructions: {worse} beyond +{TOLERANCE:.0%}. Make it cheaper, or keep it: bench/instructions/check.py --write", file=sys.stderr)
+        print(
+            f"instructions: {worse} beyond +{TOLERANCE:.0%}. Make it cheaper, or keep it: bench/instructions/check.py --write",
+            file=sys.stderr,
+        )
     print(f"{len(names) - worse} passed, {worse} failed")
     return 1 if worse else 0
 

@@ -22,7 +22,11 @@ from headrace import (
 )
 
 Job = Callable[[StreamExecutionEnvironment, int, int], Any]
-_COLUMNS = {"bid": ("auction", "bidder", "price", "date_time"), "auction": ("id", "seller", "date_time"), "person": ("id", "name", "date_time")}
+_COLUMNS = {
+    "bid": ("auction", "bidder", "price", "date_time"),
+    "auction": ("id", "seller", "date_time"),
+    "person": ("id", "name", "date_time"),
+}
 
 
 def _table(env: StreamExecutionEnvironment, name: str, events: int, rate: int) -> Any:
@@ -31,7 +35,9 @@ def _table(env: StreamExecutionEnvironment, name: str, events: int, rate: int) -
 
 
 def q1(env: StreamExecutionEnvironment, events: int, rate: int) -> Any:
-    return _table(env, "bid", events, rate).select("auction", "bidder", price=col("price") * lit(Decimal("0.908")), date_time=col("date_time"))
+    return _table(env, "bid", events, rate).select(
+        "auction", "bidder", price=col("price") * lit(Decimal("0.908")), date_time=col("date_time")
+    )
 
 
 def q2(env: StreamExecutionEnvironment, events: int, rate: int) -> Any:

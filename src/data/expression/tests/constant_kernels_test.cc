@@ -4,6 +4,7 @@
 #include <arrow/buffer.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
+#include <arrow/util/decimal.h>
 #include <gtest/gtest.h>
 
 #include <limits>
