@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from suites.programs import find_program  # noqa: E402
+from suites.programs import find_program
 
 COUNTS = Path(__file__).with_name("counts.json")
 TOLERANCE = 0.03
