@@ -2,10 +2,12 @@
 
 #include <arrow/array/data.h>
 #include <arrow/buffer_builder.h>
+#include <arrow/builder.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 #include <arrow/type_traits.h>
 #include <arrow/util/bit_util.h>
+#include <arrow/util/byte_size.h>
 
 #include <cstring>
 #include <limits>
@@ -166,6 +168,32 @@ class BinaryGatherer final : public ColumnGatherer {
   arrow::BufferBuilder data_;
 };
 
+/// Lists and structs, by Arrow's builder: a call a row.
+class NestedGatherer final : public ColumnGatherer {
+ public:
+  explicit NestedGatherer(std::unique_ptr<arrow::ArrayBuilder> builder) : builder_(std::move(builder)) {}
+
+  Status Append(const arrow::ArrayData& column, const std::uint32_t* indices, std::int64_t count) override {
+    const arrow::ArraySpan span(column);
+    const double per_row =
+        column.length == 0 ? 0 : static_cast<double>(arrow::util::TotalBufferSize(column)) / static_cast<double>(column.length);
+    for (std::int64_t i = 0; i < count; ++i) HR_RETURN_NOT_OK(builder_->AppendArraySlice(span, indices[i], 1));
+    bytes_ += static_cast<std::int64_t>(per_row * static_cast<double>(count));
+    return Status::OK();
+  }
+  std::int64_t size_bytes() const override { return bytes_; }
+  Result<std::shared_ptr<arrow::ArrayData>> Finish() override {
+    bytes_ = 0;
+    std::shared_ptr<arrow::ArrayData> data;
+    HR_RETURN_NOT_OK(builder_->FinishInternal(&data));
+    return data;
+  }
+
+ private:
+  std::unique_ptr<arrow::ArrayBuilder> builder_;
+  std::int64_t bytes_ = 0;  // the rows' share of what they were taken from
+};
+
 }  // namespace
 
 Result<std::unique_ptr<ColumnGatherer>> ColumnGatherer::Make(const std::shared_ptr<arrow::DataType>& type) {
@@ -178,6 +206,11 @@ Result<std::unique_ptr<ColumnGatherer>> ColumnGatherer::Make(const std::shared_p
     case arrow::Type::LARGE_BINARY:
     case arrow::Type::LARGE_STRING:
       return std::make_unique<BinaryGatherer<std::int64_t>>(type);
+    case arrow::Type::LIST:
+    case arrow::Type::STRUCT: {
+      HR_ASSIGN_OR_RAISE(auto builder, arrow::MakeBuilder(type));
+      return std::make_unique<NestedGatherer>(std::move(builder));
+    }
     default:
       break;
   }

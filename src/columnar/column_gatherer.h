@@ -13,7 +13,7 @@ namespace headrace::columnar {
 /// per row. Owned by a partitioner, its thread only.
 class ColumnGatherer {
  public:
-  /// Invalid for types with children, dictionaries and views.
+  /// Invalid for dictionaries, views, maps and unions; lists and structs cost a call a row.
   static Result<std::unique_ptr<ColumnGatherer>> Make(const std::shared_ptr<arrow::DataType>& type);
   virtual ~ColumnGatherer() = default;
   /// Appends rows `indices[0..count)` of `column` (relative to its offset).

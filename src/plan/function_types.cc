@@ -4,6 +4,7 @@
 #include <arrow/type.h>
 #include <arrow/util/decimal.h>
 #include <fmt/format.h>
+#include <re2/re2.h>
 
 #include <algorithm>
 #include <utility>
@@ -228,6 +229,29 @@ Status Choice(TypedExpression* call) {
   return Status::OK();
 }
 
+/// The literals of like and regexp_*: there, compiling, with the group that is asked for.
+Status CheckPattern(const TypedExpression& call) {
+  const auto& arguments = call.arguments;
+  const std::string_view name = EntryOf(call.function).name;
+  for (std::size_t i = 1; i < arguments.size(); ++i)
+    if (!arguments[i].literal->is_valid) return Status::Invalid(name, " takes a pattern, not null");
+  if (call.function == Function::kLike) return Status::OK();
+  const std::string pattern = arguments[1].literal->ToString();
+  const re2::RE2 compiled(pattern, re2::RE2::Quiet);
+  if (!compiled.ok())
+    return Status::Invalid(fmt::format("{}: \"{:.100}\" is no regular expression (RE2): {}", name, pattern, compiled.error()));
+  const int groups = compiled.NumberOfCapturingGroups();
+  if (call.function == Function::kRegexpExtract && arguments.size() > 2) {
+    const std::int64_t group = static_cast<const arrow::Int64Scalar&>(*arguments[2].literal).value;
+    if (group < 0 || group > groups)
+      return Status::Invalid(fmt::format("{}: \"{:.100}\" has {} groups, so there is no group {}", name, pattern, groups, group));
+  }
+  std::string error;
+  if (call.function == Function::kRegexpReplace && !compiled.CheckRewriteString(arguments[2].literal->ToString(), &error))
+    return Status::Invalid(fmt::format("{}: {}", name, error));
+  return Status::OK();
+}
+
 Status Text(TypedExpression* call) {
   const Function function = call->function;
   const bool length = function == Function::kLength;
@@ -250,6 +274,7 @@ Status Text(TypedExpression* call) {
     HR_RETURN_NOT_OK(ExpectLiteral(*call, 1, "pattern"));
     HR_RETURN_NOT_OK(ExpectLiteral(*call, 2, function == Function::kRegexpExtract ? "group" : "replacement"));
   }
+  if (pattern) HR_RETURN_NOT_OK(CheckPattern(*call));
   switch (function) {
     case Function::kLength:
       call->type = arrow::int64();

@@ -50,6 +50,14 @@ ORACLES = {
             avg(price) AS avg_price, sum(price) AS sum_price FROM bid GROUP BY ALL""",
         fold=("auction", "day"),
     ),
+    "q21": Oracle("""
+        WITH ids AS (
+            SELECT auction, bidder, price, channel,
+                CASE lower(channel) WHEN 'apple' THEN '0' WHEN 'google' THEN '1' WHEN 'facebook' THEN '2' WHEN 'baidu' THEN '3'
+                    ELSE CASE WHEN regexp_matches(url, '(&|^)channel_id=([^&]*)')
+                        THEN regexp_extract(url, '(&|^)channel_id=([^&]*)', 2) END END AS channel_id
+            FROM bid)
+        SELECT * FROM ids WHERE channel_id IS NOT NULL"""),
     "q22": Oracle("""
         SELECT auction, bidder, price, channel, split_part(url, '/', 4) AS dir1, split_part(url, '/', 5) AS dir2,
             split_part(url, '/', 6) AS dir3 FROM bid"""),

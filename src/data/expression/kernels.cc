@@ -13,8 +13,6 @@ namespace headrace::data::expression {
 
 using plan::Function;
 
-namespace {
-
 std::int64_t TicksPerDay(const arrow::DataType& type) {
   if (type.id() == arrow::Type::DATE32) return 1;
   constexpr std::int64_t kSeconds = 86'400;
@@ -32,6 +30,8 @@ std::int64_t TicksPerDay(const arrow::DataType& type) {
   }
   return kSeconds * 1000;
 }
+
+namespace {
 
 std::int32_t ScaleOf(const arrow::DataType& type) { return static_cast<const arrow::DecimalType&>(type).scale(); }
 
@@ -227,8 +227,9 @@ Status ChooseTimeCast(const arrow::DataType& from, const arrow::DataType& to, In
 Status ChooseCast(const arrow::DataType& from, const arrow::DataType& to, Instruction* instruction) {
   HR_ASSIGN_OR_RAISE(const Physical a, Program::PhysicalOf(from));
   HR_ASSIGN_OR_RAISE(const Physical b, Program::PhysicalOf(to));
-  if (IsTime(from) || IsTime(to)) return ChooseTimeCast(from, to, instruction);
   if (b == Physical::kInt64) SetRange(to, instruction);
+  if (a == Physical::kText || b == Physical::kText) return ChooseTextCast(from, to, instruction);
+  if (IsTime(from) || IsTime(to)) return ChooseTimeCast(from, to, instruction);
   if (b == Physical::kInt64 && a == Physical::kInt64) instruction->run = ToInt<std::int64_t>;
   if (b == Physical::kInt64 && a == Physical::kFloat64) instruction->run = ToInt<double>;
   if (b == Physical::kInt64 && a == Physical::kBool) instruction->run = BoolToInt;
@@ -276,11 +277,13 @@ Status ChooseKernel(const plan::TypedExpression& call, Instruction* instruction)
   } else if (function <= Function::kRegexpReplace) {
     if (function == Function::kLength) instruction->number = first.id() == arrow::Type::BINARY ? 1 : 0;
     instruction->run = TextKernel(function);
+    if (instruction->run == nullptr) return ChoosePatternKernel(call, instruction);
   } else if (function <= Function::kFromEpochMs) {
     if (function == Function::kTruncate) instruction->wide = UnitSeconds(arguments[0].literal->ToString());
     const arrow::DataType& time = *arguments[function == Function::kTruncate ? 1 : 0].type;
     if (IsTime(time)) instruction->number = TicksPerDay(time);
     instruction->run = TimeKernel(function);
+    if (instruction->run == nullptr) return ChoosePatternKernel(call, instruction);
   }
   if (instruction->run == nullptr) return Status::NotImplemented("the function ", plan::EntryOf(function).name, " of ", first.ToString());
   return Status::OK();

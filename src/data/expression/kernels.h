@@ -19,6 +19,12 @@ Kernel ArithmeticKernel(plan::Function function, Physical physical);
 Kernel ComparisonKernel(plan::Function function, Physical physical);
 Kernel LogicKernel(plan::Function function);
 Kernel ChoiceKernel(plan::Function function, Physical physical);
+/// Kernels whose literal arguments are compiled once: like, regexp_*, format_time, parse_time.
+Status ChoosePatternKernel(const plan::TypedExpression& call, Instruction* instruction);
+/// Casts from and to text.
+Status ChooseTextCast(const arrow::DataType& from, const arrow::DataType& to, Instruction* instruction);
+/// Ticks a day of a date, timestamp or duration type.
+std::int64_t TicksPerDay(const arrow::DataType& type);
 Kernel TextKernel(plan::Function function);
 Kernel TimeKernel(plan::Function function);
 

@@ -35,6 +35,12 @@ struct Program::Load {
   bool in_place = false;  // int64 and float64 are read where they lie
 };
 
+/// A column made of another one, which may be one of these itself.
+struct Program::Nested {
+  int input = -1;
+  NestedColumn column;
+};
+
 /// A result: an input column as it is, or a register.
 struct Program::Root {
   int column = -1, reg = -1;
@@ -266,8 +272,8 @@ class Program::Compiler {
     root.type = expression.type->id() == arrow::Type::NA ? arrow::int64() : expression.type;
     root.text = expression.text;
     CollectColumns(expression, &root.columns);
-    if (expression.kind == Kind::kColumn) {
-      root.column = expression.column;
+    if (expression.kind == Kind::kColumn || NestedColumn::IsOne(expression)) {
+      HR_ASSIGN_OR_RAISE(root.column, Column(expression));
       return root;
     }
     HR_ASSIGN_OR_RAISE(root.reg, Register(expression));
@@ -316,6 +322,10 @@ class Program::Compiler {
       }
       case Kind::kCall:
       case Kind::kCast: {
+        if (NestedColumn::IsOne(expression)) {
+          HR_ASSIGN_OR_RAISE(reg, LoadColumn(expression));
+          break;
+        }
         HR_ASSIGN_OR_RAISE(reg, Call(expression));
         break;
       }
@@ -324,13 +334,28 @@ class Program::Compiler {
     return reg;
   }
 
+  /// The number of a column: of the batch, or behind those of one that is made for each batch.
+  Result<int> Column(const TypedExpression& expression) {
+    if (expression.kind == Kind::kColumn) return expression.column;
+    if (!NestedColumn::IsOne(expression)) return Status::NotImplemented("fields and elements of what is no column");
+    const std::string key = KeyOf(expression);
+    if (const auto known = known_nested_.find(key); known != known_nested_.end()) return known->second;
+    HR_ASSIGN_OR_RAISE(const int input, Column(expression.arguments[0]));
+    HR_ASSIGN_OR_RAISE(NestedColumn column, NestedColumn::Make(expression));
+    program_->nested_.push_back({input, std::move(column)});
+    const int number = schema_.num_fields() + static_cast<int>(program_->nested_.size()) - 1;
+    known_nested_.emplace(key, number);
+    return number;
+  }
+
   Result<int> LoadColumn(const TypedExpression& expression) {
     HR_ASSIGN_OR_RAISE(const Physical physical, PhysicalOf(*expression.type));
     const auto id = expression.type->id();
     const bool eight = physical == Physical::kInt64 || physical == Physical::kFloat64;
     const bool in_place = eight && id != arrow::Type::DATE32 && id != arrow::Type::NA && expression.type->bit_width() == 64;
     const int reg = NewRegister(in_place ? 0 : BytesOf(physical));
-    program_->loads_.push_back({expression.column, reg, expression.type, in_place});
+    HR_ASSIGN_OR_RAISE(const int column, Column(expression));
+    program_->loads_.push_back({column, reg, expression.type, in_place});
     return reg;
   }
 
@@ -389,11 +414,12 @@ class Program::Compiler {
 
   Program* program_;
   const arrow::Schema& schema_;
-  std::map<std::string, int> known_;
+  std::map<std::string, int> known_, known_nested_;
 };
 
 Result<std::unique_ptr<Program>> Program::Compile(const std::vector<TypedExpression>& roots, const std::shared_ptr<arrow::Schema>& schema) {
   std::unique_ptr<Program> program(new Program());
+  program->columns_ = schema->num_fields();
   Compiler compiler(program.get(), *schema);
   for (const TypedExpression& root : roots) {
     HR_ASSIGN_OR_RAISE(Root compiled, compiler.Add(root));
@@ -402,11 +428,25 @@ Result<std::unique_ptr<Program>> Program::Compile(const std::vector<TypedExpress
   return program;
 }
 
+Status Program::MakeNested(const arrow::RecordBatch& batch) {
+  nested_arrays_.clear();
+  for (const Nested& nested : nested_) {
+    HR_ASSIGN_OR_RAISE(auto array, nested.column.Of(*ColumnOf(batch, nested.input)));
+    nested_arrays_.push_back(std::move(array));
+  }
+  return Status::OK();
+}
+
+std::shared_ptr<arrow::Array> Program::ColumnOf(const arrow::RecordBatch& batch, int column) const {
+  return column < columns_ ? batch.column(column) : nested_arrays_[static_cast<std::size_t>(column - columns_)];
+}
+
 Status Program::LoadChunk(const arrow::RecordBatch& batch, std::int64_t first, std::int64_t rows) {
   frame_.rows = rows;
   frame_.texts_used = 0;
   for (const Load& load : loads_) {
-    const arrow::ArrayData& data = *batch.column_data(load.column);
+    const std::shared_ptr<arrow::ArrayData> held = ColumnOf(batch, load.column)->data();
+    const arrow::ArrayData& data = *held;
     Vector& vector = frame_.registers[static_cast<std::size_t>(load.reg)];
     std::uint8_t* flaws = frame_.FlawsOf(load.reg);
     vector.flaws = LoadNulls(data, first, rows, flaws) ? flaws : nullptr;
@@ -430,6 +470,7 @@ Status Program::Explain(const Root& root, const arrow::RecordBatch& batch, std::
 
 Result<arrow::ArrayVector> Program::Run(const arrow::RecordBatch& batch) {
   const std::int64_t rows = batch.num_rows();
+  HR_RETURN_NOT_OK(MakeNested(batch));
   std::vector<Output> outputs;
   for (const Root& root : roots_) {
     if (root.reg < 0) {
@@ -460,7 +501,7 @@ Result<arrow::ArrayVector> Program::Run(const arrow::RecordBatch& batch) {
   arrow::ArrayVector arrays;
   for (std::size_t r = 0; r < roots_.size(); ++r) {
     if (roots_[r].reg < 0) {
-      arrays.push_back(batch.column(roots_[r].column));
+      arrays.push_back(ColumnOf(batch, roots_[r].column));
       continue;
     }
     HR_ASSIGN_OR_RAISE(auto array, outputs[r].Finish());
@@ -471,6 +512,7 @@ Result<arrow::ArrayVector> Program::Run(const arrow::RecordBatch& batch) {
 
 Status Program::Select(const arrow::RecordBatch& batch, std::vector<std::uint32_t>* selected) {
   selected->resize(static_cast<std::size_t>(batch.num_rows()));
+  HR_RETURN_NOT_OK(MakeNested(batch));
   const Root& root = roots_[0];
   std::size_t kept = 0;
   for (std::int64_t first = 0; first < batch.num_rows(); first += kChunkRows) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "data/expression/nested_column.h"
 #include "data/expression/vector.h"
 #include "plan/typed_expression.h"
 
@@ -23,7 +24,8 @@ struct Instruction {
   std::vector<int> more;
   std::int64_t number = 0;  ///< of kernels that need one: a scale, a unit
   Int128 wide = 0, wide2 = 0;
-  bool or_null = false;  ///< errors of the kernel are nulls
+  bool or_null = false;                ///< errors of the kernel are nulls
+  std::shared_ptr<const void> helper;  ///< of kernels that need one: a compiled pattern, a format
 };
 
 /// What kernels see.
@@ -53,12 +55,18 @@ class Program {
  private:
   struct Load;
   struct Root;
+  struct Nested;
   class Compiler;
   Program();
+  Status MakeNested(const arrow::RecordBatch& batch);
+  std::shared_ptr<arrow::Array> ColumnOf(const arrow::RecordBatch& batch, int column) const;
   Status LoadChunk(const arrow::RecordBatch& batch, std::int64_t first, std::int64_t rows);
   Status Explain(const Root& root, const arrow::RecordBatch& batch, std::int64_t row, std::uint8_t flaw) const;
 
   std::vector<Instruction> instructions_;
+  std::vector<Nested> nested_;
+  arrow::ArrayVector nested_arrays_;  // of the batch in hand
+  int columns_ = 0;                   // of the schema; loads and roots count nested_ behind them
   std::vector<Load> loads_;
   std::vector<Root> roots_;
   std::vector<std::vector<std::uint64_t>> value_space_;  // by register; empty for columns that are read in place

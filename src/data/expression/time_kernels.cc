@@ -1,5 +1,6 @@
 #include <cstdint>
 
+#include "data/expression/civil_time.h"
 #include "data/expression/kernels.h"
 
 namespace headrace::data::expression {
@@ -9,34 +10,6 @@ using plan::Function;
 namespace {
 
 constexpr std::int64_t kDaySeconds = 86'400;
-
-std::int64_t Floor(std::int64_t a, std::int64_t by) {
-  const std::int64_t quotient = a / by;
-  return a % by < 0 ? quotient - 1 : quotient;
-}
-
-struct Civil {
-  std::int64_t year, month, day;
-};
-
-/// The date of a day since 1970-01-01. Counts in years that begin in March, so that the leap day is the last one, and in eras
-/// of 400 years, which all have 146,097 days.
-Civil CivilOf(std::int64_t days) {
-  days += 719'468;  // 1970-01-01 counted from 0000-03-01
-  const std::int64_t era = Floor(days, 146'097), in_era = days - era * 146'097;
-  const std::int64_t year_in_era = (in_era - in_era / 1460 + in_era / 36'524 - in_era / 146'096) / 365;
-  const std::int64_t in_year = in_era - (365 * year_in_era + year_in_era / 4 - year_in_era / 100);
-  const std::int64_t march_month = (5 * in_year + 2) / 153;
-  const std::int64_t month = march_month < 10 ? march_month + 3 : march_month - 9;
-  return {year_in_era + era * 400 + (month <= 2 ? 1 : 0), month, in_year - (153 * march_month + 2) / 5 + 1};
-}
-
-std::int64_t DaysOf(std::int64_t year, std::int64_t month, std::int64_t day) {
-  year -= month <= 2 ? 1 : 0;
-  const std::int64_t era = Floor(year, 400), year_in_era = year - era * 400;
-  const std::int64_t in_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
-  return era * 146'097 + year_in_era * 365 + year_in_era / 4 - year_in_era / 100 + in_year - 719'468;
-}
 
 /// `number`: ticks a day of the argument; 1 for dates.
 template <typename Op>
@@ -53,7 +26,7 @@ void Part(const Instruction& instruction, Frame& frame) {
   // Rows that follow each other mostly share their day.
   std::int64_t last_day = INT64_MIN, last = 0;
   Each(instruction, frame, instruction.a, [&](std::int64_t ticks) {
-    const std::int64_t day = Floor(ticks, per_day);
+    const std::int64_t day = FloorDivide(ticks, per_day);
     if (day != last_day) {
       last_day = day;
       last = CivilOf(day).*kPart;
@@ -66,7 +39,7 @@ template <std::int64_t kSeconds, std::int64_t kModulus>
 void Clock(const Instruction& instruction, Frame& frame) {
   const std::int64_t per_day = instruction.number, step = per_day >= kDaySeconds ? per_day / kDaySeconds * kSeconds : 0;
   Each(instruction, frame, instruction.a, [&](std::int64_t ticks) {
-    const std::int64_t in_day = ticks - Floor(ticks, per_day) * per_day;
+    const std::int64_t in_day = ticks - FloorDivide(ticks, per_day) * per_day;
     return step == 0 ? 0 : in_day / step % kModulus;
   });
 }
@@ -74,14 +47,14 @@ void Clock(const Instruction& instruction, Frame& frame) {
 void DayOfWeek(const Instruction& instruction, Frame& frame) {
   const std::int64_t per_day = instruction.number;
   Each(instruction, frame, instruction.a, [&](std::int64_t ticks) {
-    const std::int64_t from_monday = Floor(ticks, per_day) + 3;  // 1970-01-01 was a Thursday
-    return from_monday - Floor(from_monday, 7) * 7 + 1;
+    const std::int64_t from_monday = FloorDivide(ticks, per_day) + 3;  // 1970-01-01 was a Thursday
+    return from_monday - FloorDivide(from_monday, 7) * 7 + 1;
   });
 }
 
 void Date(const Instruction& instruction, Frame& frame) {
   const std::int64_t per_day = instruction.number;
-  Each(instruction, frame, instruction.a, [&](std::int64_t ticks) { return Floor(ticks, per_day); });
+  Each(instruction, frame, instruction.a, [&](std::int64_t ticks) { return FloorDivide(ticks, per_day); });
 }
 
 /// `wide`: seconds of the unit, 0 for month, -1 for year; weeks begin on Monday.
@@ -90,12 +63,12 @@ void Truncate(const Instruction& instruction, Frame& frame) {
   const auto seconds = static_cast<std::int64_t>(instruction.wide);
   if (seconds > 0 && seconds < 7 * kDaySeconds) {
     const std::int64_t step = per_day >= kDaySeconds ? per_day / kDaySeconds * seconds : 1;
-    Each(instruction, frame, instruction.b, [&](std::int64_t ticks) { return Floor(ticks, step) * step; });
+    Each(instruction, frame, instruction.b, [&](std::int64_t ticks) { return FloorDivide(ticks, step) * step; });
     return;
   }
   Each(instruction, frame, instruction.b, [&](std::int64_t ticks) {
-    const std::int64_t day = Floor(ticks, per_day);
-    if (seconds == 7 * kDaySeconds) return (Floor(day + 3, 7) * 7 - 3) * per_day;
+    const std::int64_t day = FloorDivide(ticks, per_day);
+    if (seconds == 7 * kDaySeconds) return (FloorDivide(day + 3, 7) * 7 - 3) * per_day;
     const Civil civil = CivilOf(day);
     return DaysOf(civil.year, seconds == 0 ? civil.month : 1, 1) * per_day;
   });
@@ -104,7 +77,7 @@ void Truncate(const Instruction& instruction, Frame& frame) {
 void EpochMs(const Instruction& instruction, Frame& frame) {
   const std::int64_t per_day = instruction.number, per_ms = per_day / (kDaySeconds * 1000);
   Each(instruction, frame, instruction.a,
-       [&](std::int64_t ticks) { return per_ms > 0 ? Floor(ticks, per_ms) : ticks * (kDaySeconds * 1000 / per_day); });
+       [&](std::int64_t ticks) { return per_ms > 0 ? FloorDivide(ticks, per_ms) : ticks * (kDaySeconds * 1000 / per_day); });
 }
 
 void Same(const Instruction& instruction, Frame& frame) {
