@@ -54,8 +54,9 @@ _HOME = {
     "job_graph": ("JobGraph",),
     "stream": ("DataStream", "DataStreamSink", "GroupedStream", "KeyedStream", "WindowedStream"),
     "windows": (
-        "CountWindow", "CumulateWindow", "GlobalWindow", "SessionWindow", "SlidingWindow", "TumblingWindow", "WatermarkStrategies", "Window",
+        "CountWindow", "CumulateWindow", "GlobalWindow", "SessionWindow", "SlidingWindow", "TumblingWindow", "Window",
     ),
+    "watermarks": ("WatermarkStrategies",),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

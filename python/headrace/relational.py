@@ -12,7 +12,7 @@ from headrace.location import here
 if TYPE_CHECKING:
     from headrace.aggregates import Aggregate
     from headrace.stream import WindowedStream
-    from headrace.windows import WatermarkStrategies
+    from headrace.watermarks import WatermarkStrategies
 
 Pickle = Callable[[Any], tuple[bytes, str]]
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from headrace.environment import StreamExecutionEnvironment
     from headrace.execution import CollectedRows
     from headrace.expressions import Expression
-    from headrace.windows import WatermarkStrategies, Window
+    from headrace.watermarks import WatermarkStrategies
+    from headrace.windows import Window
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -171,7 +172,7 @@ class DataStream(_Settable, Generic[T]):
     def with_watermarks(self, strategy: WatermarkStrategies) -> DataStream[T]:
         """Gives rows their event time and the stream its watermarks; right behind the source they are kept per split."""
         from headrace.relational import EventTime
-        from headrace.windows import WatermarkStrategies
+        from headrace.watermarks import WatermarkStrategies
 
         if not isinstance(strategy, WatermarkStrategies):
             raise JobTypeError(f"with_watermarks ({here()}): it takes a WatermarkStrategies, not {type(strategy).__name__}")

@@ -23,12 +23,13 @@ struct WhereSpec {
 
 /// Where rows get their event time, and how far watermarks stay behind it.
 struct EventTimeSpec {
-  enum class Strategy { kNone, kBounded, kMonotonous };
+  enum class Strategy { kNone, kBounded, kMonotonous, kPunctuated };
   Strategy strategy = Strategy::kNone;
   std::uint64_t bound_ms = 0;
   Expression timestamp;               ///< a timestamp or int64 ms; none = the connector's own
   std::string pickled, display_name;  ///< a Python function instead, row -> ms or datetime
   std::uint64_t idle_after_ms = 0;    ///< 0 = never
+  Expression watermark;               ///< kPunctuated: a value that is not null is a watermark standing behind its row
   std::string alignment_group;
   std::uint64_t max_drift_ms = 0;
 };

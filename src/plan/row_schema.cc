@@ -107,16 +107,21 @@ Status CheckCondition(const OperatorSpec& spec, const Expression& condition, con
 
 Status CheckEventTime(const OperatorSpec& spec, const EventTimeSpec& times, const SchemaPtr& input) {
   if (times.bound_ms > kMaxSpanMs) return Wrong(spec, "the disorder is bounded by more than ten years");
-  if (!times.timestamp) return Status::OK();
-  if (input == nullptr)
-    return Wrong(spec, "its rows have no columns, so the timestamp cannot be one",
-                 "Give with_timestamp() a function, or the source a schema.");
-  const auto settled = Settle(times.timestamp, *input);
-  if (!settled.ok()) return Wrong(spec, settled.status().message());
-  const auto id = settled->type->id();
-  if (id != arrow::Type::TIMESTAMP && !IsInteger(*settled->type))
-    return Wrong(spec, fmt::format("{} is a {}, but an event time is a timestamp, or ms since 1970 as an int", times.timestamp.ToString(),
-                                   TypeName(*settled->type)));
+  using Strategy = EventTimeSpec::Strategy;
+  if ((times.strategy == Strategy::kPunctuated) != static_cast<bool>(times.watermark))
+    return Wrong(spec, "only punctuated watermarks have an expression, and they need one");
+  for (const auto& [expression, what] : {std::pair(&times.timestamp, "an event time"), std::pair(&times.watermark, "a watermark")}) {
+    if (!*expression) continue;
+    if (input == nullptr)
+      return Wrong(spec, fmt::format("its rows have no columns, so {} cannot be one", what),
+                   "Give with_timestamp() a function, or the source a schema.");
+    const auto settled = Settle(*expression, *input);
+    if (!settled.ok()) return Wrong(spec, settled.status().message());
+    const auto id = settled->type->id();
+    if (id != arrow::Type::TIMESTAMP && id != arrow::Type::NA && !IsInteger(*settled->type))
+      return Wrong(spec, fmt::format("{} is a {}, but {} is a timestamp, or ms since 1970 as an int", expression->ToString(),
+                                     TypeName(*settled->type), what));
+  }
   return Status::OK();
 }
 

@@ -345,11 +345,23 @@ Result<plan::SelectSpec> FromMessage(const proto::Select& message) {
 
 void ToMessage(const plan::EventTimeSpec& spec, proto::EventTime* message) {
   using Strategy = plan::EventTimeSpec::Strategy;
-  message->set_strategy(spec.strategy == Strategy::kBounded      ? proto::EventTime::BOUNDED
-                        : spec.strategy == Strategy::kMonotonous ? proto::EventTime::MONOTONOUS
-                                                                 : proto::EventTime::NONE);
+  switch (spec.strategy) {
+    case Strategy::kNone:
+      message->set_strategy(proto::EventTime::NONE);
+      break;
+    case Strategy::kBounded:
+      message->set_strategy(proto::EventTime::BOUNDED);
+      break;
+    case Strategy::kMonotonous:
+      message->set_strategy(proto::EventTime::MONOTONOUS);
+      break;
+    case Strategy::kPunctuated:
+      message->set_strategy(proto::EventTime::PUNCTUATED);
+      break;
+  }
   message->set_bound_ms(spec.bound_ms);
   if (spec.timestamp) ToMessage(spec.timestamp, message->mutable_timestamp());
+  if (spec.watermark) ToMessage(spec.watermark, message->mutable_watermark());
   if (!spec.pickled.empty()) {
     message->mutable_function()->set_pickled(spec.pickled);
     message->mutable_function()->set_display_name(spec.display_name);
@@ -371,11 +383,15 @@ Result<plan::EventTimeSpec> FromMessage(const proto::EventTime& message) {
     case proto::EventTime::MONOTONOUS:
       spec.strategy = plan::EventTimeSpec::Strategy::kMonotonous;
       break;
+    case proto::EventTime::PUNCTUATED:
+      spec.strategy = plan::EventTimeSpec::Strategy::kPunctuated;
+      break;
     default:
       return Unknown("watermark strategy", message.strategy());
   }
   spec.bound_ms = message.bound_ms();
   HR_ASSIGN_OR_RAISE(spec.timestamp, FromMessage(message.timestamp()));
+  HR_ASSIGN_OR_RAISE(spec.watermark, FromMessage(message.watermark()));
   spec.pickled = message.function().pickled();
   spec.display_name = message.function().display_name();
   spec.idle_after_ms = message.idle_after_ms();

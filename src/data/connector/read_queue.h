@@ -18,9 +18,22 @@ struct SplitProgress {
   bool ended = false;         ///< nothing of the split follows
 };
 
+/// Rows of one split that stand together in a batch.
+struct SplitRun {
+  std::uint32_t split;  ///< index into the reader's splits, in the order they were added
+  std::int64_t rows;
+};
+
+/// One more row of `split` behind the others.
+inline void CountRow(std::uint32_t split, std::vector<SplitRun>* runs) {
+  if (runs->empty() || runs->back().split != split) runs->push_back({split, 0});
+  ++runs->back().rows;
+}
+
 /// What a side thread hands to the task: a batch (may be empty) and the positions behind it.
 struct ReadItem {
   columnar::DataBatch batch;
+  std::vector<SplitRun> runs;  ///< the batch's rows by split, in order
   std::vector<SplitProgress> progress;
 };
 

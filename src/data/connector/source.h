@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "base/waker.h"
 #include "columnar/data_batch.h"
+#include "data/connector/read_queue.h"
 #include "plan/job_graph.h"
 #include "plan/split.h"
 
@@ -29,10 +30,17 @@ struct ConnectorContext {
   std::function<void(const std::string& uid, const columnar::DataBatch& batch)> on_collected;
 };
 
+/// What a poll says of the splits, numbered in the order of AddSplits().
+struct SplitNews {
+  std::vector<SplitRun> runs;        ///< all rows of the batch, in order
+  std::vector<std::uint32_t> ended;  ///< nothing of them follows
+};
+
 /// What Poll() found.
 struct SourcePoll {
   enum class Kind { kBatch, kNothingYet, kEnd } kind = Kind::kNothingYet;
   columnar::DataBatch batch;
+  SplitNews splits{};  ///< by readers that tell their splits; they may have ended without a batch
 };
 
 /// Reads the splits of one source subtask. Owned by its task; all calls on the task's thread and never blocking: blocking
@@ -45,6 +53,8 @@ class SourceReader {
   /// No AddSplits follows: the reader ends when its splits end (bounded sources).
   virtual void NoMoreSplits() = 0;
   virtual Result<SourcePoll> Poll() = 0;
+  /// True: Poll() says which rows are of which split, so that watermarks are kept for each of them.
+  virtual bool tells_splits() const { return false; }
   /// The splits with their positions behind the last batch that Poll() returned.
   virtual std::vector<plan::SourceSplit> Positions() const = 0;
   /// Non-blocking; side threads stop soon.

@@ -7,7 +7,7 @@
 
 #include "base/status.h"
 #include "columnar/data_batch.h"
-#include "data/connector/read_queue.h"
+#include "data/connector/source.h"
 #include "plan/split.h"
 
 namespace headrace::data::connector {
@@ -39,19 +39,27 @@ class SplitSet {
   bool ended() const { return no_more_ && open_ == 0; }
 
   /// The next batch of the queue, none when there is none yet; `on_progress` sees the positions that the task has reached.
+  /// kEnd is the reader's to say.
   template <typename OnProgress>
-  Result<columnar::DataBatch> Take(ReadQueue* queue, OnProgress on_progress) {
+  Result<SourcePoll> Take(ReadQueue* queue, OnProgress on_progress) {
     ReadItem item;
+    SourcePoll poll;
     while (true) {
       HR_ASSIGN_OR_RAISE(const bool found, queue->Pop(&item));
-      if (!found) return columnar::DataBatch();
+      if (!found) return poll;
       for (const SplitProgress& progress : item.progress) {
         State& state = states_[progress.split];
         state.split.*position = progress.position;
-        if (progress.ended && !std::exchange(state.ended, true)) --open_;
+        if (!progress.ended || std::exchange(state.ended, true)) continue;
+        --open_;
+        poll.splits.ended.push_back(progress.split);
       }
       on_progress(item.progress);
-      if (item.batch) return std::move(item.batch);
+      if (!item.batch) continue;
+      poll.kind = SourcePoll::Kind::kBatch;
+      poll.batch = std::move(item.batch);
+      poll.splits.runs = std::move(item.runs);
+      return poll;
     }
   }
 

@@ -3,21 +3,27 @@
 #include <arrow/array.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
+#include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
+#include "base/logging.h"
 #include "plan/function_types.h"
 #include "plan/typed_expression.h"
 
 namespace headrace::data::op {
 namespace {
 
-constexpr std::int64_t kLeast = std::numeric_limits<std::int64_t>::min();
+using Strategy = plan::EventTimeSpec::Strategy;
+using time::kNoWatermark;
+
+// Seconds since 1970 of the years 1990 to 2100, which read as ms are days of January and February 1970.
+constexpr std::int64_t kLeastSeconds = 631'152'000, kMostSeconds = 4'102'444'800;
 
 /// `timestamp` as int64 ms.
-Result<plan::TypedExpression> Milliseconds(plan::TypedExpression timestamp) {
+Result<plan::TypedExpression> Milliseconds(const plan::Expression& expression, const arrow::Schema& input) {
+  HR_ASSIGN_OR_RAISE(plan::TypedExpression timestamp, plan::Settle(expression, input));
   if (timestamp.type->id() == arrow::Type::TIMESTAMP) {
     const auto& zone = static_cast<const arrow::TimestampType&>(*timestamp.type).timezone();
     HR_RETURN_NOT_OK(plan::CastTo(arrow::timestamp(arrow::TimeUnit::MILLI, zone), &timestamp));
@@ -30,41 +36,72 @@ Result<plan::TypedExpression> Milliseconds(plan::TypedExpression timestamp) {
 
 EventTimeOperator::EventTimeOperator(const plan::EventTimeSpec& spec)
     : strategy_(spec.strategy),
-      bound_ms_(spec.strategy == plan::EventTimeSpec::Strategy::kBounded ? static_cast<std::int64_t>(spec.bound_ms) : 0),
+      bound_ms_(spec.strategy == Strategy::kBounded ? static_cast<std::int64_t>(spec.bound_ms) : 0),
       idle_after_(std::chrono::milliseconds(spec.idle_after_ms)),
-      newest_ms_(kLeast),
-      watermark_ms_(kLeast) {}
+      has_timestamp_(static_cast<bool>(spec.timestamp)) {}
 
-Result<std::unique_ptr<Operator>> EventTimeOperator::Make(const plan::EventTimeSpec& spec, const std::shared_ptr<arrow::Schema>& input) {
+Result<std::unique_ptr<EventTimeOperator>> EventTimeOperator::Make(const plan::EventTimeSpec& spec,
+                                                                   const std::shared_ptr<arrow::Schema>& input) {
   std::unique_ptr<EventTimeOperator> made(new EventTimeOperator(spec));
-  if (spec.timestamp) {
-    HR_ASSIGN_OR_RAISE(plan::TypedExpression settled, plan::Settle(spec.timestamp, *input));
-    HR_ASSIGN_OR_RAISE(settled, Milliseconds(std::move(settled)));
-    HR_ASSIGN_OR_RAISE(made->evaluator_, expression::Evaluator::Make({std::move(settled)}, input));
+  std::vector<plan::TypedExpression> expressions;
+  for (const plan::Expression* expression : {&spec.timestamp, &spec.watermark}) {
+    if (!*expression) continue;
+    HR_ASSIGN_OR_RAISE(plan::TypedExpression settled, Milliseconds(*expression, *input));
+    expressions.push_back(std::move(settled));
   }
-  return std::unique_ptr<Operator>(std::move(made));
+  if (!expressions.empty()) {
+    HR_ASSIGN_OR_RAISE(made->evaluator_, expression::Evaluator::Make(std::move(expressions), input));
+  }
+  return made;
 }
 
 Status EventTimeOperator::Open(const OperatorContext& context) {
   clock_ = context.clock;
-  if (clock_ != nullptr) last_row_at_ = clock_->Now();
+  job_ = context.job_name;
+  if (clock_ != nullptr) polled_at_ = clock_->Now();
+  if (!follows_splits_) AddSplit({});
   return Status::OK();
+}
+
+void EventTimeOperator::AddSplit(std::string id) {
+  splits_.push_back({std::move(id)});
+  merger_.AddChannel();
+}
+
+void EventTimeOperator::TakeNews() {
+  for (; !news_.empty() && news_.front().runs_taken == news_.front().splits.runs.size(); news_.pop_front()) {
+    for (const std::uint32_t split : news_.front().splits.ended) merger_.End(split);
+  }
+}
+
+std::vector<connector::SplitRun> EventTimeOperator::TakeRuns(std::int64_t rows) {
+  if (!follows_splits_) return {{0, rows}};
+  std::vector<connector::SplitRun> taken;
+  while (rows > 0) {
+    TakeNews();
+    HR_CHECK(!news_.empty(), "rows whose splits are not known");
+    News& news = news_.front();
+    connector::SplitRun& run = news.splits.runs[news.runs_taken];
+    taken.push_back({run.split, std::min(rows, run.rows)});
+    rows -= taken.back().rows;
+    run.rows -= taken.back().rows;
+    if (run.rows == 0) ++news.runs_taken;
+  }
+  return taken;
 }
 
 Result<columnar::DataBatch> EventTimeOperator::WithTimes(const columnar::DataBatch& batch) {
   const arrow::RecordBatch& records = *batch.records();
-  HR_ASSIGN_OR_RAISE(arrow::ArrayVector times, evaluator_->Evaluate(records));
-  if (times[0]->null_count() > 0)
-    return Error(ErrorCode::kBadRecord, "a row has no timestamp: it is null", "Filter such rows out, or give them one with or_else().");
-  if (batch.event_time_column() >= 0) {
-    HR_ASSIGN_OR_RAISE(auto changed,
-                       records.SetColumn(batch.event_time_column(),
-                                         arrow::field(std::string(columnar::kEventTimeColumn), arrow::int64(), false), times[0]));
-    return columnar::DataBatch(std::move(changed));
-  }
-  HR_ASSIGN_OR_RAISE(auto added, records.AddColumn(records.num_columns(),
-                                                   arrow::field(std::string(columnar::kEventTimeColumn), arrow::int64(), false), times[0]));
-  return columnar::DataBatch(std::move(added));
+  HR_ASSIGN_OR_RAISE(arrow::ArrayVector values, evaluator_->Evaluate(records));
+  if (strategy_ == Strategy::kPunctuated) marks_ = values.back();
+  if (!has_timestamp_) return batch;
+  if (values[0]->null_count() > 0)
+    return Error(ErrorCode::kExpressionFailed,
+                 "a row has no timestamp: it is null; filter such rows out, or give them one with coalesce()");
+  const auto field = arrow::field(std::string(columnar::kEventTimeColumn), arrow::int64(), false);
+  HR_ASSIGN_OR_RAISE(auto changed, batch.event_time_column() >= 0 ? records.SetColumn(batch.event_time_column(), field, values[0])
+                                                                  : records.AddColumn(records.num_columns(), field, values[0]));
+  return columnar::DataBatch(std::move(changed));
 }
 
 Status EventTimeOperator::Process(std::uint32_t, columnar::DataBatch batch, Collector* out) {
@@ -73,26 +110,95 @@ Status EventTimeOperator::Process(std::uint32_t, columnar::DataBatch batch, Coll
   }
   if (batch.event_time_column() < 0)
     return Error(ErrorCode::kBadRecord, "the source gives no event times", "Say where they stand: with_timestamp(column or function).");
+  const std::vector<connector::SplitRun> runs = TakeRuns(batch.num_rows());
+  for (const connector::SplitRun& run : runs) {
+    splits_[run.split].quiet = Duration::zero();
+    if (run.rows > 0) merger_.SetIdle(run.split, false);
+  }
+  HR_RETURN_NOT_OK(EmitChange(merger_.Take(), out));
+  HR_RETURN_NOT_OK(strategy_ == Strategy::kPunctuated ? EmitByMarks(runs, batch, out) : EmitByTimes(runs, std::move(batch), out));
+  TakeNews();
+  return EmitChange(merger_.Take(), out);
+}
+
+Status EventTimeOperator::EmitByTimes(const std::vector<connector::SplitRun>& runs, columnar::DataBatch batch, Collector* out) {
   const auto* times = batch.records()->column_data(batch.event_time_column())->GetValues<std::int64_t>(1);
-  for (std::int64_t i = 0; i < batch.num_rows(); ++i) newest_ms_ = std::max(newest_ms_, times[i]);
-  if (clock_ != nullptr) last_row_at_ = clock_->Now();
-  if (std::exchange(idle_, false)) HR_RETURN_NOT_OK(out->EmitStatus({false}));
+  WarnOfSeconds(times, batch.num_rows());
+  for (const connector::SplitRun& run : runs) {
+    std::int64_t newest_ms = kNoWatermark;
+    for (std::int64_t i = 0; i < run.rows; ++i) newest_ms = std::max(newest_ms, times[i]);
+    times += run.rows;
+    splits_[run.split].newest_ms = std::max(splits_[run.split].newest_ms, newest_ms);
+  }
   HR_RETURN_NOT_OK(out->Emit(std::move(batch)));
-  if (strategy_ == plan::EventTimeSpec::Strategy::kNone || newest_ms_ <= kLeast + bound_ms_ + 1) return Status::OK();
-  const std::int64_t watermark_ms = newest_ms_ - bound_ms_ - 1;
-  if (watermark_ms <= watermark_ms_) return Status::OK();
-  watermark_ms_ = watermark_ms;
-  return out->EmitWatermark({watermark_ms});
+  if (strategy_ == Strategy::kNone) return Status::OK();
+  for (const connector::SplitRun& run : runs) {
+    const std::int64_t newest_ms = splits_[run.split].newest_ms;
+    if (newest_ms > kNoWatermark + bound_ms_ + 1) merger_.Advance(run.split, newest_ms - bound_ms_ - 1);
+  }
+  return Status::OK();
+}
+
+Status EventTimeOperator::EmitByMarks(const std::vector<connector::SplitRun>& runs, const columnar::DataBatch& batch, Collector* out) {
+  const auto& marks = static_cast<const arrow::Int64Array&>(*marks_);
+  std::int64_t emitted = 0, row = 0;
+  for (const connector::SplitRun& run : runs) {
+    for (std::int64_t end = row + run.rows; row < end; ++row) {
+      if (marks.IsNull(row)) continue;
+      merger_.Advance(run.split, marks.Value(row));
+      const auto change = merger_.Take();
+      if (!change.watermark_ms) continue;
+      HR_RETURN_NOT_OK(out->Emit(batch.Slice(emitted, row + 1 - emitted)));
+      emitted = row + 1;
+      HR_RETURN_NOT_OK(EmitChange(change, out));
+    }
+  }
+  marks_.reset();
+  return emitted < batch.num_rows() ? out->Emit(batch.Slice(emitted, batch.num_rows() - emitted)) : Status::OK();
+}
+
+Status EventTimeOperator::EmitChange(const time::WatermarkMerger::Change& change, Collector* out) {
+  if (change.idle == false) HR_RETURN_NOT_OK(out->EmitStatus({false}));
+  if (change.watermark_ms) HR_RETURN_NOT_OK(out->EmitWatermark({*change.watermark_ms}));
+  return change.idle == true ? out->EmitStatus({true}) : Status::OK();
+}
+
+void EventTimeOperator::WarnOfSeconds(const std::int64_t* times, std::int64_t rows) {
+  if (warned_ || rows == 0) return;
+  warned_ = std::all_of(times, times + rows, [](std::int64_t time) { return time >= kLeastSeconds && time <= kMostSeconds; });
+  if (warned_)
+    LogWarn(
+        "event_time",
+        fmt::format("job {}: event times such as {} ms lie early in 1970; are they seconds? Multiply them: with_timestamp(col(...) * 1000)",
+                    job_, times[0]));
+}
+
+Status EventTimeOperator::OnWatermarkStatus(const columnar::WatermarkStatus& status, Collector* out) {
+  if (follows_splits_) return Status::OK();
+  // Active again is the input without rows, too: one of its channels may have some that a filter drops.
+  merger_.SetIdle(0, status.idle);
+  splits_[0].quiet = Duration::zero();
+  return EmitChange(merger_.Take(), out);
 }
 
 Status EventTimeOperator::Poll(Collector* out) {
-  if (idle_after_ == Duration::zero() || idle_ || clock_ == nullptr || clock_->Now() - last_row_at_ < idle_after_) return Status::OK();
-  idle_ = true;
-  return out->EmitStatus({true});
+  TakeNews();
+  if (idle_after_ > Duration::zero() && clock_ != nullptr) {
+    // An operator that is held up is not polled and cannot take rows: a long pause between polls is not the splits'.
+    const MonotonicTime now = clock_->Now();
+    const Duration passed = std::min(now - polled_at_, idle_after_ / 4 + std::chrono::milliseconds(1));
+    polled_at_ = now;
+    for (std::size_t i = 0; i < splits_.size(); ++i) {
+      splits_[i].quiet += passed;
+      if (splits_[i].quiet >= idle_after_ && !merger_.ended(i)) merger_.SetIdle(i, true);
+    }
+  }
+  return EmitChange(merger_.Take(), out);
 }
 
 MonotonicTime EventTimeOperator::next_poll() const {
-  return idle_after_ == Duration::zero() || idle_ || clock_ == nullptr ? MonotonicTime::max() : last_row_at_ + idle_after_;
+  if (idle_after_ == Duration::zero() || merger_.idle() || clock_ == nullptr) return MonotonicTime::max();
+  return polled_at_ + idle_after_ / 4 + std::chrono::milliseconds(1);
 }
 
 }  // namespace headrace::data::op

@@ -2,40 +2,78 @@
 #include <arrow/type_fwd.h>
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "data/connector/source.h"
 #include "data/expression/evaluator.h"
 #include "data/operator/operator.h"
+#include "data/time/watermark_merger.h"
 #include "plan/relational.h"
 
 namespace headrace::data::op {
 
-/// Gives rows their event time and emits watermarks: the newest time seen less the bound, less 1 ms. Watermarks of the input end here.
-/// Shape:  in batches of any rows; out the same rows with the event-time column. Rows whose timestamp is null fail with kBadRecord.
-/// Thread: owning task's.
+/// Gives rows their event time and emits watermarks. Bounded and monotonous strategies: the newest time seen less the bound, less
+/// 1 ms, once a batch behind its last row, so that rows within the bound are never late however the input is cut. Punctuated: a
+/// value of the row stands as a watermark right behind it; batches are cut there. Watermarks of the input end here.
+/// Right behind a source the watermark is kept for each split and the least of them counts (FollowSplits(); see
+/// time::WatermarkMerger for idle and ended ones); elsewhere all rows of the subtask are one split. An input that is idle makes the
+/// output idle until it has rows.
+/// Shape:  in batches of any rows; out the same rows with the event-time column. A row whose timestamp is null fails with
+/// kExpressionFailed. Thread: owning task's.
 class EventTimeOperator final : public Operator {
  public:
   /// `input` null: untyped rows, which need a connector that gives event times.
-  static Result<std::unique_ptr<Operator>> Make(const plan::EventTimeSpec& spec, const std::shared_ptr<arrow::Schema>& input);
+  static Result<std::unique_ptr<EventTimeOperator>> Make(const plan::EventTimeSpec& spec, const std::shared_ptr<arrow::Schema>& input);
   Status Open(const OperatorContext& context) override;
   Status Process(std::uint32_t input, columnar::DataBatch batch, Collector* out) override;
   Status Poll(Collector* out) override;
   bool passes_watermarks() const override { return false; }
+  Status OnWatermarkStatus(const columnar::WatermarkStatus& status, Collector* out) override;
   MonotonicTime next_poll() const override;
 
+  /// From its task, when it is the first operator behind a source that tells its splits; before Open().
+  void FollowSplits() { merger_ = time::WatermarkMerger(), follows_splits_ = true; }
+  /// Splits are numbered in the order in which they are added, as the source numbers them.
+  void AddSplit(std::string id);
+  /// What a poll of the source said of its splits, before its batch is processed. The batch may come in pieces.
+  void NoteSplits(connector::SplitNews news) { news_.push_back({std::move(news)}); }
+
  private:
+  struct Split {
+    std::string id;
+    std::int64_t newest_ms = time::kNoWatermark;
+    Duration quiet{};  // without rows, as far as the operator could have taken some
+  };
+  struct News {
+    connector::SplitNews splits;
+    std::size_t runs_taken = 0;
+  };
   explicit EventTimeOperator(const plan::EventTimeSpec& spec);
   Result<columnar::DataBatch> WithTimes(const columnar::DataBatch& batch);
+  void TakeNews();
+  /// The splits of the rows of the next batch.
+  std::vector<connector::SplitRun> TakeRuns(std::int64_t rows);
+  Status EmitByTimes(const std::vector<connector::SplitRun>& runs, columnar::DataBatch batch, Collector* out);
+  Status EmitByMarks(const std::vector<connector::SplitRun>& runs, const columnar::DataBatch& batch, Collector* out);
+  Status EmitChange(const time::WatermarkMerger::Change& change, Collector* out);
+  void WarnOfSeconds(const std::int64_t* times, std::int64_t rows);
 
   const plan::EventTimeSpec::Strategy strategy_;
   const std::int64_t bound_ms_;
   const Duration idle_after_;
-  std::unique_ptr<expression::Evaluator> evaluator_;  // null: the rows bring their times
+  const bool has_timestamp_;
+  std::unique_ptr<expression::Evaluator> evaluator_;  // null: the rows bring their times, and no marks
+  std::shared_ptr<arrow::Array> marks_;               // of the batch in hand: watermarks behind its rows
   const Clock* clock_ = nullptr;
-  std::int64_t newest_ms_, watermark_ms_;
-  MonotonicTime last_row_at_{};
-  bool idle_ = false;
+  std::string job_;
+  bool follows_splits_ = false, warned_ = false;
+  std::vector<Split> splits_;
+  std::deque<News> news_;
+  time::WatermarkMerger merger_;
+  MonotonicTime polled_at_{};
 };
 
 }  // namespace headrace::data::op

@@ -1,19 +1,15 @@
 #include "data/task/input_gate.h"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 namespace headrace::data::task {
 
-namespace {
-
-constexpr std::int64_t kNoWatermark = std::numeric_limits<std::int64_t>::min();
-
-}  // namespace
-
-InputGate::InputGate(std::vector<Port> ports) : watermark_ms_(kNoWatermark) {
-  for (auto& port : ports) channels_.push_back({port.input, std::move(port.channel), kNoWatermark});
+InputGate::InputGate(std::vector<Port> ports) {
+  for (auto& port : ports) {
+    channels_.push_back({port.input, std::move(port.channel)});
+    merger_.AddChannel();
+  }
   HR_CHECK(!channels_.empty(), "an input gate without channels");
 }
 
@@ -24,14 +20,16 @@ bool InputGate::ready() const {
 }
 
 Result<std::optional<InputGate::Event>> InputGate::Poll() {
-  for (std::size_t tried = 0; due_.empty() && tried < channels_.size(); ++tried) {
-    Channel& channel = channels_[next_];
+  for (std::size_t tried = 0; due_.empty() && tried < channels_.size();) {
+    ++tried;
+    const std::size_t index = next_;
+    Channel& channel = channels_[index];
     next_ = next_ + 1 == channels_.size() ? 0 : next_ + 1;
     if (channel.ended || channel.blocked || !channel.channel->ready()) continue;
     HR_ASSIGN_OR_RAISE(auto element, channel.channel->Poll());
     if (!element) continue;
     if (columnar::IsData(*element)) return Event{channel.input, std::move(*element)};
-    if (auto merged = Merge(channel, *element)) due_.push_back(std::move(*merged));
+    Merge(index, *element);
     if (std::holds_alternative<columnar::EndOfInput>(*element)) {
       if (auto barrier = ReleaseBarrier()) due_.insert(due_.begin(), std::move(*barrier));
       if (auto end = MergeEnd()) due_.push_back(std::move(*end));
@@ -44,37 +42,30 @@ Result<std::optional<InputGate::Event>> InputGate::Poll() {
   return event;
 }
 
-std::optional<columnar::StreamElement> InputGate::Merge(Channel& channel, const columnar::StreamElement& element) {
+void InputGate::Merge(std::size_t index, const columnar::StreamElement& element) {
+  Channel& channel = channels_[index];
+  if (const auto* barrier = std::get_if<columnar::Barrier>(&element)) {
+    if (auto merged = MergeBarrier(channel, *barrier)) due_.push_back(std::move(*merged));
+    return;
+  }
   if (const auto* watermark = std::get_if<columnar::Watermark>(&element)) {
-    channel.watermark_ms = std::max(channel.watermark_ms, watermark->event_time_ms);
-    return MergeWatermarks();
+    merger_.Advance(index, watermark->event_time_ms);
+  } else if (const auto* status = std::get_if<columnar::WatermarkStatus>(&element)) {
+    merger_.SetIdle(index, status->idle);
+  } else {
+    channel.ended = true;
+    channel.blocked = false;
+    merger_.End(index);
+    if (merger_.all_ended()) return;  // the end says all
   }
-  if (const auto* status = std::get_if<columnar::WatermarkStatus>(&element)) {
-    channel.idle = status->idle;
-    const bool all_idle = std::all_of(channels_.begin(), channels_.end(), [](const Channel& other) { return other.ended || other.idle; });
-    if (all_idle != idle_) {
-      idle_ = all_idle;
-      return columnar::WatermarkStatus{all_idle};
-    }
-    return MergeWatermarks();
-  }
-  if (const auto* barrier = std::get_if<columnar::Barrier>(&element)) return MergeBarrier(channel, *barrier);
-  channel.ended = true;
-  channel.blocked = false;
-  return MergeWatermarks();
+  MergeWatermarks();
 }
 
-std::optional<columnar::StreamElement> InputGate::MergeWatermarks() {
-  std::int64_t least = std::numeric_limits<std::int64_t>::max();
-  bool any = false;
-  for (const Channel& channel : channels_) {
-    if (channel.ended || channel.idle) continue;
-    any = true;
-    least = std::min(least, channel.watermark_ms);
-  }
-  if (!any || least <= watermark_ms_) return std::nullopt;
-  watermark_ms_ = least;
-  return columnar::Watermark{least};
+void InputGate::MergeWatermarks() {
+  const auto change = merger_.Take();
+  if (change.idle == false) due_.push_back(columnar::WatermarkStatus{false});
+  if (change.watermark_ms) due_.push_back(columnar::Watermark{*change.watermark_ms});
+  if (change.idle == true) due_.push_back(columnar::WatermarkStatus{true});
 }
 
 std::optional<columnar::StreamElement> InputGate::MergeEnd() {

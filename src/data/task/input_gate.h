@@ -7,11 +7,12 @@
 #include "base/status.h"
 #include "columnar/stream_element.h"
 #include "data/exchange/channel.h"
+#include "data/time/watermark_merger.h"
 
 namespace headrace::data::task {
 
-/// Reads the input channels of a task fairly, one element a turn, and merges their control elements: the watermark is the
-/// least of all channels that are not idle and not ended, a barrier is given out when it has come on every live channel (a
+/// Reads the input channels of a task fairly, one element a turn, and merges their control elements: watermarks and
+/// idleness by time::WatermarkMerger, a barrier is given out when it has come on every live channel (a
 /// channel that is ahead is not read meanwhile), the end when all have ended.
 /// Owned by its task, used on the task's thread only.
 class InputGate {
@@ -37,20 +38,19 @@ class InputGate {
   struct Channel {
     std::uint32_t input;
     std::shared_ptr<exchange::InputChannel> channel;
-    std::int64_t watermark_ms;
-    bool idle = false, ended = false, blocked = false;
+    bool ended = false, blocked = false;
   };
-  /// What the gate itself gives out for a control element, if anything.
-  std::optional<columnar::StreamElement> Merge(Channel& channel, const columnar::StreamElement& element);
-  std::optional<columnar::StreamElement> MergeWatermarks();
+  /// Queues what the gate itself gives out for a control element.
+  void Merge(std::size_t index, const columnar::StreamElement& element);
+  void MergeWatermarks();
   std::optional<columnar::StreamElement> MergeEnd();
   std::optional<columnar::StreamElement> MergeBarrier(Channel& channel, const columnar::Barrier& barrier);
   std::optional<columnar::StreamElement> ReleaseBarrier();
 
   std::vector<Channel> channels_;
   std::size_t next_ = 0;
-  std::int64_t watermark_ms_;
-  bool idle_ = false, end_given_ = false;
+  time::WatermarkMerger merger_;
+  bool end_given_ = false;
   std::optional<columnar::Barrier> aligning_;
   std::vector<columnar::StreamElement> due_;  // given out before the next channel is read, oldest first
 };

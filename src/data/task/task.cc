@@ -106,14 +106,20 @@ Status Task::OpenSource() {
     more = more || assignment.more_may_come;
   }
   if (!more) source_.reader->NoMoreSplits();
-  return Status::OK();
+  return GiveSplits({});
 }
 
 Status Task::GiveSplits(const std::vector<plan::SourceSplit>& splits) {
   // A message that came twice must not read a partition twice.
   std::vector<plan::SourceSplit> fresh;
   for (const auto& split : splits) {
-    if (known_splits_.insert(split.id).second) fresh.push_back(split);
+    if (!known_splits_.insert(split.id).second) continue;
+    fresh.push_back(split);
+    if (source_.times != nullptr) source_.times->AddSplit(split.id);
+  }
+  if (splitless_ != known_splits_.empty()) {
+    splitless_ = known_splits_.empty();
+    HR_RETURN_NOT_OK(chain_.Push(0, columnar::WatermarkStatus{splitless_}));
   }
   return fresh.empty() ? Status::OK() : OfSource(source_.reader->AddSplits(fresh));
 }
@@ -219,20 +225,19 @@ Result<bool> Task::PullInput() {
 }
 
 Result<bool> Task::PullSource() {
+  using Kind = connector::SourcePoll::Kind;
   auto polled = source_.reader->Poll();
   HR_RETURN_NOT_OK(OfSource(polled.status()));
   auto& poll = *polled;
-  switch (poll.kind) {
-    case connector::SourcePoll::Kind::kNothingYet:
-      return false;
-    case connector::SourcePoll::Kind::kEnd:
-      input_ended_ = true;
-      HR_RETURN_NOT_OK(chain_.Push(0, columnar::EndOfInput{}));
-      return true;
-    case connector::SourcePoll::Kind::kBatch:
-      break;
+  const auto rows = poll.kind == Kind::kBatch ? static_cast<std::uint64_t>(poll.batch.num_rows()) : 0;
+  const bool news = source_.times != nullptr && !(poll.splits.runs.empty() && poll.splits.ended.empty());
+  if (news) source_.times->NoteSplits(std::move(poll.splits));
+  if (poll.kind == Kind::kNothingYet) return news;
+  if (poll.kind == Kind::kEnd) {
+    input_ended_ = true;
+    HR_RETURN_NOT_OK(chain_.Push(0, columnar::EndOfInput{}));
+    return true;
   }
-  const auto rows = static_cast<std::uint64_t>(poll.batch.num_rows());
   const auto bytes = static_cast<std::uint64_t>(poll.batch.size_bytes());
   vitals_->records_in.fetch_add(rows, std::memory_order_relaxed);
   vitals_->bytes_in.fetch_add(bytes, std::memory_order_relaxed);

@@ -89,6 +89,7 @@ class Task final : public StepTask {
   std::unique_ptr<BatchCutter> cutter_;  // null: batches stay whole
   std::shared_ptr<Counter> source_records_, source_bytes_;
   bool open_ = false, input_ended_ = false, end_left_ = false, source_failed_ = false;
+  bool splitless_ = false;  ///< consumers were told that this subtask has no splits
   TaskOutcome outcome_ = TaskOutcome::kNone;
   TaskFailure failure_;
   std::atomic<bool> cancel_{false}, has_mail_{false};

@@ -88,15 +88,16 @@ Result<op::ChainLink> MakeCalcLink(const std::vector<plan::OperatorSpec>& operat
   return MakeLink(std::move(made), std::move(name), first);
 }
 
-/// The operators over typed rows. `input`: the rows that come in.
+/// The operators over typed rows. `input`: the rows that come in. `times_made` is set for an operator of event times.
 Result<op::ChainLink> MakeRelationalLink(const std::vector<plan::OperatorSpec>& operators, const std::shared_ptr<arrow::Schema>& input,
-                                         std::size_t* at) {
+                                         std::size_t* at, op::EventTimeOperator** times_made) {
   const plan::OperatorSpec& op = operators[*at];
   if (std::holds_alternative<plan::WhereSpec>(op.kind) || std::holds_alternative<plan::SelectSpec>(op.kind))
     return MakeCalcLink(operators, input, at);
   ++*at;
   if (const auto* times = std::get_if<plan::EventTimeSpec>(&op.kind)) {
     HR_ASSIGN_OR_RAISE(auto made, op::EventTimeOperator::Make(*times, input));
+    *times_made = made.get();
     return MakeLink(std::move(made), op.name, op);
   }
   if (const auto* aggregate = std::get_if<plan::AggregateSpec>(&op.kind)) {
@@ -159,7 +160,12 @@ Result<TaskParts> BuildParts(const TaskSpec& spec, const TaskEnvironment& enviro
     }
     if (IsRelational(op)) {
       const auto input = at > 0 ? vertex.operators[at - 1].schema : InputSchema(*spec.plan, vertex);
-      HR_ASSIGN_OR_RAISE(op::ChainLink link, MakeRelationalLink(vertex.operators, input, &at));
+      op::EventTimeOperator* times = nullptr;
+      HR_ASSIGN_OR_RAISE(op::ChainLink link, MakeRelationalLink(vertex.operators, input, &at, &times));
+      if (times != nullptr && parts.links.empty() && parts.source.reader != nullptr && parts.source.reader->tells_splits()) {
+        times->FollowSplits();
+        parts.source.times = times;
+      }
       parts.links.push_back(std::move(link));
       continue;
     }

@@ -12,6 +12,7 @@
 #include "data/connector/sink.h"
 #include "data/connector/source.h"
 #include "data/operator/chain.h"
+#include "data/operator/event_time.h"
 #include "data/python/worker_pool.h"
 #include "data/task/batch_cutter.h"
 #include "data/task/task_vitals.h"
@@ -53,6 +54,7 @@ struct SourcePart {
   const plan::OperatorSpec* spec = nullptr;
   std::unique_ptr<connector::SourceReader> reader;
   connector::ConnectorContext context;
+  op::EventTimeOperator* times = nullptr;  ///< right behind the source: keeps watermarks by split; of the first link
 };
 
 /// The operators of a vertex, not yet opened. Consecutive Python verbs become one operator.

@@ -110,6 +110,7 @@ class FileThread {
     if (builder_.num_rows() > 0) {
       HR_ASSIGN_OR_RAISE(item.batch, builder_.Finish());
     }
+    if (item.batch) item.runs = {{progress.split, item.batch.num_rows()}};
     item.progress.push_back(progress);
     if (queue_->WaitForRoom()) queue_->Push(std::move(item));
     return Status::OK();
@@ -150,10 +151,11 @@ class FileSourceReader final : public SourceReader {
   void NoMoreSplits() override { splits_.NoMore(); }
 
   Result<SourcePoll> Poll() override {
-    HR_ASSIGN_OR_RAISE(columnar::DataBatch batch, splits_.Take(&queue_, [](const auto&) {}));
-    if (batch) return SourcePoll{SourcePoll::Kind::kBatch, std::move(batch)};
-    return SourcePoll{splits_.ended() ? SourcePoll::Kind::kEnd : SourcePoll::Kind::kNothingYet, {}};
+    HR_ASSIGN_OR_RAISE(SourcePoll poll, splits_.Take(&queue_, [](const auto&) {}));
+    if (!poll.batch && splits_.ended()) poll.kind = SourcePoll::Kind::kEnd;
+    return poll;
   }
+  bool tells_splits() const override { return true; }
 
   std::vector<plan::SourceSplit> Positions() const override { return splits_.Positions(); }
 

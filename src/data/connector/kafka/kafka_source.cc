@@ -48,12 +48,13 @@ class KafkaSourceReader final : public SourceReader {
   void NoMoreSplits() override { splits_.NoMore(); }
 
   Result<SourcePoll> Poll() override {
-    HR_ASSIGN_OR_RAISE(columnar::DataBatch batch, splits_.Take(&queue_, [this](const auto& progress) { fetcher_->SetConsumed(progress); }));
-    if (batch) return SourcePoll{SourcePoll::Kind::kBatch, std::move(batch)};
-    if (!splits_.ended()) return SourcePoll{};
+    HR_ASSIGN_OR_RAISE(SourcePoll poll, splits_.Take(&queue_, [this](const auto& progress) { fetcher_->SetConsumed(progress); }));
+    if (poll.batch || !splits_.ended()) return poll;
     RequestStop();  // nothing more to read: commits what was read and lets the thread go
-    return SourcePoll{SourcePoll::Kind::kEnd, {}};
+    poll.kind = SourcePoll::Kind::kEnd;
+    return poll;
   }
+  bool tells_splits() const override { return true; }
 
   std::vector<plan::SourceSplit> Positions() const override { return splits_.Positions(); }
 

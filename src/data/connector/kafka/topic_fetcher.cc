@@ -180,6 +180,7 @@ Status TopicFetcher::CloseBatch() {
   ReadItem item;
   if (builder_.num_rows() > 0) {
     HR_ASSIGN_OR_RAISE(item.batch, builder_.Finish());
+    item.runs = std::exchange(runs_, {});
   }
   for (Partition& partition : partitions_) {
     if (!partition.dirty) continue;
@@ -250,7 +251,9 @@ Status TopicFetcher::HandleRecord(const rd_kafka_message_t& message, Partition* 
     End(partition);
     return Status::OK();
   }
+  const std::int64_t rows = builder_.num_rows();
   HR_RETURN_NOT_OK(AppendValue(message));
+  if (builder_.num_rows() > rows) CountRow(partition->index, &runs_);
   partition->position = message.offset + 1;
   partition->dirty = true;
   if (stop != kafka::kNoStop && partition->position >= stop) End(partition);

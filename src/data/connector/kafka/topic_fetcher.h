@@ -104,6 +104,7 @@ class TopicFetcher {
   std::vector<Partition> partitions_;
   std::vector<std::int32_t> slot_of_partition_;  ///< partition number -> index into partitions_, or -1
   columnar::ValueBatchBuilder builder_;
+  std::vector<SplitRun> runs_;  ///< whose rows builder_ has
   format::JsonValueReader json_;
   std::string scratch_;
   BadRecordPolicy bad_records_;

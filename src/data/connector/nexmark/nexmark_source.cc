@@ -44,9 +44,16 @@ class NexmarkSourceReader final : public SourceReader {
     if (events_ > 0) last = std::min(last, events_);
     next->split.next += std::max<std::int64_t>(1, next->split.step == 1 ? kBatchEvents / plan::kNexmarkBlockEvents : next->split.step);
     HR_ASSIGN_OR_RAISE(columnar::DataBatch batch, rows_.Rows(first, last));
-    if (!batch) return SourcePoll{SourcePoll::Kind::kNothingYet, {}};
-    return SourcePoll{SourcePoll::Kind::kBatch, std::move(batch)};
+    SourcePoll poll;
+    const auto split = static_cast<std::uint32_t>(next - splits_.data());
+    if (next->ended()) poll.splits.ended.push_back(split);
+    if (!batch) return poll;
+    poll.kind = SourcePoll::Kind::kBatch;
+    poll.splits.runs.push_back({split, batch.num_rows()});
+    poll.batch = std::move(batch);
+    return poll;
   }
+  bool tells_splits() const override { return true; }
 
   std::vector<plan::SourceSplit> Positions() const override {
     std::vector<plan::SourceSplit> positions;

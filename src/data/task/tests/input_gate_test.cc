@@ -63,7 +63,23 @@ TEST_F(InputGateTest, TheWatermarkIsTheLeastOfLiveChannels) {
   Send(1, columnar::WatermarkStatus{true});
   EXPECT_EQ(Out(), "w10");
   Send(0, columnar::EndOfInput{});
-  EXPECT_EQ(Out(), "");
+  EXPECT_EQ(Out(), "i") << "what is left is idle";
+  Send(1, columnar::WatermarkStatus{false});
+  Send(1, columnar::Watermark{7});
+  Send(1, columnar::Watermark{12});
+  EXPECT_EQ(Out(), "a w12");
+  Send(1, columnar::EndOfInput{});
+  EXPECT_EQ(Out(), "e");
+}
+
+TEST_F(InputGateTest, TheLastChannelThatBecomesIdleLetsTheNewestWatermarkPass) {
+  Make(2);
+  Send(0, columnar::Watermark{10});
+  Send(1, columnar::Watermark{5});
+  Send(0, columnar::WatermarkStatus{true});
+  EXPECT_EQ(Out(), "w5");
+  Send(1, columnar::WatermarkStatus{true});
+  EXPECT_EQ(Out(), "w10 i");
 }
 
 TEST_F(InputGateTest, ABarrierWaitsForAllAndHoldsBackTheChannelThatIsAhead) {
