@@ -1,4 +1,4 @@
-"""Writes docs/reference/settings.md and errors.md from src/base/settings.def and error_codes.def.
+"""Writes docs/reference/settings.md, errors.md and expressions.md from settings.def, error_codes.def and function_table.cc.
 
 reference_pages.py [--check]    --check writes nothing and fails when a page is not what it would write
 """
@@ -76,9 +76,33 @@ def errors_page() -> str:
     return "\n".join(out) + "\n"
 
 
+FUNCTION = re.compile(r'\{F::k\w+, "(\w+)", "([^"]*)", (-?\d+), (-?\d+), "((?:[^"\\]|\\.)*)"\},')
+
+
+def expressions_page() -> str:
+    out = [
+        "# Functions of expressions",
+        "",
+        "Methods of `col(…)` and functions of `headrace`, or by name: `headrace.expressions.call(name, …)`. Rules and examples:",
+        "[expressions](operators/expressions.md). Written by `tools/reference_pages.py`.",
+        "",
+        "| name | written | arguments | gives |",
+        "|---|---|---|---|",
+    ]
+    found = FUNCTION.findall((ROOT / "src/plan/function_table.cc").read_text())
+    if not found:
+        raise SystemExit("reference_pages: src/plan/function_table.cc has no entries of the form {F::kName, …}")
+    for name, written, least, most, text in found:
+        arguments = least if least == most else f"{least} or more" if most == "-1" else f"{least} to {most}"
+        shown = written.replace("|", "\\|")
+        out.append(f"| {name} | {f'`{shown}`' if shown else ''} | {arguments} | {text.replace(chr(92) * 2, chr(92))} |")
+    return "\n".join(out) + "\n"
+
+
 def main() -> int:
     stale = []
-    for name, text in (("settings.md", settings_page()), ("errors.md", errors_page())):
+    pages = (("settings.md", settings_page()), ("errors.md", errors_page()), ("expressions.md", expressions_page()))
+    for name, text in pages:
         page = ROOT / "docs/reference" / name
         if "--check" not in sys.argv[1:]:
             page.write_text(text)

@@ -181,6 +181,8 @@ def _unwrap(hint: Any) -> tuple[Any, bool, str | None]:
             break
     if isinstance(hint, str):
         written = hint
+    if written is not None and (found := re.fullmatch(r"(.*\S)\s*\|\s*None\s*", written)):
+        written, nullable = found[1], True
     return hint, nullable, written
 
 

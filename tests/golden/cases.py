@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from dataclasses import dataclass, field
@@ -64,10 +65,11 @@ class Case:
 
 @dataclass
 class GoldenFile:
-    """A page: what the operator does, and its cases; the first one is the page's example."""
+    """A page: what the operator does, whose docstrings it shows (`# See: …`), and its cases; the first one is the page's example."""
 
     path: Path
     about: str
+    see: list[str]
     cases: list[Case]
 
 
@@ -77,9 +79,9 @@ def read_all(folder: Path = OPERATORS) -> list[GoldenFile]:
 
 def read(path: Path) -> GoldenFile:
     lines = path.read_text().splitlines()
-    about = " ".join(
-        line.lstrip("# ") for line in lines[: next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))]
-    )
+    head = [line.lstrip("# ") for line in itertools.takewhile(lambda line: line.startswith("#"), lines)]
+    about = " ".join(line for line in head if not line.startswith("See: "))
+    see = [name.strip() for line in head if line.startswith("See: ") for name in line[5:].split(",")]
     cases: list[Case] = []
     section, body, start = "", [], 0
 
@@ -106,7 +108,7 @@ def read(path: Path) -> GoldenFile:
         _check(case)
     if not about:
         raise BadCase(f"{path}:1: it begins with a paragraph of what the operator does, behind #")
-    return GoldenFile(path, about, cases)
+    return GoldenFile(path, about, see, cases)
 
 
 def _check(case: Case) -> None:

@@ -16,10 +16,12 @@
 
 namespace headrace::data::window {
 
-/// The first rows of each window of its input by an order, within keys. The windows are those of the rows' window_end, or the plan's own;
-/// one comes when the watermark has passed its end, in pieces; the watermark follows behind the last. Shape:  in typed batches with a
-/// window_end column, or with event times; out the same columns and the rank, if it has a name; event time = window_end - 1 ms. Errors:
-/// none of its own. Rows of a window that has been given out are counted as late and dropped. Thread: owning task's.
+/// The first rows of each window of its input by an order, within keys. The windows are those of the rows' window_end, or the plan's
+/// own; one comes when the watermark has passed its end, in pieces; the watermark follows behind the last.
+/// Shape:  in typed batches with a window_end column, or with event times; out the columns that came in (with the plan's own windows
+///         also their bounds) and the rank, if it has a name; event time = window_end - 1 ms.
+/// Errors: none of its own. Rows of a window that has been given out are counted as late and dropped.
+/// Thread: owning task's.
 class WindowTop final : public op::Operator {
  public:
   static Result<std::unique_ptr<op::Operator>> Make(const plan::TopSpec& spec, const std::shared_ptr<arrow::Schema>& input,
