@@ -40,8 +40,10 @@ std::int64_t ColumnBytes(const arrow::ArrayData& data) {
 DataBatch::DataBatch(std::shared_ptr<arrow::RecordBatch> records) : records_(std::move(records)) {
   if (records_ == nullptr) return;
   const auto& fields = records_->schema()->fields();
+  int columns = 0;  // but for the reserved ones
   for (int i = 0; i < static_cast<int>(fields.size()); ++i) {
     const std::string& name = fields[static_cast<std::size_t>(i)]->name();
+    if (!name.starts_with("__")) ++columns;
     if (name == kValueColumn)
       value_column_ = i;
     else if (name == kKeyColumn)
@@ -54,6 +56,8 @@ DataBatch::DataBatch(std::shared_ptr<arrow::RecordBatch> records) : records_(std
       row_kind_column_ = i;
     size_bytes_ += ColumnBytes(*records_->column_data(i));
   }
+  // Beside others it is a column of typed rows that happens to have this name.
+  if (columns > 1) value_column_ = -1;
 }
 
 std::int64_t DataBatch::num_rows() const { return records_ == nullptr ? 0 : records_->num_rows(); }

@@ -27,13 +27,21 @@ RowTextWriter::RowTextWriter(columnar::ValueRowReader reader, ValueForm form, Ro
                    (form == ValueForm::kRawBytes && (format == RowFormat::kAuto || format == RowFormat::kBytes));
 }
 
-Result<RowTextWriter> RowTextWriter::Make(const columnar::DataBatch& batch, RowFormat format) {
+Result<RowTextWriter> RowTextWriter::Make(const columnar::DataBatch& batch, RowFormat format, format::TimestampText timestamps) {
   HR_ASSIGN_OR_RAISE(columnar::ValueRowReader reader, columnar::ValueRowReader::Make(batch));
+  if (batch.value_column() < 0) {
+    RowTextWriter made(std::move(reader), ValueForm::kEncoded, format);
+    if (format == RowFormat::kAuto || format == RowFormat::kJson) {
+      HR_ASSIGN_OR_RAISE(made.json_, format::JsonRowWriter::Make(batch.records(), timestamps));
+    }
+    return made;
+  }
   HR_ASSIGN_OR_RAISE(const ValueForm form, columnar::FormOf(*batch.records()->schema()->field(batch.value_column())));
   return RowTextWriter(std::move(reader), form, format);
 }
 
 Status RowTextWriter::Append(std::int64_t row, std::string* out) const {
+  if (json_) return json_->Append(row, out);
   if (format_ == RowFormat::kJson) return reader_.AppendRowJson(row, out);
   if (format_ == RowFormat::kAuto || rows_are_text_) return reader_.AppendRowText(row, out);
   std::string encoded;

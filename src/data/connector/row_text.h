@@ -1,10 +1,12 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/status.h"
 #include "columnar/value_column.h"
+#include "data/format/json_writer.h"
 
 namespace headrace::data::connector {
 
@@ -15,10 +17,12 @@ enum class RowFormat { kAuto, kString, kBytes, kJson };
 /// "auto", "string", "bytes", "json"; anything else is kAuto (options are checked before).
 RowFormat RowFormatOf(std::string_view name);
 
-/// Appends rows of one batch as text. Borrowed batch; the task's thread.
+/// Appends rows of one batch as text; typed rows are JSON objects straight from their columns, unless the format is kString.
+/// Borrowed batch; the task's thread.
 class RowTextWriter {
  public:
-  static Result<RowTextWriter> Make(const columnar::DataBatch& batch, RowFormat format);
+  static Result<RowTextWriter> Make(const columnar::DataBatch& batch, RowFormat format,
+                                    format::TimestampText timestamps = format::TimestampText::kIso);
   /// True when the rows' bytes in the value column are the text itself, so that nothing has to be copied.
   bool rows_are_text() const { return rows_are_text_; }
   /// kBadRecord when the row does not fit the format.
@@ -29,6 +33,7 @@ class RowTextWriter {
   columnar::ValueRowReader reader_;
   columnar::ValueForm form_;
   RowFormat format_;
+  std::optional<format::JsonRowWriter> json_;  ///< of typed rows
   bool rows_are_text_ = false;
 };
 

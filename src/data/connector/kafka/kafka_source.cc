@@ -70,6 +70,10 @@ class KafkaSourceReader final : public SourceReader {
   std::unique_ptr<TopicFetcher> fetcher_;  // after the queue: its thread uses it
 };
 
+format::RecordFormat RecordFormatOf(std::string_view name) {
+  return name == "json" ? format::RecordFormat::kJson : name == "bytes" ? format::RecordFormat::kBytes : format::RecordFormat::kText;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<SourceReader>> MakeKafkaSourceReader(const plan::ConnectorSpec& spec) {
@@ -77,9 +81,11 @@ Result<std::unique_ptr<SourceReader>> MakeKafkaSourceReader(const plan::Connecto
   HR_ASSIGN_OR_RAISE(options.settings, KafkaSettingsOf(spec, true));
   options.topic = plan::OptionString(spec, true, "topic");
   options.group_id = plan::OptionString(spec, true, "group_id");
-  const std::string format = plan::OptionString(spec, true, "value_format");
-  options.format = format == "json" ? KafkaValueFormat::kJson : format == "bytes" ? KafkaValueFormat::kBytes : KafkaValueFormat::kString;
+  options.decoder.format = RecordFormatOf(plan::OptionString(spec, true, "value_format"));
+  options.decoder.schema = spec.schema;
+  options.decoder.event_times = spec.schema != nullptr;
   options.skip_bad_records = plan::OptionString(spec, true, "on_error") == "skip";
+  if (plan::OptionString(spec, true, "on_error") == "dead_letter") options.dead_letter_topic = plan::OptionString(spec, true, "dead_letter_topic");
   return std::unique_ptr<SourceReader>(std::make_unique<KafkaSourceReader>(std::move(options)));
 }
 

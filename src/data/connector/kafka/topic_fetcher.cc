@@ -13,8 +13,6 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::size_t kMessagesPerCall = 2048;
-constexpr std::int64_t kBatchRows = 4096;
-constexpr std::int64_t kBatchBytes = 256 << 10;
 constexpr milliseconds kBatchAge{5};
 constexpr milliseconds kHousekeeping{1000};
 constexpr milliseconds kCommitInterval{5000};
@@ -22,22 +20,11 @@ constexpr milliseconds kCommitInterval{5000};
 constexpr milliseconds kLastCommit{3500};
 constexpr int kProbeTimeoutMs = 500;
 
-columnar::ValueForm FormOf(KafkaValueFormat format) {
-  switch (format) {
-    case KafkaValueFormat::kString:
-      return columnar::ValueForm::kUtf8;
-    case KafkaValueFormat::kBytes:
-      return columnar::ValueForm::kRawBytes;
-    case KafkaValueFormat::kJson:
-      break;
-  }
-  return columnar::ValueForm::kEncoded;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<TopicFetcher>> TopicFetcher::Start(TopicFetcherOptions options, const ConnectorContext& context, ReadQueue* queue) {
   std::unique_ptr<TopicFetcher> fetcher(new TopicFetcher(std::move(options), context, queue));
+  HR_ASSIGN_OR_RAISE(fetcher->rows_, format::RecordDecoder::Make(fetcher->options_.decoder));
   HR_RETURN_NOT_OK(fetcher->Connect());
   fetcher->thread_ = std::thread([f = fetcher.get()] { f->Run(); });
   return fetcher;
@@ -47,8 +34,9 @@ TopicFetcher::TopicFetcher(TopicFetcherOptions options, const ConnectorContext& 
     : options_(std::move(options)),
       context_(context),
       queue_(queue),
-      builder_(FormOf(options_.format)),
-      bad_records_(options_.skip_bad_records, context) {
+      bad_records_(options_.skip_bad_records || !options_.dead_letter_topic.empty(), context) {
+  if (!options_.dead_letter_topic.empty())
+    dead_letters_ = std::make_unique<DeadLetterTopic>(options_.settings, options_.dead_letter_topic, context.job_name, context.operator_name);
   if (context.metrics != nullptr)
     lag_ = context.metrics->GetGauge("headrace_source_lag_records", "Records between the source's position and the end of its partitions.",
                                      context.labels);
@@ -129,7 +117,7 @@ void TopicFetcher::Run() {
     const Status status = Step(&messages);
     if (status.ok()) continue;
     // Rows before the failure still count: they are handed over first.
-    if (builder_.num_rows() > 0) (void)CloseBatch();
+    if (rows_->num_rows() > 0) (void)CloseBatch();
     queue_->Fail(status);
     break;
   }
@@ -144,17 +132,17 @@ Status TopicFetcher::Step(std::vector<rd_kafka_message_t*>* messages) {
   SteadyTime now = std::chrono::steady_clock::now();
   if (now >= next_housekeeping_) HR_RETURN_NOT_OK(KeepHouse(now));
   std::size_t count = 0;
-  if (builder_.num_rows() == 0 && drained_) {
+  if (rows_->num_rows() == 0 && drained_) {
     // Nothing held back: sleep until something comes. A batch call would sleep on until it is full.
     (*messages)[0] = rd_kafka_consume_queue(fetched_.get(), WaitMs(now));
     if ((*messages)[0] != nullptr) count = 1;
   }
-  const bool may_wait = builder_.num_rows() > 0 && drained_ && !queue_->task_waits();
+  const bool may_wait = rows_->num_rows() > 0 && drained_ && !queue_->task_waits();
   const ssize_t more =
       rd_kafka_consume_batch_queue(fetched_.get(), may_wait ? WaitMs(now) : 0, messages->data() + count, messages->size() - count);
   if (more > 0) count += static_cast<std::size_t>(more);
   drained_ = count < messages->size();
-  if (count == 0 && builder_.num_rows() == 0) return Status::OK();
+  if (count == 0 && rows_->num_rows() == 0) return Status::OK();
   if (count > 0) last_heard_ = now;
 
   Status status;
@@ -167,19 +155,21 @@ Status TopicFetcher::Step(std::vector<rd_kafka_message_t*>* messages) {
 }
 
 int TopicFetcher::WaitMs(SteadyTime now) const {
-  const SteadyTime until = builder_.num_rows() > 0 ? first_row_at_ + kBatchAge : next_housekeeping_;
+  const SteadyTime until = rows_->num_rows() > 0 ? first_row_at_ + kBatchAge : next_housekeeping_;
   return static_cast<int>(std::max<std::int64_t>(0, std::chrono::ceil<milliseconds>(until - now).count()));
 }
 
 bool TopicFetcher::BatchIsDue(SteadyTime now) const {
-  if (builder_.num_rows() == 0) return std::any_of(partitions_.begin(), partitions_.end(), [](const Partition& p) { return p.dirty; });
+  if (rows_->num_rows() == 0) return std::any_of(partitions_.begin(), partitions_.end(), [](const Partition& p) { return p.dirty; });
   return now - first_row_at_ >= kBatchAge || (drained_ && queue_->task_waits());
 }
 
 Status TopicFetcher::CloseBatch() {
+  // A position behind a record that went to the dead letters counts only once those are safe.
+  if (dead_letters_ != nullptr) HR_RETURN_NOT_OK(AwaitDeadLetters());
   ReadItem item;
-  if (builder_.num_rows() > 0) {
-    HR_ASSIGN_OR_RAISE(item.batch, builder_.Finish());
+  if (rows_->num_rows() > 0) {
+    HR_ASSIGN_OR_RAISE(item.batch, rows_->Finish());
     item.runs = std::exchange(runs_, {});
   }
   for (Partition& partition : partitions_) {
@@ -232,7 +222,7 @@ Status TopicFetcher::StartAdded() {
   }
   // A partition that was made after the client looked is read only once the client has looked again.
   if (!first) HR_RETURN_NOT_OK(ProbeBroker(std::chrono::steady_clock::now()));
-  return builder_.num_rows() == 0 && BatchIsDue({}) ? CloseBatch() : Status::OK();
+  return rows_->num_rows() == 0 && BatchIsDue({}) ? CloseBatch() : Status::OK();
 }
 
 Status TopicFetcher::HandleMessage(const rd_kafka_message_t& message) {
@@ -257,27 +247,38 @@ Status TopicFetcher::HandleRecord(const rd_kafka_message_t& message, Partition* 
   partition->position = message.offset + 1;
   partition->dirty = true;
   if (stop != kafka::kNoStop && partition->position >= stop) End(partition);
-  return builder_.num_rows() >= kBatchRows || builder_.size_bytes() >= kBatchBytes ? CloseBatch() : Status::OK();
+  return rows_->full() ? CloseBatch() : Status::OK();
 }
 
 Status TopicFetcher::AppendValue(const rd_kafka_message_t& message) {
   if (message.payload == nullptr) return RefuseRecord(message, "it has no value (a deletion marker of a compacted topic)");
   const std::string_view payload(static_cast<const char*>(message.payload), message.len);
-  if (builder_.num_rows() == 0) first_row_at_ = std::chrono::steady_clock::now();
-  if (options_.format == KafkaValueFormat::kJson) {
-    scratch_.clear();
-    const Status parsed = json_.Append(payload, &scratch_);
-    if (!parsed.ok()) return RefuseRecord(message, parsed.message());
-    return builder_.AppendBytes(scratch_);
+  if (rows_->num_rows() == 0) first_row_at_ = std::chrono::steady_clock::now();
+  const Status appended = rows_->Append(payload);
+  if (!appended.ok()) return appended.IsInvalid() ? RefuseRecord(message, appended.message()) : appended;
+  if (options_.decoder.event_times) {
+    rd_kafka_timestamp_type_t type{};
+    rows_->AppendEventTime(rd_kafka_message_timestamp(&message, &type));
   }
-  const Status appended = builder_.AppendBytes(payload);
-  if (!appended.ok() && appended.IsInvalid()) return RefuseRecord(message, appended.message());
-  return appended;
+  return Status::OK();
 }
 
 Status TopicFetcher::RefuseRecord(const rd_kafka_message_t& message, const std::string& why) {
+  if (dead_letters_ != nullptr) HR_RETURN_NOT_OK(dead_letters_->Write(message, options_.topic, why));
   return bad_records_.Handle(fmt::format("topic \"{}\", partition {}, offset {}", options_.topic, message.partition, message.offset), why,
                              {static_cast<const char*>(message.payload), message.payload == nullptr ? 0 : message.len});
+}
+
+Status TopicFetcher::AwaitDeadLetters() {
+  bool said = false;
+  while (!stopping_ && dead_letters_->unacknowledged() > 0) {
+    HR_RETURN_NOT_OK(dead_letters_->Await(100));
+    if (dead_letters_->unacknowledged() == 0) break;
+    if (!said && context_.on_waiting) context_.on_waiting(fmt::format("the dead letter topic \"{}\" does not answer yet", options_.dead_letter_topic));
+    said = true;
+  }
+  if (said && context_.on_waiting) context_.on_waiting("");
+  return dead_letters_->Await(0);
 }
 
 void TopicFetcher::End(Partition* partition) {

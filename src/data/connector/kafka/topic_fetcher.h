@@ -11,25 +11,24 @@
 
 #include "base/metrics.h"
 #include "base/status.h"
-#include "columnar/value_column.h"
 #include "data/connector/bad_record.h"
+#include "data/connector/kafka/dead_letter_topic.h"
 #include "data/connector/read_queue.h"
 #include "data/connector/source.h"
-#include "data/format/json_value.h"
+#include "data/format/record_decoder.h"
 #include "kafka/client.h"
 #include "kafka/client_settings.h"
 #include "kafka/topic_split.h"
 
 namespace headrace::data::connector {
 
-enum class KafkaValueFormat { kString, kBytes, kJson };
-
 struct TopicFetcherOptions {
   kafka::ClientSettings settings;
   std::string topic;
   std::string group_id;  ///< commits of this group show progress; empty = none
-  KafkaValueFormat format = KafkaValueFormat::kString;
+  format::RecordDecoderOptions decoder;
   bool skip_bad_records = false;
+  std::string dead_letter_topic;  ///< takes the records that cannot be decoded; empty = none
   /// librdkafka does not tell of a topic that is deleted while it is read, so after this much silence the brokers are asked.
   std::chrono::milliseconds ask_after_silence{10'000};
   /// How long brokers that answer must deny a topic that existed before it counts as gone.
@@ -76,6 +75,7 @@ class TopicFetcher {
   Status HandleError(const rd_kafka_message_t& message, Partition* partition);
   Status AppendValue(const rd_kafka_message_t& message);
   Status RefuseRecord(const rd_kafka_message_t& message, const std::string& why);
+  Status AwaitDeadLetters();
   void End(Partition* partition);
   Partition* Find(std::int32_t number);
   bool BatchIsDue(SteadyTime now) const;
@@ -103,11 +103,10 @@ class TopicFetcher {
   // Fetching thread only.
   std::vector<Partition> partitions_;
   std::vector<std::int32_t> slot_of_partition_;  ///< partition number -> index into partitions_, or -1
-  columnar::ValueBatchBuilder builder_;
-  std::vector<SplitRun> runs_;  ///< whose rows builder_ has
-  format::JsonValueReader json_;
-  std::string scratch_;
+  std::unique_ptr<format::RecordDecoder> rows_;
+  std::vector<SplitRun> runs_;  ///< whose rows rows_ has
   BadRecordPolicy bad_records_;
+  std::unique_ptr<DeadLetterTopic> dead_letters_;  ///< null: none
   std::string broker_error_;  ///< what librdkafka said last of one broker: why none answers
   SteadyTime first_row_at_{}, next_housekeeping_{}, next_commit_{}, unknown_since_{}, last_heard_{};
   bool unknown_topic_ = false, waiting_ = false, drained_ = true, commit_warned_ = false, commit_pending_ = false;

@@ -1,0 +1,85 @@
+#include "data/format/record_decoder.h"
+
+#include <arrow/array/data.h>
+#include <arrow/buffer.h>
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace headrace::data::format {
+namespace {
+
+/// Rows between two looks at the size; a record as large as a part of the batch asks for one at once.
+constexpr std::int64_t kLookEvery = 128;
+constexpr std::int64_t kLargeRecord = RecordDecoder::kBatchBytes / kLookEvery;
+
+}  // namespace
+
+Result<std::unique_ptr<RecordDecoder>> RecordDecoder::Make(RecordDecoderOptions options) {
+  std::unique_ptr<RecordDecoder> made(new RecordDecoder());
+  if (options.schema == nullptr) {
+    if (options.format == RecordFormat::kJson) {
+      made->rows_ = std::make_unique<UntypedJson>();
+    } else {
+      const auto form = options.format == RecordFormat::kBytes ? columnar::ValueForm::kRawBytes : columnar::ValueForm::kUtf8;
+      made->rows_ = std::make_unique<columnar::ValueBatchBuilder>(form);
+    }
+    return made;
+  }
+  if (options.format != RecordFormat::kJson) return Status::Invalid("text and bytes have no columns");
+  HR_ASSIGN_OR_RAISE(made->rows_, JsonRowDecoder::Make(options.schema));
+  made->schema_ = made->batch_schema_ = options.schema;
+  made->has_event_times_ = options.event_times;
+  if (options.event_times) {
+    HR_ASSIGN_OR_RAISE(made->batch_schema_, options.schema->AddField(options.schema->num_fields(),
+                                                                     arrow::field(std::string(columnar::kEventTimeColumn), arrow::int64(), /*nullable=*/false)));
+  }
+  return made;
+}
+
+Status RecordDecoder::Append(std::string_view record) {
+  largest_record_ = std::max(largest_record_, static_cast<std::int64_t>(record.size()));
+  if (auto* json = std::get_if<std::unique_ptr<JsonRowDecoder>>(&rows_)) return (*json)->Append(record);
+  if (auto* builder = std::get_if<std::unique_ptr<columnar::ValueBatchBuilder>>(&rows_)) return (*builder)->AppendBytes(record);
+  UntypedJson& json = *std::get<std::unique_ptr<UntypedJson>>(rows_);
+  json.encoded.clear();
+  HR_RETURN_NOT_OK(json.reader.Append(record, &json.encoded));
+  return json.builder.AppendBytes(json.encoded);
+}
+
+std::int64_t RecordDecoder::num_rows() const {
+  if (const auto* json = std::get_if<std::unique_ptr<JsonRowDecoder>>(&rows_)) return (*json)->num_rows();
+  if (const auto* builder = std::get_if<std::unique_ptr<columnar::ValueBatchBuilder>>(&rows_)) return (*builder)->num_rows();
+  return std::get<std::unique_ptr<UntypedJson>>(rows_)->builder.num_rows();
+}
+
+std::int64_t RecordDecoder::size_bytes() const {
+  if (const auto* json = std::get_if<std::unique_ptr<JsonRowDecoder>>(&rows_)) return (*json)->size_bytes();
+  if (const auto* builder = std::get_if<std::unique_ptr<columnar::ValueBatchBuilder>>(&rows_)) return (*builder)->size_bytes();
+  return std::get<std::unique_ptr<UntypedJson>>(rows_)->builder.size_bytes();
+}
+
+bool RecordDecoder::full() {
+  const std::int64_t rows = num_rows();
+  if (rows >= kBatchRows) return true;
+  if (rows < next_look_ && largest_record_ < kLargeRecord) return false;
+  next_look_ = rows + kLookEvery;
+  return size_bytes() >= kBatchBytes;
+}
+
+Result<columnar::DataBatch> RecordDecoder::Finish() {
+  largest_record_ = next_look_ = 0;
+  if (auto* builder = std::get_if<std::unique_ptr<columnar::ValueBatchBuilder>>(&rows_)) return (*builder)->Finish();
+  if (auto* untyped = std::get_if<std::unique_ptr<UntypedJson>>(&rows_)) return (*untyped)->builder.Finish();
+  HR_ASSIGN_OR_RAISE(std::shared_ptr<arrow::RecordBatch> records, std::get<std::unique_ptr<JsonRowDecoder>>(rows_)->Finish());
+  if (!has_event_times_) return columnar::DataBatch(std::move(records));
+  HR_CHECK(static_cast<std::int64_t>(event_times_.size()) == records->num_rows(), "a row has no event time");
+  std::vector<std::shared_ptr<arrow::ArrayData>> columns = records->column_data();
+  columns.push_back(arrow::ArrayData::Make(arrow::int64(), records->num_rows(), {nullptr, arrow::Buffer::FromVector(std::move(event_times_))}, 0));
+  event_times_ = {};
+  return columnar::DataBatch(arrow::RecordBatch::Make(batch_schema_, records->num_rows(), std::move(columns)));
+}
+
+}  // namespace headrace::data::format

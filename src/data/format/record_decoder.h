@@ -1,0 +1,63 @@
+#pragma once
+#include <arrow/type_fwd.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/status.h"
+#include "columnar/data_batch.h"
+#include "columnar/value_column.h"
+#include "data/format/json_rows.h"
+#include "data/format/json_value.h"
+
+namespace headrace::data::format {
+
+/// How one record's bytes become a row.
+enum class RecordFormat { kText, kBytes, kJson };
+
+struct RecordDecoderOptions {
+  RecordFormat format = RecordFormat::kText;
+  std::shared_ptr<arrow::Schema> schema;  ///< typed rows; null: untyped values
+  bool event_times = false;               ///< typed rows come with the source's own event times: AppendEventTime() behind every row
+};
+
+/// Decodes records one by one into batches: the one place where sources turn bytes into rows. Which format it is, is settled when it is
+/// made; there is no virtual call per record.
+/// Errors:  Append gives Invalid for a record that is refused, which leaves nothing behind; anything else is the source's own failure.
+/// Thread:  the source's reading thread.
+class RecordDecoder {
+ public:
+  static constexpr std::int64_t kBatchRows = 4096;
+  static constexpr std::int64_t kBatchBytes = 256 << 10;
+
+  /// Invalid when the format cannot fill the schema.
+  static Result<std::unique_ptr<RecordDecoder>> Make(RecordDecoderOptions options);
+  Status Append(std::string_view record);
+  void AppendEventTime(std::int64_t event_time_ms) { event_times_.push_back(event_time_ms); }
+  std::int64_t num_rows() const;
+  /// Time to close the batch. Sizes are looked at now and then, and behind every large record.
+  bool full();
+  bool typed() const { return schema_ != nullptr; }
+  Result<columnar::DataBatch> Finish();
+
+ private:
+  struct UntypedJson {
+    columnar::ValueBatchBuilder builder{columnar::ValueForm::kEncoded};
+    JsonValueReader reader;
+    std::string encoded;
+  };
+  RecordDecoder() = default;
+  std::int64_t size_bytes() const;
+
+  std::variant<std::unique_ptr<columnar::ValueBatchBuilder>, std::unique_ptr<UntypedJson>, std::unique_ptr<JsonRowDecoder>> rows_;
+  std::shared_ptr<arrow::Schema> schema_, batch_schema_;  ///< of the columns; with event times
+  bool has_event_times_ = false;
+  std::vector<std::int64_t> event_times_;
+  std::int64_t largest_record_ = 0, next_look_ = 0;
+};
+
+}  // namespace headrace::data::format
