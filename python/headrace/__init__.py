@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         PrintSink,
         Sink,
         Source,
+        dead_letter,
     )
     from headrace.environment import JobResult, RestartStrategy, StreamExecutionEnvironment
     from headrace.errors import EngineNotFound, JobError, JobFailed, SubmitError
@@ -44,7 +45,7 @@ _HOME = {
     "archives": ("shipped_file",),
     "connectors": (
         "BlackholeSink", "CollectionSource", "CollectSink", "FileSink", "FileSource", "GeneratorSource", "KafkaSink",
-        "KafkaSinkOperator", "KafkaSource", "KafkaSourceOperator", "NexmarkSource", "PrintSink", "Sink", "Source",
+        "KafkaSinkOperator", "KafkaSource", "KafkaSourceOperator", "NexmarkSource", "PrintSink", "Sink", "Source", "dead_letter",
     ),
     "environment": ("JobResult", "RestartStrategy", "StreamExecutionEnvironment"),
     "errors": ("EngineNotFound", "JobError", "JobFailed", "SubmitError"),
@@ -66,7 +67,8 @@ __all__ = [
     "JobFailed", "JobGraph", "JobResult", "KafkaSink", "KafkaSinkOperator", "KafkaSource", "KafkaSourceOperator", "KeyedStream",
     "NexmarkSource", "PrintSink", "RestartStrategy", "SessionWindow", "Sink", "SlidingWindow", "Source",
     "StreamExecutionEnvironment", "SubmitError", "TumblingWindow", "WatermarkStrategies", "Window", "WindowedStream",
-    "__version__", "avg", "coalesce", "col", "collect", "concat", "count", "count_distinct", "first", "from_epoch_ms", "greatest",
+    "__version__", "avg", "coalesce", "col", "collect", "concat", "count", "count_distinct", "dead_letter", "first",
+    "from_epoch_ms", "greatest",
     "hash_of", "if_", "last", "least", "lit", "max", "min", "shipped_file", "struct", "sum", "top", "when",
 ]  # fmt: skip
 

@@ -23,6 +23,23 @@ ValueFormat = Literal["string", "bytes", "json"]
 OnError = Literal["fail", "skip"]
 
 
+class DeadLetter:
+    """Where records go that cannot be decoded. Made by dead_letter()."""
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+
+    def __repr__(self) -> str:
+        return f"dead_letter({self.topic!r})"
+
+
+def dead_letter(topic: str) -> DeadLetter:
+    """As on_error of a KafkaSource: records that cannot be decoded go to this topic as they came, key, value and headers, with
+    headers headrace.error, headrace.topic, headrace.partition, headrace.offset, headrace.timestamp, headrace.job and
+    headrace.operator. The topic must exist on the same brokers. At least once. They are counted like skipped ones."""
+    return DeadLetter(_text("dead_letter", "topic", topic))
+
+
 def _refuse(what: str, message: str, wrong_type: bool = False) -> None:
     raise (JobTypeError if wrong_type else JobValueError)(f"{what} ({here()}): {message}")
 
@@ -105,13 +122,16 @@ class KafkaSource(Source[Any]):
     """Rows from a Kafka topic; partitions that are added later are found.
 
     Shape: one row a record, its value alone: str (value_format "string", must be UTF-8), bytes ("bytes"), or what the JSON says
-    ("json"). Records without a value count as unreadable. In order within a partition; each partition is read by one subtask.
+    ("json"). With a row_type (a dataclass, TypedDict, pyarrow schema, dict of names and types, JSON Schema …; see
+    docs/reference/formats.md) rows are typed, decoded from JSON objects straight into columns, and bring the record's own time as
+    event time: with_watermarks() needs no with_timestamp(). Records without a value count as unreadable. In order within a partition;
+    each partition is read by one subtask.
 
     topic: its name. bootstrap_servers: "host:port,…"; without it the engine's KAFKA_BOOTSTRAP_SERVERS. group_id: consumer group
     that commits show progress for. start: "earliest", "latest", "committed" (by group_id), or a time (aware datetime, or int ms
     since 1970): the first record at or after it. stop_at="latest" makes it bounded: it ends at the offsets found at the start.
-    on_error: "fail" the job at a record that cannot be read, or "skip" and count it. discovery_interval_ms: how often new
-    partitions are looked for (0: never; default 30000). properties: settings of librdkafka.
+    on_error: "fail" the job at a record that cannot be read, "skip" and count it, or dead_letter(topic). discovery_interval_ms: how
+    often new partitions are looked for (0: never; default 30000). properties: settings of librdkafka.
 
     Errors: JobTypeError or JobValueError for wrong arguments. An unknown topic is refused at submit; brokers that are away are
     waited for; a topic that goes away fails the job.
@@ -125,8 +145,9 @@ class KafkaSource(Source[Any]):
         *,
         start: Literal["earliest", "latest", "committed"] | int | datetime = "earliest",
         stop_at: Literal["latest"] | None = None,
-        value_format: ValueFormat = "string",
-        on_error: OnError = "fail",
+        value_format: ValueFormat | None = None,
+        row_type: Any = None,
+        on_error: OnError | DeadLetter = "fail",
         discovery_interval_ms: int | None = None,
         properties: Mapping[str, str | int | float | bool] | None = None,
     ) -> None:
@@ -141,12 +162,38 @@ class KafkaSource(Source[Any]):
             _refuse(what, "start='committed' needs a group_id: whose commits?")
         if stop_at is not None:
             options["stop_at"] = _choice(what, "stop_at", stop_at, ("latest",))
+        if value_format is None:
+            value_format = "string" if row_type is None else "json"
         options["value_format"] = _choice(what, "value_format", value_format, ("string", "bytes", "json"))
-        options["on_error"] = _choice(what, "on_error", on_error, ("fail", "skip"))
+        if row_type is not None and value_format != "json":
+            _refuse(what, f"value_format {value_format!r} has no columns for row_type; JSON has: value_format='json'")
+        if isinstance(on_error, DeadLetter):
+            options["on_error"], options["dead_letter_topic"] = "dead_letter", on_error.topic
+        else:
+            options["on_error"] = _choice(what, "on_error", on_error, ("fail", "skip"))
         if discovery_interval_ms is not None:
             options["discovery_interval_ms"] = _count(what, "discovery_interval_ms", discovery_interval_ms)
         options.update(_properties(what, properties))
         super().__init__("kafka", options, topic, bounded=stop_at is not None)
+        self.row_type = _row_type(what, row_type)
+
+
+def _row_type(what: str, declared: Any) -> RowType | None:
+    if declared is None:
+        return None
+    from headrace.row_types import row_type
+
+    return row_type(what, declared)
+
+
+def _columns(what: str, name: str, columns: Any) -> str:
+    """Names of columns as an option carries them."""
+    import json
+
+    names = [columns] if isinstance(columns, str) else list(columns)
+    if not names or not all(isinstance(c, str) and c for c in names):
+        _refuse(what, f"{name} takes the name of a column, or a list of names, not {columns!r}", wrong_type=True)
+    return json.dumps(names)
 
 
 def _start(what: str, start: Any) -> dict[str, str]:
@@ -168,8 +215,9 @@ class KafkaSink(Sink):
     """Rows into a Kafka topic that exists. A restarted job writes rows again: at least once.
 
     Shape: one message a row. Value (value_format "auto"): a str as UTF-8, bytes as they are, anything else as JSON; "string",
-    "bytes" and "json" write one of these always. The message key is the stream's key behind key_by, else null. delivery:
-    "at_least_once", "exactly_once" (written at least once for now), "none"; without it the engine's default.
+    "bytes" and "json" write one of these always. Typed rows are JSON objects, written straight from their columns. The message key is
+    the stream's key behind key_by; of typed rows the column key (text as it is, numbers as digits, times as ISO 8601), or a JSON array
+    of several; else null. timestamps: of typed rows, "iso" text or "ms" since 1970. delivery: "at_least_once", "exactly_once" (written at least once for now), "none"; without it the engine's default.
     properties: settings of librdkafka.
 
     Errors: JobTypeError or JobValueError for wrong arguments. Rows that the brokers refuse for good fail the job; brokers that
@@ -183,6 +231,8 @@ class KafkaSink(Sink):
         *,
         delivery: Literal["exactly_once", "at_least_once", "none"] | None = None,
         value_format: Literal["auto", "string", "bytes", "json"] = "auto",
+        key: str | list[str] | None = None,
+        timestamps: Literal["iso", "ms"] = "iso",
         properties: Mapping[str, str | int | float | bool] | None = None,
     ) -> None:
         what = "KafkaSink"
@@ -192,6 +242,10 @@ class KafkaSink(Sink):
         if delivery is not None:
             options["delivery"] = _choice(what, "delivery", delivery, ("exactly_once", "at_least_once", "none"))
         options["value_format"] = _choice(what, "value_format", value_format, ("auto", "string", "bytes", "json"))
+        if key is not None:
+            options["key_columns"] = _columns(what, "key", key)
+        if timestamps != "iso":
+            options["timestamps"] = _choice(what, "timestamps", timestamps, ("iso", "ms"))
         options.update(_properties(what, properties))
         super().__init__("kafka", options, topic)
 
@@ -200,29 +254,64 @@ class FileSource(Source[Any]):
     """Rows from a file, all files of a folder, or a glob, as the machines of the cluster see the path. Bounded.
 
     Shape: one str a line (format "lines", without its line end), or one JSON value a line ("json": dict, list, str, int, float,
-    bool, None). Files are shared out among the subtasks as wholes. on_error: "fail" the job at a line that cannot be read (not
-    UTF-8, not JSON, longer than 16 MiB), or "skip" and count it.
+    bool, None). With a row_type rows are typed: JSON objects, or CSV records (format "csv"; the first line names the columns, or with
+    csv_header=False csv_columns does). Files are shared out among the subtasks as wholes. csv_null: the text, not in quotes, that is
+    null. on_error: "fail" the job at a line that cannot be read (not UTF-8, not JSON, a value that does not fit, longer than 16 MiB),
+    or "skip" and count it.
     """
 
     def __init__(
-        self, path: str | PathLike[str], format: Literal["lines", "json"] = "lines", *, on_error: OnError = "fail"
+        self,
+        path: str | PathLike[str],
+        format: Literal["lines", "json", "csv"] | None = None,
+        *,
+        row_type: Any = None,
+        csv_delimiter: str = ",",
+        csv_header: bool = True,
+        csv_columns: Iterable[str] | None = None,
+        csv_null: str = "",
+        on_error: OnError = "fail",
     ) -> None:
         what = "FileSource"
-        options = {"path": _path(what, path), "format": _choice(what, "format", format, ("lines", "json"))}
+        if format is None:
+            format = "lines" if row_type is None else "json"
+        options = {"path": _path(what, path), "format": _choice(what, "format", format, ("lines", "json", "csv"))}
         options["on_error"] = _choice(what, "on_error", on_error, ("fail", "skip"))
+        if format == "csv":
+            if row_type is None:
+                _refuse(what, "format 'csv' gives typed rows: say which columns they have, row_type={'name': 'text', …}")
+            if len(_text(what, "csv_delimiter", csv_delimiter).encode()) != 1:
+                _refuse(what, f"csv_delimiter is {csv_delimiter!r}; it must be one ASCII character")
+            options["csv_delimiter"] = csv_delimiter
+            options["csv_header"] = "true" if csv_header else "false"
+            if csv_columns is not None:
+                options["csv_columns"] = _columns(what, "csv_columns", csv_columns)
+            elif not csv_header:
+                _refuse(what, "csv_header=False needs csv_columns: the names of the files' columns in their order")
+            options["csv_null"] = csv_null
         super().__init__("file", options, _last_part(options["path"], "files"), bounded=True)
+        self.row_type = _row_type(what, row_type)
 
 
 class FileSink(Sink):
     """Rows into files ``part-<subtask>-<n>`` of a folder, which is made when it does not exist.
 
-    Shape: a line a row: str as it is and anything else as its text (format "lines"), or JSON ("json"). A file shows when it is
+    Shape: a line a row: str as it is and anything else as its text (format "lines"), or JSON ("json"); of typed rows JSON objects, or
+    CSV with the columns' names as first line ("csv"). timestamps: of typed rows, "iso" text or "ms" since 1970. A file shows when it is
     complete: at the end of the job, at 64 MiB or 10 s after its first row. At least once: a restarted job writes rows again.
     """
 
-    def __init__(self, path: str | PathLike[str], format: Literal["lines", "json"] = "lines") -> None:
+    def __init__(
+        self,
+        path: str | PathLike[str],
+        format: Literal["lines", "json", "csv"] = "lines",
+        *,
+        timestamps: Literal["iso", "ms"] = "iso",
+    ) -> None:
         what = "FileSink"
-        options = {"path": _path(what, path), "format": _choice(what, "format", format, ("lines", "json"))}
+        options = {"path": _path(what, path), "format": _choice(what, "format", format, ("lines", "json", "csv"))}
+        if timestamps != "iso":
+            options["timestamps"] = _choice(what, "timestamps", timestamps, ("iso", "ms"))
         super().__init__("file", options, _last_part(options["path"], "files"))
 
 

@@ -119,10 +119,15 @@ class RowType:
 
 
 def row_type(what: str, declared: Any) -> RowType:
-    """The row type that a dataclass, TypedDict, pyarrow schema, dict of name to type, or RowType declares. JobTypeError otherwise."""
+    """The row type that a dataclass, TypedDict, pyarrow schema, dict of name to type, JSON Schema or Avro schema (dict or text), or RowType
+    declares. JobTypeError otherwise."""
     if isinstance(declared, RowType):
         return declared
-    if isinstance(declared, Mapping):
+    if isinstance(declared, (Mapping, str)):
+        from headrace import schema_types
+
+        if isinstance(declared, str) or schema_types.looks_like_json_schema(declared) or schema_types.looks_like_avro(declared):
+            return schema_types.from_text(what, declared)
         return RowType(tuple(_field(what, name, hint) for name, hint in declared.items()))
     if isinstance(declared, type) and (dataclasses.is_dataclass(declared) or typing.is_typeddict(declared)):
         record = declared if dataclasses.is_dataclass(declared) else None

@@ -7,6 +7,7 @@
 
 #include "base/nearest_name.h"
 #include "base/units.h"
+#include "plan/format_options.h"
 #include "plan/kafka_property.h"
 
 namespace headrace::plan {
@@ -34,12 +35,17 @@ const std::vector<ConnectorTable>& SourceTables() {
         {"start_timestamp_ms", Type::kInt, false, "0", "", "With start=timestamp: the first record at or after it, ms since 1970 UTC."},
         {"stop_at", Type::kChoice, false, "", "|latest",
          "latest: stop at the ends that the partitions had at the start; makes the source bounded."},
-        {"value_format", Type::kChoice, false, "string", "string|bytes|json", "How record values become rows."},
-        {"on_error", Type::kChoice, false, "fail", "fail|skip", "What a record does that cannot be decoded."},
+        {"value_format", Type::kChoice, false, "string", "string|bytes|json", "How record values become rows; json fills typed rows too."},
+        {"on_error", Type::kChoice, false, "fail", "fail|skip|dead_letter", "What a record does that cannot be decoded."},
+        {"dead_letter_topic", Type::kString, false, "", "", "With on_error=dead_letter: the topic that takes such records as they came."},
         {"discovery_interval_ms", Type::kDurationMs, false, "30000", "", "How often to look for new partitions; 0 = never."}}},
       {"file",
        {{"path", Type::kString, true, "", "", "File, folder or glob."},
-        {"format", Type::kChoice, false, "lines", "lines|json", "lines: one str a line; json: one JSON value a line."},
+        {"format", Type::kChoice, false, "lines", "lines|json|csv", "lines: one str a line; json: one JSON value a line; csv: typed rows."},
+        {"csv_delimiter", Type::kString, false, ",", "", "format=csv: the character between two fields."},
+        {"csv_header", Type::kBool, false, "true", "", "format=csv: the first line of each file names its columns; else they stand in csv_columns' order."},
+        {"csv_columns", Type::kString, false, "", "", "format=csv without a header: the columns' names as a JSON array."},
+        {"csv_null", Type::kString, false, "", "", "format=csv: what stands for null, when it is not in quotes."},
         {"on_error", Type::kChoice, false, "fail", "fail|skip", "What a line does that cannot be decoded."}}},
       {"collection", {}},
       {"generator",
@@ -68,10 +74,13 @@ const std::vector<ConnectorTable>& SinkTables() {
         {"delivery", Type::kChoice, false, "", "|exactly_once|at_least_once|none",
          "By default exactly_once with checkpoints, at_least_once without."},
         {"value_format", Type::kChoice, false, "auto", "auto|string|bytes|json",
-         "auto: str as UTF-8, bytes as they are, anything else as JSON."}}},
+         "auto: str as UTF-8, bytes as they are, anything else as JSON."},
+        {"key_columns", Type::kString, false, "", "", "Of typed rows: the columns that make the message key, as a JSON array of names."},
+        {"timestamps", Type::kChoice, false, "iso", "iso|ms", "Of typed rows: ISO 8601 text, or ms since 1970."}}},
       {"file",
        {{"path", Type::kString, true, "", "", "Folder to write into."},
-        {"format", Type::kChoice, false, "lines", "lines|json", "lines: str(row); json: one JSON value a line."}}},
+        {"format", Type::kChoice, false, "lines", "lines|json|csv", "lines: str(row); json: one JSON value a line; csv: typed rows."},
+        {"timestamps", Type::kChoice, false, "iso", "iso|ms", "Of typed rows: ISO 8601 text, or ms since 1970."}}},
       {"collection", {}},
       {"print", {{"prefix", Type::kString, false, "", "", "Put before every row."}}},
       {"blackhole", {}},
@@ -221,6 +230,10 @@ Status CheckKafka(const ConnectorSpec& spec, bool is_source, std::string_view wh
   HR_RETURN_NOT_OK(
       CheckKafkaSecurity(protocol == spec.options.end() ? std::string_view() : std::string_view(protocol->second), has_mechanism, who));
   if (!is_source) return Status::OK();
+  const std::string dead_letters = OptionString(spec, true, "dead_letter_topic");
+  if ((OptionString(spec, true, "on_error") == "dead_letter") != !dead_letters.empty())
+    return Error(ErrorCode::kBadOption, fmt::format("{}: on_error=dead_letter and dead_letter_topic need each other", who));
+  if (!dead_letters.empty()) HR_RETURN_NOT_OK(CheckTopic(dead_letters, who));
   const bool by_time = OptionString(spec, true, "start") == "timestamp";
   if (by_time && !spec.options.contains("start_timestamp_ms"))
     return Error(ErrorCode::kBadOption, fmt::format("{}: start=timestamp needs start_timestamp_ms", who));
@@ -264,6 +277,7 @@ Status CheckConnector(const ConnectorSpec& spec, bool is_source, std::string_vie
     }
   }
   if (spec.kind == "kafka") HR_RETURN_NOT_OK(CheckKafka(spec, is_source, who));
+  HR_RETURN_NOT_OK(CheckFormat(spec, is_source, who));
   if (spec.kind == "generator") HR_RETURN_NOT_OK(CheckGenerator(spec, who));
   if (is_source && spec.kind == "nexmark") HR_RETURN_NOT_OK(CheckNexmark(spec, who));
   if (!spec.payload.empty() && !(is_source && spec.kind == "collection")) {

@@ -21,9 +21,12 @@ struct OptionSpec {
 
 /// Source kinds: kafka file collection generator. Sink kinds: kafka file collection print blackhole.
 /// kafka source: topic, bootstrap_servers, group_id, start (earliest|latest|committed|timestamp), start_timestamp_ms, stop_at (|latest),
-///   value_format (string|bytes|json), on_error (fail|skip), discovery_interval_ms, property.* (librdkafka allow-list)
-/// kafka sink: topic, bootstrap_servers, delivery (|exactly_once|at_least_once|none), value_format (auto|string|bytes|json), property.*
-/// file source: path (file, folder or glob), format (lines|json), on_error. file sink: path (folder), format (lines|json)
+///   value_format (string|bytes|json), on_error (fail|skip|dead_letter), dead_letter_topic, discovery_interval_ms,
+///   property.* (librdkafka allow-list)
+/// kafka sink: topic, bootstrap_servers, delivery (|exactly_once|at_least_once|none), value_format (auto|string|bytes|json), key_columns,
+///   timestamps (iso|ms), property.*
+/// file source: path (file, folder or glob), format (lines|json|csv|parquet), csv_*, on_error
+/// file sink: path (folder), format (lines|json|csv|parquet), timestamps
 /// generator source: count (0 = endless), rows_per_second (0 = no limit), kind (sequence|words), vocabulary, words_per_row, seed
 /// collection source: payload. collection sink, print (prefix), blackhole: no more.
 /// Empty when the kind is unknown.

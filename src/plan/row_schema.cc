@@ -10,6 +10,7 @@
 
 #include "base/nearest_name.h"
 #include "columnar/data_batch.h"
+#include "plan/format_options.h"
 #include "plan/function_types.h"
 
 namespace headrace::plan {
@@ -265,7 +266,10 @@ bool HasSideOutput(const OperatorSpec& spec, std::string_view tag) {
 
 Result<SchemaPtr> SchemaOf(const OperatorSpec& spec, const std::vector<SchemaPtr>& inputs) {
   if (const auto* source = std::get_if<SourceSpec>(&spec.kind)) return source->connector.schema;
-  if (spec.is_sink()) return nullptr;
+  if (spec.is_sink()) {
+    HR_RETURN_NOT_OK(CheckSinkRows(std::get<SinkSpec>(spec.kind).connector, inputs[0].get(), spec.Describe()));
+    return nullptr;
+  }
   if (const PythonFunction* function = spec.python()) return PythonSchema(*function, inputs[0]);
   if (std::holds_alternative<UnionSpec>(spec.kind)) return UnionSchema(spec, inputs);
   const SchemaPtr& input = inputs[0];

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/nearest_name.h"
+#include "plan/column_pruning.h"
 #include "plan/collection_payload.h"
 #include "plan/connector_options.h"
 #include "plan/execution_plan.h"
@@ -76,6 +77,7 @@ class Validator {
       HR_RETURN_NOT_OK(CheckBody(graph_.operators[i]));
     }
     HR_RETURN_NOT_OK(CheckArchives());
+    HR_RETURN_NOT_OK(PruneColumns(topology_, &graph_));
     return std::move(graph_);
   }
 

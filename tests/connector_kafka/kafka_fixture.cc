@@ -112,10 +112,15 @@ void KafkaTest::Produce(const std::string& topic, const std::vector<Message>& me
     const void* value = message.value ? message.value->data() : nullptr;
     const std::size_t key_size = message.key ? message.key->size() : 0, value_size = message.value ? message.value->size() : 0;
     while (true) {
+      rd_kafka_headers_t* headers = rd_kafka_headers_new(message.headers.size());
+      for (const auto& [name, text] : message.headers)
+        rd_kafka_header_add(headers, name.c_str(), -1, text.data(), static_cast<ssize_t>(text.size()));
       const auto error = rd_kafka_producev(client->get(), RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_PARTITION(message.partition),
                                            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key, key_size),
                                            RD_KAFKA_V_VALUE(const_cast<void*>(value), value_size),
-                                           RD_KAFKA_V_TIMESTAMP(message.timestamp_ms), RD_KAFKA_V_END);
+                                           RD_KAFKA_V_TIMESTAMP(message.timestamp_ms), RD_KAFKA_V_HEADERS(headers),
+                                           RD_KAFKA_V_END);
+      if (error != RD_KAFKA_RESP_ERR_NO_ERROR) rd_kafka_headers_destroy(headers);
       if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
         rd_kafka_poll(client->get(), 50);
         continue;
@@ -175,6 +180,13 @@ std::vector<Message> KafkaTest::ConsumeAll(const std::string& topic) {
       copy.partition = message->partition;
       if (message->key != nullptr) copy.key.emplace(static_cast<const char*>(message->key), message->key_len);
       if (message->payload != nullptr) copy.value.emplace(static_cast<const char*>(message->payload), message->len);
+      rd_kafka_headers_t* headers = nullptr;
+      rd_kafka_message_headers(message, &headers);
+      const char* name = nullptr;
+      const void* value = nullptr;
+      std::size_t size = 0;
+      for (std::size_t i = 0; headers != nullptr && rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++i)
+        copy.headers.emplace(name, std::string(static_cast<const char*>(value), size));
       messages.push_back(std::move(copy));
     }
     rd_kafka_message_destroy(message);

@@ -38,6 +38,7 @@ struct Message {
   std::int32_t partition = RD_KAFKA_PARTITION_UA;
   std::optional<std::string> key, value;
   std::int64_t timestamp_ms = 0;
+  std::map<std::string, std::string> headers = {};
 };
 
 /// A topic name of its own for every test.

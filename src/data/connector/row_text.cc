@@ -1,5 +1,6 @@
 #include "data/connector/row_text.h"
 
+#include <arrow/array/array_binary.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 #include <fmt/format.h>
@@ -53,6 +54,43 @@ Status RowTextWriter::Append(std::int64_t row, std::string* out) const {
                  "Map the rows to bytes, or use value_format=\"json\".");
   }
   out->append(columnar::ReprOf(encoded, std::numeric_limits<std::size_t>::max()));
+  return Status::OK();
+}
+
+Result<KeyTextWriter> KeyTextWriter::Make(const columnar::DataBatch& batch, const std::vector<std::string>& columns,
+                                          format::TimestampText timestamps) {
+  std::vector<int> indexes;
+  for (const std::string& column : columns) {
+    indexes.push_back(batch.records()->schema()->GetFieldIndex(column));
+    if (indexes.back() < 0) return Error(ErrorCode::kInvalidPlan, fmt::format("the rows have no column \"{:.100}\" for the message key", column));
+  }
+  HR_ASSIGN_OR_RAISE(std::shared_ptr<arrow::RecordBatch> keys, batch.records()->SelectColumns(indexes));
+  HR_ASSIGN_OR_RAISE(format::JsonRowWriter values, format::JsonRowWriter::Make(keys, timestamps));
+  return KeyTextWriter(std::move(values), std::move(keys));
+}
+
+Status KeyTextWriter::Append(std::int64_t row, std::string* out) const {
+  const int columns = keys_->num_columns();
+  if (columns > 1) {
+    for (int i = 0; i < columns; ++i) {
+      out->push_back(i == 0 ? '[' : ',');
+      HR_RETURN_NOT_OK(values_.AppendValue(static_cast<std::size_t>(i), row, out));
+    }
+    out->push_back(']');
+    return Status::OK();
+  }
+  const std::size_t start = out->size();
+  const auto id = keys_->column(0)->type_id();
+  if (id == arrow::Type::STRING && keys_->column(0)->IsValid(row)) {
+    out->append(static_cast<const arrow::StringArray&>(*keys_->column(0)).GetView(row));
+    return Status::OK();
+  }
+  HR_RETURN_NOT_OK(values_.AppendValue(0, row, out));
+  // Dates, times and decimals stand in quotes, which a key of one column has no need of.
+  if (out->size() >= start + 2 && (*out)[start] == '"') {
+    out->pop_back();
+    out->erase(start, 1);
+  }
   return Status::OK();
 }
 

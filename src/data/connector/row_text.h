@@ -1,8 +1,11 @@
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/status.h"
 #include "columnar/value_column.h"
@@ -35,6 +38,24 @@ class RowTextWriter {
   RowFormat format_;
   std::optional<format::JsonRowWriter> json_;  ///< of typed rows
   bool rows_are_text_ = false;
+};
+
+/// "ms", anything else is ISO 8601.
+inline format::TimestampText TimestampTextOf(std::string_view name) {
+  return name == "ms" ? format::TimestampText::kMilliseconds : format::TimestampText::kIso;
+}
+
+/// Message keys out of columns of typed rows: one column's text as it is and its other values as JSON shows them, several columns as a
+/// JSON array. Keeps its part of the batch; the task's thread.
+class KeyTextWriter {
+ public:
+  static Result<KeyTextWriter> Make(const columnar::DataBatch& batch, const std::vector<std::string>& columns, format::TimestampText timestamps);
+  Status Append(std::int64_t row, std::string* out) const;
+
+ private:
+  KeyTextWriter(format::JsonRowWriter values, std::shared_ptr<arrow::RecordBatch> keys) : values_(std::move(values)), keys_(std::move(keys)) {}
+  format::JsonRowWriter values_;
+  std::shared_ptr<arrow::RecordBatch> keys_;
 };
 
 }  // namespace headrace::data::connector

@@ -6,6 +6,7 @@
 #include <arrow/type.h>
 
 #include <algorithm>
+#include <type_traits>
 #include <utility>
 
 namespace headrace::data::format {
@@ -28,8 +29,13 @@ Result<std::unique_ptr<RecordDecoder>> RecordDecoder::Make(RecordDecoderOptions 
     }
     return made;
   }
-  if (options.format != RecordFormat::kJson) return Status::Invalid("text and bytes have no columns");
-  HR_ASSIGN_OR_RAISE(made->rows_, JsonRowDecoder::Make(options.schema));
+  if (options.format == RecordFormat::kJson) {
+    HR_ASSIGN_OR_RAISE(made->rows_, JsonRowDecoder::Make(options.schema));
+  } else if (options.format == RecordFormat::kCsv) {
+    HR_ASSIGN_OR_RAISE(made->rows_, CsvRowDecoder::Make(options.schema, options.csv));
+  } else {
+    return Status::Invalid("text and bytes have no columns");
+  }
   made->schema_ = made->batch_schema_ = options.schema;
   made->has_event_times_ = options.event_times;
   if (options.event_times) {
@@ -43,22 +49,30 @@ Status RecordDecoder::Append(std::string_view record) {
   largest_record_ = std::max(largest_record_, static_cast<std::int64_t>(record.size()));
   if (auto* json = std::get_if<std::unique_ptr<JsonRowDecoder>>(&rows_)) return (*json)->Append(record);
   if (auto* builder = std::get_if<std::unique_ptr<columnar::ValueBatchBuilder>>(&rows_)) return (*builder)->AppendBytes(record);
+  if (auto* csv = std::get_if<std::unique_ptr<CsvRowDecoder>>(&rows_)) return (*csv)->Append(record);
   UntypedJson& json = *std::get<std::unique_ptr<UntypedJson>>(rows_);
   json.encoded.clear();
   HR_RETURN_NOT_OK(json.reader.Append(record, &json.encoded));
   return json.builder.AppendBytes(json.encoded);
 }
 
+/// What is appended to: the builder of untyped JSON, else the decoder itself.
+template <typename Use>
+auto RecordDecoder::WithRows(Use use) const {
+  return std::visit(
+      [&](const auto& rows) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(*rows)>, UntypedJson>) return use(rows->builder);
+        else return use(*rows);
+      },
+      rows_);
+}
+
 std::int64_t RecordDecoder::num_rows() const {
-  if (const auto* json = std::get_if<std::unique_ptr<JsonRowDecoder>>(&rows_)) return (*json)->num_rows();
-  if (const auto* builder = std::get_if<std::unique_ptr<columnar::ValueBatchBuilder>>(&rows_)) return (*builder)->num_rows();
-  return std::get<std::unique_ptr<UntypedJson>>(rows_)->builder.num_rows();
+  return WithRows([](const auto& rows) { return rows.num_rows(); });
 }
 
 std::int64_t RecordDecoder::size_bytes() const {
-  if (const auto* json = std::get_if<std::unique_ptr<JsonRowDecoder>>(&rows_)) return (*json)->size_bytes();
-  if (const auto* builder = std::get_if<std::unique_ptr<columnar::ValueBatchBuilder>>(&rows_)) return (*builder)->size_bytes();
-  return std::get<std::unique_ptr<UntypedJson>>(rows_)->builder.size_bytes();
+  return WithRows([](const auto& rows) { return rows.size_bytes(); });
 }
 
 bool RecordDecoder::full() {
@@ -73,7 +87,8 @@ Result<columnar::DataBatch> RecordDecoder::Finish() {
   largest_record_ = next_look_ = 0;
   if (auto* builder = std::get_if<std::unique_ptr<columnar::ValueBatchBuilder>>(&rows_)) return (*builder)->Finish();
   if (auto* untyped = std::get_if<std::unique_ptr<UntypedJson>>(&rows_)) return (*untyped)->builder.Finish();
-  HR_ASSIGN_OR_RAISE(std::shared_ptr<arrow::RecordBatch> records, std::get<std::unique_ptr<JsonRowDecoder>>(rows_)->Finish());
+  auto* json = std::get_if<std::unique_ptr<JsonRowDecoder>>(&rows_);
+  HR_ASSIGN_OR_RAISE(std::shared_ptr<arrow::RecordBatch> records, json != nullptr ? (*json)->Finish() : std::get<std::unique_ptr<CsvRowDecoder>>(rows_)->Finish());
   if (!has_event_times_) return columnar::DataBatch(std::move(records));
   HR_CHECK(static_cast<std::int64_t>(event_times_.size()) == records->num_rows(), "a row has no event time");
   std::vector<std::shared_ptr<arrow::ArrayData>> columns = records->column_data();

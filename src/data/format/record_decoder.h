@@ -11,17 +11,19 @@
 #include "base/status.h"
 #include "columnar/data_batch.h"
 #include "columnar/value_column.h"
+#include "data/format/csv_rows.h"
 #include "data/format/json_rows.h"
 #include "data/format/json_value.h"
 
 namespace headrace::data::format {
 
 /// How one record's bytes become a row.
-enum class RecordFormat { kText, kBytes, kJson };
+enum class RecordFormat { kText, kBytes, kJson, kCsv };
 
 struct RecordDecoderOptions {
   RecordFormat format = RecordFormat::kText;
   std::shared_ptr<arrow::Schema> schema;  ///< typed rows; null: untyped values
+  CsvOptions csv;
   bool event_times = false;               ///< typed rows come with the source's own event times: AppendEventTime() behind every row
 };
 
@@ -37,6 +39,8 @@ class RecordDecoder {
   /// Invalid when the format cannot fill the schema.
   static Result<std::unique_ptr<RecordDecoder>> Make(RecordDecoderOptions options);
   Status Append(std::string_view record);
+  /// kCsv: the columns of the records to come.
+  Status SetColumns(const std::vector<std::string>& names) { return std::get<std::unique_ptr<CsvRowDecoder>>(rows_)->SetColumns(names); }
   void AppendEventTime(std::int64_t event_time_ms) { event_times_.push_back(event_time_ms); }
   std::int64_t num_rows() const;
   /// Time to close the batch. Sizes are looked at now and then, and behind every large record.
@@ -53,7 +57,12 @@ class RecordDecoder {
   RecordDecoder() = default;
   std::int64_t size_bytes() const;
 
-  std::variant<std::unique_ptr<columnar::ValueBatchBuilder>, std::unique_ptr<UntypedJson>, std::unique_ptr<JsonRowDecoder>> rows_;
+  template <typename Use>
+  auto WithRows(Use use) const;
+
+  std::variant<std::unique_ptr<columnar::ValueBatchBuilder>, std::unique_ptr<UntypedJson>, std::unique_ptr<JsonRowDecoder>,
+               std::unique_ptr<CsvRowDecoder>>
+      rows_;
   std::shared_ptr<arrow::Schema> schema_, batch_schema_;  ///< of the columns; with event times
   bool has_event_times_ = false;
   std::vector<std::int64_t> event_times_;

@@ -12,6 +12,7 @@
 #include "columnar/key_group.h"
 #include "data/connector/file/part_files.h"
 #include "data/connector/row_text.h"
+#include "data/format/csv_rows.h"
 #include "plan/connector_options.h"
 
 namespace headrace::data::connector {
@@ -24,7 +25,8 @@ constexpr std::size_t kMaxQueuedBytes = 8u << 20;
 /// Renders on the task's thread, writes on its own: the disk may take its time.
 class FileSinkWriter final : public SinkWriter {
  public:
-  FileSinkWriter(std::string folder, RowFormat format) : folder_(std::move(folder)), format_(format) {}
+  FileSinkWriter(std::string folder, RowFormat format, bool csv, format::TimestampText timestamps)
+      : folder_(std::move(folder)), format_(format), csv_(csv), timestamps_(timestamps) {}
   ~FileSinkWriter() override {
     RequestStop();
     if (thread_.joinable()) thread_.join();
@@ -43,13 +45,10 @@ class FileSinkWriter final : public SinkWriter {
   }
 
   Status Write(const columnar::DataBatch& batch) override {
-    HR_ASSIGN_OR_RAISE(const RowTextWriter writer, RowTextWriter::Make(batch, format_));
-    std::string text;
-    for (std::int64_t row = 0; row < batch.num_rows(); ++row) {
-      HR_RETURN_NOT_OK(writer.Append(row, &text));
-      text += '\n';
-    }
+    std::string text, header;
+    HR_RETURN_NOT_OK(csv_ ? RenderCsv(batch, &header, &text) : RenderLines(batch, &text));
     const std::lock_guard lock(mutex_);
+    if (csv_) header_ = std::move(header);
     if (queued_.empty())
       queued_ = std::move(text);
     else
@@ -82,6 +81,26 @@ class FileSinkWriter final : public SinkWriter {
   }
 
  private:
+  Status RenderLines(const columnar::DataBatch& batch, std::string* text) const {
+    HR_ASSIGN_OR_RAISE(const RowTextWriter writer, RowTextWriter::Make(batch, format_, timestamps_));
+    for (std::int64_t row = 0; row < batch.num_rows(); ++row) {
+      HR_RETURN_NOT_OK(writer.Append(row, text));
+      *text += '\n';
+    }
+    return Status::OK();
+  }
+
+  Status RenderCsv(const columnar::DataBatch& batch, std::string* header, std::string* text) const {
+    HR_ASSIGN_OR_RAISE(auto writer, format::CsvRowWriter::Make(batch.records(), timestamps_ == format::TimestampText::kMilliseconds));
+    writer.AppendHeader(header);
+    *header += '\n';
+    for (std::int64_t row = 0; row < batch.num_rows(); ++row) {
+      HR_RETURN_NOT_OK(writer.Append(row, text));
+      *text += '\n';
+    }
+    return Status::OK();
+  }
+
   void Run() {
     // Two sinks of one job may write to one folder.
     PartFiles files(folder_, context_->subtask, fmt::format("{:.8}-{:016x}", context_->job_id, columnar::HashKey(context_->operator_uid)));
@@ -95,7 +114,8 @@ class FileSinkWriter final : public SinkWriter {
       else
         changed_.wait(lock, has_work);
       if (stopping_) return;
-      const std::string text = std::exchange(queued_, {});
+      std::string text = std::exchange(queued_, {});
+      if (!header_.empty() && files.open_bytes() == 0 && !text.empty()) text.insert(0, header_);
       const std::uint64_t flush = flush_wanted_;
       const bool wake = std::exchange(wake_wanted_, false);
       lock.unlock();
@@ -126,10 +146,13 @@ class FileSinkWriter final : public SinkWriter {
 
   const std::string folder_;
   const RowFormat format_;
+  const bool csv_;
+  const format::TimestampText timestamps_;
   const ConnectorContext* context_ = nullptr;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::string queued_;
+  std::string header_;  ///< of CSV: the first line of every file
   mutable bool wake_wanted_ = false;
   std::uint64_t flush_wanted_ = 0, flush_done_ = 0;  ///< flush_done_ changes on the writing thread only
   Status failure_;
@@ -140,9 +163,10 @@ class FileSinkWriter final : public SinkWriter {
 }  // namespace
 
 Result<std::unique_ptr<SinkWriter>> MakeFileSinkWriter(const plan::ConnectorSpec& spec) {
-  const bool json = plan::OptionString(spec, false, "format") == "json";
-  return std::unique_ptr<SinkWriter>(
-      std::make_unique<FileSinkWriter>(plan::OptionString(spec, false, "path"), json ? RowFormat::kJson : RowFormat::kString));
+  const std::string format = plan::OptionString(spec, false, "format");
+  return std::unique_ptr<SinkWriter>(std::make_unique<FileSinkWriter>(plan::OptionString(spec, false, "path"),
+                                                                      format == "json" ? RowFormat::kJson : RowFormat::kString, format == "csv",
+                                                                      TimestampTextOf(plan::OptionString(spec, false, "timestamps"))));
 }
 
 }  // namespace headrace::data::connector

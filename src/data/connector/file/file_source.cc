@@ -6,37 +6,39 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 
-#include "columnar/value_column.h"
 #include "data/connector/bad_record.h"
 #include "data/connector/file/line_reader.h"
 #include "data/connector/read_queue.h"
 #include "data/connector/split_set.h"
-#include "data/format/json_value.h"
+#include "data/format/record_decoder.h"
 #include "plan/connector_options.h"
+#include "plan/format_options.h"
 #include "plan/source_splits.h"
 
 namespace headrace::data::connector {
 namespace {
 
-constexpr std::int64_t kBatchRows = 4096;
-constexpr std::int64_t kBatchBytes = 256 << 10;
 constexpr std::size_t kQueuedBatches = 16;
 constexpr std::int64_t kQueuedBytes = 4 << 20;
 
 using FileSplits = SplitSet<plan::FileSplit, &plan::FileSplit::position>;
 
+struct FileOptions {
+  format::RecordDecoderOptions decoder;
+  bool skip_bad = false;
+  bool csv_header = true;
+  std::vector<std::string> csv_columns;  ///< of files without a header
+};
+
 /// Reads files one after the other on its own thread into the queue. Owned by its reader.
 class FileThread {
  public:
-  FileThread(bool json, bool skip_bad, const ConnectorContext& context, ReadQueue* queue)
-      : json_format_(json),
-        bad_records_(skip_bad, context),
-        queue_(queue),
-        builder_(json ? columnar::ValueForm::kEncoded : columnar::ValueForm::kUtf8),
-        thread_([this] { Run(); }) {}
+  FileThread(const FileOptions& options, std::unique_ptr<format::RecordDecoder> rows, const ConnectorContext& context, ReadQueue* queue)
+      : options_(options), bad_records_(options.skip_bad, context), queue_(queue), rows_(std::move(rows)), thread_([this] { Run(); }) {}
   ~FileThread() {
     RequestStop();
     thread_.join();
@@ -71,44 +73,75 @@ class FileThread {
 
   Status ReadFile(const FileSplits::Added& file) {
     HR_ASSIGN_OR_RAISE(LineReader lines, LineReader::Open(file.split.path, file.split.position));
-    std::string_view line;
+    if (csv()) HR_RETURN_NOT_OK(ReadHeader(file.split, &lines));
     while (!stopping_) {
-      const std::int64_t line_start = lines.position();
-      HR_ASSIGN_OR_RAISE(const LineReader::Found found, lines.Next(&line));
+      const std::int64_t start = lines.position();
+      std::string_view record;
+      HR_ASSIGN_OR_RAISE(const LineReader::Found found, NextRecord(&lines, &record));
       if (found == LineReader::Found::kUnfinished) continue;
       if (found == LineReader::Found::kEnd) return Close({file.index, lines.position(), true});
       std::string why;
       if (found == LineReader::Found::kTooLong)
         why = fmt::format("the line is longer than {} bytes", LineReader::kMaxLineBytes);
       else
-        HR_RETURN_NOT_OK(Append(line, &why));
-      if (!why.empty()) HR_RETURN_NOT_OK(bad_records_.Handle(fmt::format("file \"{}\", byte {}", file.split.path, line_start), why, line));
-      if (builder_.num_rows() >= kBatchRows || builder_.size_bytes() >= kBatchBytes)
-        HR_RETURN_NOT_OK(Close({file.index, lines.position(), false}));
+        HR_RETURN_NOT_OK(Append(record, &why));
+      if (!why.empty()) HR_RETURN_NOT_OK(bad_records_.Handle(fmt::format("file \"{}\", byte {}", file.split.path, start), why, record));
+      if (rows_->full()) HR_RETURN_NOT_OK(Close({file.index, lines.position(), false}));
     }
     return Status::OK();
   }
 
-  /// `why` says what is wrong with the line, if anything.
-  Status Append(std::string_view line, std::string* why) {
-    if (!json_format_) {
-      const Status appended = builder_.AppendBytes(line);
-      if (appended.ok() || !appended.IsInvalid()) return appended;
-      *why = appended.message();
-      return Status::OK();
+  bool csv() const { return options_.decoder.format == format::RecordFormat::kCsv; }
+
+  /// The columns of a CSV file, from its first line or from the job. `lines` moves behind the header when it stands at the beginning.
+  Status ReadHeader(const plan::FileSplit& split, LineReader* lines) {
+    std::vector<std::string> names = options_.csv_columns;
+    if (options_.csv_header) {
+      std::optional<LineReader> first;
+      if (split.position > 0) {
+        HR_ASSIGN_OR_RAISE(LineReader opened, LineReader::Open(split.path, 0));
+        first.emplace(std::move(opened));
+      }
+      std::string_view record;
+      HR_ASSIGN_OR_RAISE(const LineReader::Found found, NextRecord(first ? &*first : lines, &record));
+      if (found != LineReader::Found::kLine) return Status::OK();  // an empty file has no rows either
+      if (record.starts_with("\xEF\xBB\xBF")) record.remove_prefix(3);
+      HR_ASSIGN_OR_RAISE(names, format::CsvFields(record, options_.decoder.csv.delimiter));
     }
-    if (line.find_first_not_of(" \t") == std::string_view::npos) return Status::OK();
-    scratch_.clear();
-    const Status parsed = json_.Append(line, &scratch_);
-    if (parsed.ok()) return builder_.AppendBytes(scratch_);
-    *why = parsed.message();
+    const Status status = rows_->SetColumns(names);
+    return status.ok() ? status : Error(ErrorCode::kBadRecord, fmt::format("file \"{}\": {}", split.path, status.message()));
+  }
+
+  /// A line; of CSV as many as quotes hold together. Valid until the next call.
+  Result<LineReader::Found> NextRecord(LineReader* lines, std::string_view* record) {
+    HR_ASSIGN_OR_RAISE(LineReader::Found found, lines->Next(record));
+    if (!csv() || found != LineReader::Found::kLine || !format::CsvGoesOn(*record)) return found;
+    record_.assign(*record);
+    while (format::CsvGoesOn(record_) && !stopping_) {
+      std::string_view line;
+      HR_ASSIGN_OR_RAISE(found, lines->Next(&line));
+      if (found == LineReader::Found::kUnfinished) continue;
+      if (found == LineReader::Found::kEnd) break;  // the decoder says that a quote is open
+      if (found == LineReader::Found::kTooLong || record_.size() + line.size() > LineReader::kMaxLineBytes) return LineReader::Found::kTooLong;
+      record_.append("\n").append(line);
+    }
+    *record = record_;
+    return LineReader::Found::kLine;
+  }
+
+  /// `why` says what is wrong with the record, if anything.
+  Status Append(std::string_view record, std::string* why) {
+    if (options_.decoder.format != format::RecordFormat::kText && record.find_first_not_of(" \t") == std::string_view::npos) return Status::OK();
+    const Status appended = rows_->Append(record);
+    if (appended.ok() || !appended.IsInvalid()) return appended;
+    *why = appended.message();
     return Status::OK();
   }
 
   Status Close(SplitProgress progress) {
     ReadItem item;
-    if (builder_.num_rows() > 0) {
-      HR_ASSIGN_OR_RAISE(item.batch, builder_.Finish());
+    if (rows_->num_rows() > 0) {
+      HR_ASSIGN_OR_RAISE(item.batch, rows_->Finish());
     }
     if (item.batch) item.runs = {{progress.split, item.batch.num_rows()}};
     item.progress.push_back(progress);
@@ -116,12 +149,11 @@ class FileThread {
     return Status::OK();
   }
 
-  const bool json_format_;
+  const FileOptions& options_;
   BadRecordPolicy bad_records_;
   ReadQueue* const queue_;
-  columnar::ValueBatchBuilder builder_;
-  format::JsonValueReader json_;
-  std::string scratch_;
+  std::unique_ptr<format::RecordDecoder> rows_;
+  std::string record_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<FileSplits::Added> waiting_;
@@ -131,7 +163,7 @@ class FileThread {
 
 class FileSourceReader final : public SourceReader {
  public:
-  FileSourceReader(bool json, bool skip_bad) : json_(json), skip_bad_(skip_bad), queue_(kQueuedBatches, kQueuedBytes) {}
+  explicit FileSourceReader(FileOptions options) : options_(std::move(options)), queue_(kQueuedBatches, kQueuedBytes) {}
   ~FileSourceReader() override { RequestStop(); }
 
   Status Open(const ConnectorContext& context) override {
@@ -143,7 +175,10 @@ class FileSourceReader final : public SourceReader {
   Status AddSplits(const std::vector<plan::SourceSplit>& splits) override {
     HR_ASSIGN_OR_RAISE(auto added, splits_.Add(splits));
     if (added.empty()) return Status::OK();
-    if (thread_ == nullptr) thread_ = std::make_unique<FileThread>(json_, skip_bad_, *context_, &queue_);
+    if (thread_ == nullptr) {
+      HR_ASSIGN_OR_RAISE(auto rows, format::RecordDecoder::Make(options_.decoder));
+      thread_ = std::make_unique<FileThread>(options_, std::move(rows), *context_, &queue_);
+    }
     thread_->Add(std::move(added));
     return Status::OK();
   }
@@ -164,7 +199,7 @@ class FileSourceReader final : public SourceReader {
   }
 
  private:
-  const bool json_, skip_bad_;
+  const FileOptions options_;
   const ConnectorContext* context_ = nullptr;
   FileSplits splits_;
   ReadQueue queue_;
@@ -174,8 +209,16 @@ class FileSourceReader final : public SourceReader {
 }  // namespace
 
 Result<std::unique_ptr<SourceReader>> MakeFileSourceReader(const plan::ConnectorSpec& spec) {
-  return std::unique_ptr<SourceReader>(std::make_unique<FileSourceReader>(plan::OptionString(spec, true, "format") == "json",
-                                                                          plan::OptionString(spec, true, "on_error") == "skip"));
+  FileOptions options;
+  const std::string format = plan::OptionString(spec, true, "format");
+  options.decoder.format = format == "json" ? format::RecordFormat::kJson : format == "csv" ? format::RecordFormat::kCsv : format::RecordFormat::kText;
+  options.decoder.schema = spec.schema;
+  options.decoder.csv.delimiter = plan::OptionString(spec, true, "csv_delimiter")[0];
+  options.decoder.csv.null_text = plan::OptionString(spec, true, "csv_null");
+  options.csv_header = plan::OptionBool(spec, true, "csv_header");
+  HR_ASSIGN_OR_RAISE(options.csv_columns, plan::ColumnNames(plan::OptionString(spec, true, "csv_columns")));
+  options.skip_bad = plan::OptionString(spec, true, "on_error") == "skip";
+  return std::unique_ptr<SourceReader>(std::make_unique<FileSourceReader>(std::move(options)));
 }
 
 }  // namespace headrace::data::connector

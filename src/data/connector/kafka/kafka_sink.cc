@@ -14,6 +14,7 @@
 #include "data/connector/kafka/shared_producer.h"
 #include "data/connector/row_text.h"
 #include "plan/connector_options.h"
+#include "plan/format_options.h"
 
 namespace headrace::data::connector {
 namespace {
@@ -26,8 +27,13 @@ constexpr std::int64_t kMessageOverheadBytes = 128;
 
 class KafkaSinkWriter final : public SinkWriter {
  public:
-  KafkaSinkWriter(kafka::ClientSettings settings, std::string topic, RowFormat format)
-      : settings_(std::move(settings)), topic_name_(std::move(topic)), format_(format) {}
+  KafkaSinkWriter(kafka::ClientSettings settings, std::string topic, RowFormat format, format::TimestampText timestamps,
+                  std::vector<std::string> key_columns)
+      : settings_(std::move(settings)),
+        topic_name_(std::move(topic)),
+        format_(format),
+        timestamps_(timestamps),
+        key_columns_(std::move(key_columns)) {}
 
   ~KafkaSinkWriter() override {
     if (ledger_ == nullptr) return;
@@ -107,7 +113,7 @@ class KafkaSinkWriter final : public SinkWriter {
 
   /// Points every message at its value and key. Values that are text already stay where they are in the batch.
   Status Render(const columnar::DataBatch& batch, OutgoingBatch* outgoing, std::vector<rd_kafka_message_t>* messages, std::int64_t* bytes) {
-    HR_ASSIGN_OR_RAISE(const RowTextWriter writer, RowTextWriter::Make(batch, format_));
+    HR_ASSIGN_OR_RAISE(const RowTextWriter writer, RowTextWriter::Make(batch, format_, timestamps_));
     const auto rows = static_cast<std::int64_t>(messages->size());
     for (rd_kafka_message_t& message : *messages) {
       std::memset(&message, 0, sizeof(message));
@@ -126,11 +132,23 @@ class KafkaSinkWriter final : public SinkWriter {
       PointInto(&outgoing->text, messages, &rd_kafka_message_t::payload, &rd_kafka_message_t::len);
       *bytes += static_cast<std::int64_t>(outgoing->text.size());
     }
+    if (!key_columns_.empty()) return RenderKeyColumns(batch, outgoing, messages, bytes);
     if (batch.key_column() < 0) return Status::OK();
     const auto& keys = static_cast<const arrow::LargeBinaryArray&>(*batch.records()->column(batch.key_column()));
     for (std::int64_t row = 0; row < rows; ++row) {
       HR_RETURN_NOT_OK(Named(columnar::AppendKeyText(keys.GetView(row), &outgoing->keys)));
       (*messages)[static_cast<std::size_t>(row)].key_len = outgoing->keys.size();
+    }
+    PointInto(&outgoing->keys, messages, &rd_kafka_message_t::key, &rd_kafka_message_t::key_len);
+    *bytes += static_cast<std::int64_t>(outgoing->keys.size());
+    return Status::OK();
+  }
+
+  Status RenderKeyColumns(const columnar::DataBatch& batch, OutgoingBatch* outgoing, std::vector<rd_kafka_message_t>* messages, std::int64_t* bytes) {
+    HR_ASSIGN_OR_RAISE(const KeyTextWriter keys, KeyTextWriter::Make(batch, key_columns_, timestamps_));
+    for (std::size_t row = 0; row < messages->size(); ++row) {
+      HR_RETURN_NOT_OK(Named(keys.Append(static_cast<std::int64_t>(row), &outgoing->keys)));
+      (*messages)[row].key_len = outgoing->keys.size();
     }
     PointInto(&outgoing->keys, messages, &rd_kafka_message_t::key, &rd_kafka_message_t::key_len);
     *bytes += static_cast<std::int64_t>(outgoing->keys.size());
@@ -206,6 +224,8 @@ class KafkaSinkWriter final : public SinkWriter {
   const kafka::ClientSettings settings_;
   const std::string topic_name_;
   const RowFormat format_;
+  const format::TimestampText timestamps_;
+  const std::vector<std::string> key_columns_;
   const ConnectorContext* context_ = nullptr;
   std::shared_ptr<SharedProducer> producer_;
   rd_kafka_topic_t* topic_ = nullptr;
@@ -220,8 +240,10 @@ class KafkaSinkWriter final : public SinkWriter {
 Result<std::unique_ptr<SinkWriter>> MakeKafkaSinkWriter(const plan::ConnectorSpec& spec) {
   HR_ASSIGN_OR_RAISE(kafka::ClientSettings settings, KafkaSettingsOf(spec, false));
   const std::string format = plan::OptionString(spec, false, "value_format");
+  HR_ASSIGN_OR_RAISE(std::vector<std::string> key_columns, plan::ColumnNames(plan::OptionString(spec, false, "key_columns")));
   return std::unique_ptr<SinkWriter>(
-      std::make_unique<KafkaSinkWriter>(std::move(settings), plan::OptionString(spec, false, "topic"), RowFormatOf(format)));
+      std::make_unique<KafkaSinkWriter>(std::move(settings), plan::OptionString(spec, false, "topic"), RowFormatOf(format),
+                                        TimestampTextOf(plan::OptionString(spec, false, "timestamps")), std::move(key_columns)));
 }
 
 }  // namespace headrace::data::connector
