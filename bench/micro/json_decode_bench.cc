@@ -52,8 +52,9 @@ std::vector<std::string> Bids() {
 std::shared_ptr<arrow::Schema> SchemaOf(bool all) {
   const auto time = arrow::field("date_time", arrow::timestamp(arrow::TimeUnit::MILLI, "UTC"));
   if (!all) return arrow::schema({arrow::field("auction", arrow::int64()), time});
-  return arrow::schema({arrow::field("auction", arrow::int64()), arrow::field("bidder", arrow::int64()), arrow::field("price", arrow::int64()),
-                        arrow::field("channel", arrow::utf8()), arrow::field("url", arrow::utf8()), time, arrow::field("extra", arrow::utf8())});
+  return arrow::schema({arrow::field("auction", arrow::int64()), arrow::field("bidder", arrow::int64()),
+                        arrow::field("price", arrow::int64()), arrow::field("channel", arrow::utf8()), arrow::field("url", arrow::utf8()),
+                        time, arrow::field("extra", arrow::utf8())});
 }
 
 std::int64_t Digest(const std::int64_t* auctions, const std::int64_t* times, std::int64_t rows) {
@@ -87,9 +88,12 @@ std::int64_t RunOurs(const std::vector<std::string>& bids, data::format::JsonRow
 
 void Report(const std::string& name, const std::string& metric, double value, double limit, bool digest_ok, std::vector<double> ratios) {
   std::sort(ratios.begin(), ratios.end());
-  std::printf("%s\n", fmt::format(R"({{"case":"{}","metric":"{}","value":{:.3f},"unit":"M records/s","limit":{:.3f},"ratio_to_limit":{:.3f},"pairs":{},"min":{:.3f},"max":{:.3f},"digest_ok":{}}})",
-                                  name, metric, value, limit, ratios[ratios.size() / 2], ratios.size(), ratios.front(), ratios.back(), digest_ok)
-                          .c_str());
+  std::printf(
+      "%s\n",
+      fmt::format(
+          R"({{"case":"{}","metric":"{}","value":{:.3f},"unit":"M records/s","limit":{:.3f},"ratio_to_limit":{:.3f},"pairs":{},"min":{:.3f},"max":{:.3f},"digest_ok":{}}})",
+          name, metric, value, limit, ratios[ratios.size() / 2], ratios.size(), ratios.front(), ratios.back(), digest_ok)
+          .c_str());
 }
 
 void RunCase(const std::string& name, const std::vector<std::string>& bids, bool all) {

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 T_co = TypeVar("T_co", covariant=True)
 
-ValueFormat = Literal["string", "bytes", "json"]
+ValueFormat = Literal["string", "bytes", "json", "avro", "protobuf", "json_schema"]
+_TYPED_FORMATS = ("json", "avro", "protobuf", "json_schema")
 OnError = Literal["fail", "skip"]
 
 
@@ -122,7 +123,9 @@ class KafkaSource(Source[Any]):
     """Rows from a Kafka topic; partitions that are added later are found.
 
     Shape: one row a record, its value alone: str (value_format "string", must be UTF-8), bytes ("bytes"), or what the JSON says
-    ("json"). With a row_type (a dataclass, TypedDict, pyarrow schema, dict of names and types, JSON Schema …; see
+    ("json"). With a row_type also "avro", "protobuf" and "json_schema": in the wire format of a schema registry (schema_registry
+    "http://host:port", schema_registry_auth "user:password"), or all records of one schema (an Avro schema, or the text of a .proto
+    file and the name of the message). With a row_type (a dataclass, TypedDict, pyarrow schema, dict of names and types, JSON Schema …; see
     docs/reference/formats.md) rows are typed, decoded from JSON objects straight into columns, and bring the record's own time as
     event time: with_watermarks() needs no with_timestamp(). Records without a value count as unreadable. In order within a partition;
     each partition is read by one subtask.
@@ -147,6 +150,10 @@ class KafkaSource(Source[Any]):
         stop_at: Literal["latest"] | None = None,
         value_format: ValueFormat | None = None,
         row_type: Any = None,
+        schema_registry: str | None = None,
+        schema_registry_auth: str | None = None,
+        schema: str | Mapping[str, Any] | None = None,
+        message: str | None = None,
         on_error: OnError | DeadLetter = "fail",
         discovery_interval_ms: int | None = None,
         properties: Mapping[str, str | int | float | bool] | None = None,
@@ -164,9 +171,15 @@ class KafkaSource(Source[Any]):
             options["stop_at"] = _choice(what, "stop_at", stop_at, ("latest",))
         if value_format is None:
             value_format = "string" if row_type is None else "json"
-        options["value_format"] = _choice(what, "value_format", value_format, ("string", "bytes", "json"))
-        if row_type is not None and value_format != "json":
+        options["value_format"] = _choice(what, "value_format", value_format, ("string", "bytes", *_TYPED_FORMATS))
+        if row_type is not None and value_format not in _TYPED_FORMATS:
             _refuse(what, f"value_format {value_format!r} has no columns for row_type; JSON has: value_format='json'")
+        if value_format == "avro" and row_type is None:
+            row_type = schema
+        if value_format in ("avro", "protobuf", "json_schema"):
+            options.update(_schemas(what, value_format, row_type, schema_registry, schema_registry_auth, schema, message))
+        elif schema_registry is not None or schema is not None:
+            _refuse(what, f"value_format {value_format!r} takes no schema; 'avro', 'protobuf' and 'json_schema' do")
         if isinstance(on_error, DeadLetter):
             options["on_error"], options["dead_letter_topic"] = "dead_letter", on_error.topic
         else:
@@ -184,6 +197,40 @@ def _row_type(what: str, declared: Any) -> RowType | None:
     from headrace.row_types import row_type
 
     return row_type(what, declared)
+
+
+def _schemas(
+    what: str,
+    value_format: str,
+    row_type: Any,
+    registry: str | None,
+    auth: str | None,
+    schema: str | Mapping[str, Any] | None,
+    message: str | None,
+) -> dict[str, str]:
+    """Options that say how records of a format with a schema are read."""
+    import json
+
+    if row_type is None:
+        _refuse(what, f"value_format {value_format!r} gives typed rows: say which columns they have with row_type")
+    if value_format != "json_schema" and (registry is None) == (schema is None):
+        _refuse(
+            what, f"value_format {value_format!r} takes either schema_registry='http://host:port', or the schema of all records"
+        )
+    options = {}
+    if registry is not None:
+        if not _text(what, "schema_registry", registry).startswith("http://"):
+            _refuse(what, f"schema_registry is {registry!r}; it must be http://host:port")
+        options["schema_registry"] = registry
+    if auth is not None:
+        if ":" not in _text(what, "schema_registry_auth", auth):
+            _refuse(what, "schema_registry_auth is 'user:password'")
+        options["schema_registry_auth"] = auth
+    if schema is not None and value_format != "json_schema":
+        options["schema"] = schema if isinstance(schema, str) else json.dumps(schema)
+    if message is not None:
+        options["message"] = _text(what, "message", message)
+    return options
 
 
 def _columns(what: str, name: str, columns: Any) -> str:

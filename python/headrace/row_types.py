@@ -2,7 +2,7 @@
 
 ``int`` is int64, ``float`` float64, ``str`` text, ``bytes`` binary, ``bool`` bool, ``Decimal`` decimal(38, 9), ``date`` date, ``time`` time,
 ``datetime`` timestamp in UTC (µs), ``timedelta`` duration, ``list[T]`` a list, a dataclass or TypedDict a struct; ``T | None`` may be null.
-Other widths: ``Annotated[int, "int32"]``, ``Annotated[Decimal, "decimal(23, 3)"]``, ``Annotated[datetime, "timestamp[ms]"]``.
+Types as text: ``"int32"``, ``"timestamp[ms] | None"``. Other widths: ``Annotated[int, "int32"]``, ``Annotated[Decimal, "decimal(23, 3)"]``, ``Annotated[datetime, "timestamp[ms]"]``.
 """
 
 from __future__ import annotations

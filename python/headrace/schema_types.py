@@ -52,7 +52,9 @@ def from_text(what: str, schema: Mapping[str, Any] | str) -> RowType:
         return from_avro(what, loaded)
     if isinstance(loaded, Mapping) and looks_like_json_schema(loaded):
         return from_json_schema(what, loaded)
-    raise JobTypeError(f"{what} ({here()}): text as a row type is an Avro record schema or a JSON Schema of an object, not {str(schema)[:80]!r}")
+    raise JobTypeError(
+        f"{what} ({here()}): text as a row type is an Avro record schema or a JSON Schema of an object, not {str(schema)[:80]!r}"
+    )
 
 
 def from_csv_header(path: str, types: Mapping[str, Any] | None = None, *, delimiter: str = ",") -> RowType:
@@ -108,10 +110,10 @@ def _resolved(what: str, name: str, schema: Any, root: Mapping[str, Any]) -> Map
         reference = schema.get("$ref")
         if reference is None:
             return schema
-        if not isinstance(reference, str) or not reference.startswith("#/"):
+        if not isinstance(reference, str) or not reference.startswith("#"):
             raise _refuse(what, name, f"refers to {reference!r}; only references inside the schema ('#/…') are followed")
         schema = root
-        for part in reference[2:].split("/"):
+        for part in reference[2:].split("/") if reference != "#" else ():
             schema = schema.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(schema, Mapping) else None
     raise _refuse(what, name, "refers to itself")
 
@@ -155,7 +157,15 @@ def _json_type(what: str, name: str, schema: Any, root: Mapping[str, Any], depth
 
 # ---- Avro ----
 
-_AVRO = {"boolean": "bool", "int": "int32", "long": "int64", "float": "float32", "double": "float64", "bytes": "binary", "string": "text"}
+_AVRO = {
+    "boolean": "bool",
+    "int": "int32",
+    "long": "int64",
+    "float": "float32",
+    "double": "float64",
+    "bytes": "binary",
+    "string": "text",
+}
 _LOGICAL = {
     "timestamp-millis": _timestamp(1, True), "timestamp-micros": _timestamp(2, True), "timestamp-nanos": _timestamp(3, True),
     "local-timestamp-millis": _timestamp(1, False), "local-timestamp-micros": _timestamp(2, False),

@@ -72,7 +72,9 @@ Columns ReadBy(const OperatorSpec& spec, const Columns& needed) {
   return read;
 }
 
-bool CanLeaveOut(const ConnectorSpec& source) { return source.schema != nullptr && (source.kind == "kafka" || source.kind == "file" || source.kind == "nexmark"); }
+bool CanLeaveOut(const ConnectorSpec& source) {
+  return source.schema != nullptr && (source.kind == "kafka" || source.kind == "file" || source.kind == "nexmark");
+}
 
 /// The fields of `schema` that are read; where none is, one that costs little, since rows must have a column.
 std::shared_ptr<arrow::Schema> Kept(const arrow::Schema& schema, const std::set<std::string>& read) {
@@ -80,7 +82,8 @@ std::shared_ptr<arrow::Schema> Kept(const arrow::Schema& schema, const std::set<
   for (const auto& field : schema.fields())
     if (read.contains(field->name())) kept.push_back(field);
   if (kept.empty()) {
-    const auto fixed = std::find_if(schema.fields().begin(), schema.fields().end(), [](const auto& field) { return arrow::is_fixed_width(field->type()->id()); });
+    const auto fixed = std::find_if(schema.fields().begin(), schema.fields().end(),
+                                    [](const auto& field) { return arrow::is_fixed_width(field->type()->id()); });
     kept.push_back(fixed == schema.fields().end() ? schema.field(0) : *fixed);
   }
   return arrow::schema(std::move(kept));
@@ -101,8 +104,10 @@ Status PruneColumns(const Topology& topology, JobGraph* graph) {
     }
     const Columns read = ReadBy(spec, needed[*at]);
     for (const std::size_t producer : topology.producers(*at)) {
-      if (!read || !needed[producer]) needed[producer] = std::nullopt;
-      else needed[producer]->insert(read->begin(), read->end());
+      if (!read || !needed[producer])
+        needed[producer] = std::nullopt;
+      else
+        needed[producer]->insert(read->begin(), read->end());
     }
   }
   if (!changed) return Status::OK();

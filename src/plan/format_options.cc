@@ -13,24 +13,30 @@ namespace headrace::plan {
 namespace {
 
 std::string FormatOf(const ConnectorSpec& spec, bool is_source) {
-  return spec.kind == "kafka" ? OptionString(spec, is_source, "value_format") : spec.kind == "file" ? OptionString(spec, is_source, "format") : "";
+  return spec.kind == "kafka"  ? OptionString(spec, is_source, "value_format")
+         : spec.kind == "file" ? OptionString(spec, is_source, "format")
+                               : "";
 }
 
-bool NeedsRowType(std::string_view format) { return format == "csv" || format == "parquet"; }
+bool HasSchema(std::string_view format) { return format == "avro" || format == "protobuf" || format == "json_schema"; }
+bool NeedsRowType(std::string_view format) { return format == "csv" || HasSchema(format); }
 
 std::string NamesOf(const arrow::Schema& schema) { return fmt::format("{}", fmt::join(schema.field_names(), ", ")); }
 
 Status CheckCsv(const ConnectorSpec& spec, std::string_view who) {
   if (OptionString(spec, true, "csv_delimiter").size() != 1)
-    return Error(ErrorCode::kBadOption, fmt::format("{}: csv_delimiter is \"{}\", but must be one character", who, OptionString(spec, true, "csv_delimiter")));
+    return Error(ErrorCode::kBadOption,
+                 fmt::format("{}: csv_delimiter is \"{}\", but must be one character", who, OptionString(spec, true, "csv_delimiter")));
   const auto names = ColumnNames(OptionString(spec, true, "csv_columns"));
   if (!names.ok()) return Error(ErrorCode::kBadOption, fmt::format("{}: csv_columns: {}", who, names.status().message()));
   if (names->empty() && !OptionBool(spec, true, "csv_header"))
-    return Error(ErrorCode::kBadOption, fmt::format("{}: files without a header need csv_columns", who), "Name the columns of the files in their order.");
+    return Error(ErrorCode::kBadOption, fmt::format("{}: files without a header need csv_columns", who),
+                 "Name the columns of the files in their order.");
   for (const auto& field : spec.schema->fields()) {
     const auto id = field->type()->id();
     if (id == arrow::Type::LIST || id == arrow::Type::STRUCT || id == arrow::Type::LARGE_BINARY)
-      return Error(ErrorCode::kBadOption, fmt::format("{}: column \"{}\" is a {}, which CSV has no text for", who, field->name(), TypeName(*field->type())),
+      return Error(ErrorCode::kBadOption,
+                   fmt::format("{}: column \"{}\" is a {}, which CSV has no text for", who, field->name(), TypeName(*field->type())),
                    "Read JSON lines or Parquet instead.");
   }
   return Status::OK();
@@ -55,11 +61,19 @@ Status CheckFormat(const ConnectorSpec& spec, bool is_source, std::string_view w
   if (!is_source || format.empty()) return Status::OK();
   if (spec.schema == nullptr) {
     if (!NeedsRowType(format)) return Status::OK();
-    return Error(ErrorCode::kBadOption, fmt::format("{}: format={} gives typed rows, but it has no row type", who, format), "Give it row_type=…");
+    return Error(ErrorCode::kBadOption, fmt::format("{}: format={} gives typed rows, but it has no row type", who, format),
+                 "Give it row_type=…");
   }
   if (format == "string" || format == "bytes" || format == "lines") {
-    return Error(ErrorCode::kBadOption, fmt::format("{}: it has a row type, but {} have no columns", who, format == "bytes" ? "bytes" : "lines of text"),
-                 spec.kind == "kafka" ? "Use value_format=\"json\", or leave row_type away." : "Use format=\"json\" or \"csv\", or leave row_type away.");
+    return Error(ErrorCode::kBadOption,
+                 fmt::format("{}: it has a row type, but {} have no columns", who, format == "bytes" ? "bytes" : "lines of text"),
+                 spec.kind == "kafka" ? "Use value_format=\"json\", or leave row_type away."
+                                      : "Use format=\"json\" or \"csv\", or leave row_type away.");
+  }
+  const bool registry = !OptionString(spec, true, "schema_registry").empty(), schema = !OptionString(spec, true, "schema").empty();
+  if (HasSchema(format) && format != "json_schema" && registry == schema) {
+    return Error(ErrorCode::kBadOption, fmt::format("{}: value_format={} takes either schema_registry or schema", who, format),
+                 "Name the registry, or give the schema of all records.");
   }
   return format == "csv" ? CheckCsv(spec, who) : Status::OK();
 }
@@ -67,12 +81,14 @@ Status CheckFormat(const ConnectorSpec& spec, bool is_source, std::string_view w
 Status CheckSinkRows(const ConnectorSpec& sink, const arrow::Schema* rows, std::string_view who) {
   const std::string format = FormatOf(sink, false);
   if (rows == nullptr && NeedsRowType(format))
-    return Error(ErrorCode::kBadOption, fmt::format("{}: format={} takes typed rows, but these have no columns", who, format), "Use format=\"json\" or \"lines\".");
+    return Error(ErrorCode::kBadOption, fmt::format("{}: format={} takes typed rows, but these have no columns", who, format),
+                 "Use format=\"json\" or \"lines\".");
   if (rows != nullptr && format == "csv") {
     for (const auto& field : rows->fields()) {
       const auto id = field->type()->id();
       if (id == arrow::Type::LIST || id == arrow::Type::STRUCT || id == arrow::Type::LARGE_BINARY)
-        return Error(ErrorCode::kBadOption, fmt::format("{}: column \"{}\" is a {}, which CSV has no text for", who, field->name(), TypeName(*field->type())),
+        return Error(ErrorCode::kBadOption,
+                     fmt::format("{}: column \"{}\" is a {}, which CSV has no text for", who, field->name(), TypeName(*field->type())),
                      "Leave it out with select(), or write JSON lines or Parquet.");
     }
   }
@@ -81,13 +97,15 @@ Status CheckSinkRows(const ConnectorSpec& sink, const arrow::Schema* rows, std::
   if (!keys.ok()) return Error(ErrorCode::kBadOption, fmt::format("{}: key_columns: {}", who, keys.status().message()));
   if (keys->empty()) return Status::OK();
   if (rows == nullptr)
-    return Error(ErrorCode::kBadOption, fmt::format("{}: key_columns are of typed rows, but these have no columns", who), "The key of untyped rows is that of key_by().");
+    return Error(ErrorCode::kBadOption, fmt::format("{}: key_columns are of typed rows, but these have no columns", who),
+                 "The key of untyped rows is that of key_by().");
   for (const std::string& key : *keys) {
     if (rows->GetFieldIndex(key) >= 0) continue;
     const auto names = rows->field_names();
-    return Error(ErrorCode::kInvalidPlan,
-                 fmt::format("{}: there is no column \"{:.100}\" for the message key{}", who, key, DidYouMean(key, {names.begin(), names.end()})),
-                 fmt::format("The rows have {}.", NamesOf(*rows)));
+    return Error(
+        ErrorCode::kInvalidPlan,
+        fmt::format("{}: there is no column \"{:.100}\" for the message key{}", who, key, DidYouMean(key, {names.begin(), names.end()})),
+        fmt::format("The rows have {}.", NamesOf(*rows)));
   }
   return Status::OK();
 }

@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "base/nearest_name.h"
-#include "plan/column_pruning.h"
 #include "plan/collection_payload.h"
+#include "plan/column_pruning.h"
 #include "plan/connector_options.h"
 #include "plan/execution_plan.h"
 #include "plan/row_schema.h"

@@ -118,8 +118,7 @@ void KafkaTest::Produce(const std::string& topic, const std::vector<Message>& me
       const auto error = rd_kafka_producev(client->get(), RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_PARTITION(message.partition),
                                            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key, key_size),
                                            RD_KAFKA_V_VALUE(const_cast<void*>(value), value_size),
-                                           RD_KAFKA_V_TIMESTAMP(message.timestamp_ms), RD_KAFKA_V_HEADERS(headers),
-                                           RD_KAFKA_V_END);
+                                           RD_KAFKA_V_TIMESTAMP(message.timestamp_ms), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
       if (error != RD_KAFKA_RESP_ERR_NO_ERROR) rd_kafka_headers_destroy(headers);
       if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
         rd_kafka_poll(client->get(), 50);
@@ -185,7 +184,8 @@ std::vector<Message> KafkaTest::ConsumeAll(const std::string& topic) {
       const char* name = nullptr;
       const void* value = nullptr;
       std::size_t size = 0;
-      for (std::size_t i = 0; headers != nullptr && rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++i)
+      for (std::size_t i = 0; headers != nullptr && rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
+           ++i)
         copy.headers.emplace(name, std::string(static_cast<const char*>(value), size));
       messages.push_back(std::move(copy));
     }

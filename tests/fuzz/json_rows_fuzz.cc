@@ -21,7 +21,8 @@ std::shared_ptr<arrow::Schema> Schema() {
   return arrow::schema({field("i", arrow::int64()), field("s", arrow::utf8()), field("b", arrow::boolean()), field("u", arrow::uint8()),
                         field("d", arrow::decimal128(10, 2)), field("bin", arrow::binary()), field("day", arrow::date32()),
                         field("clock", arrow::time64(arrow::TimeUnit::MICRO)), field("t", arrow::timestamp(arrow::TimeUnit::MILLI, "UTC")),
-                        field("p", point), field("l", arrow::list(arrow::int16())), field("ps", arrow::list(point)), field("v", arrow::large_binary())});
+                        field("p", point), field("l", arrow::list(arrow::int16())), field("ps", arrow::list(point)),
+                        field("v", arrow::large_binary())});
 }
 
 /// The rows as text; ends the process when the columns are not whole.
@@ -52,7 +53,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string row = once.substr(alone.size());
     if (!decoder->Append(row).ok() || Written(decoder.get()) != row) std::abort();
   }
-  const auto csv = CsvRowDecoder::Make(arrow::schema({arrow::field("a", arrow::int64()), arrow::field("b", arrow::utf8())}), {}).ValueOrDie();
+  const auto csv =
+      CsvRowDecoder::Make(arrow::schema({arrow::field("a", arrow::int64()), arrow::field("b", arrow::utf8())}), {}).ValueOrDie();
   if (csv->SetColumns({"b", "x", "a"}).ok()) (void)csv->Append(bytes);
   if (!csv->Finish().ValueOrDie()->ValidateFull().ok()) std::abort();
   return 0;

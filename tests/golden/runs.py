@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +17,19 @@ from headrace.graph_builder import assign_uids, build_job_graph
 from rows import compare, input_rows, row_type
 
 _MOST_CASES = 12
+_FILES = tempfile.TemporaryDirectory(prefix="headrace-golden-")
 _PUBLIC = {name: getattr(headrace, name) for name in headrace.__all__}
+
+
+_numbers = itertools.count()
+
+
+def file_with(text: str) -> str:
+    """The path of a new file that holds `text`; removed when the tests end."""
+    path = os.path.join(_FILES.name, str(next(_numbers)))
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        file.write(text)
+    return path
 
 
 @dataclass(frozen=True)
@@ -36,7 +50,7 @@ def ways(seed: int) -> list[Way]:
 
 def write_job(case: Case, env: headrace.StreamExecutionEnvironment, way: Way) -> dict[str, Any]:
     """Adds the case to the environment; gives its result streams, "" for `out` and the tags for side outputs."""
-    scope: dict[str, Any] = {**_PUBLIC, "__name__": "__main__", "env": env}
+    scope: dict[str, Any] = {**_PUBLIC, "__name__": "__main__", "env": env, "file_with": file_with}
     for table in case.inputs:
         source = headrace.CollectionSource(input_rows(table), row_type(table))
         stream = env.add_source(source)

@@ -62,7 +62,8 @@ Result<KeyTextWriter> KeyTextWriter::Make(const columnar::DataBatch& batch, cons
   std::vector<int> indexes;
   for (const std::string& column : columns) {
     indexes.push_back(batch.records()->schema()->GetFieldIndex(column));
-    if (indexes.back() < 0) return Error(ErrorCode::kInvalidPlan, fmt::format("the rows have no column \"{:.100}\" for the message key", column));
+    if (indexes.back() < 0)
+      return Error(ErrorCode::kInvalidPlan, fmt::format("the rows have no column \"{:.100}\" for the message key", column));
   }
   HR_ASSIGN_OR_RAISE(std::shared_ptr<arrow::RecordBatch> keys, batch.records()->SelectColumns(indexes));
   HR_ASSIGN_OR_RAISE(format::JsonRowWriter values, format::JsonRowWriter::Make(keys, timestamps));

@@ -49,11 +49,13 @@ inline format::TimestampText TimestampTextOf(std::string_view name) {
 /// JSON array. Keeps its part of the batch; the task's thread.
 class KeyTextWriter {
  public:
-  static Result<KeyTextWriter> Make(const columnar::DataBatch& batch, const std::vector<std::string>& columns, format::TimestampText timestamps);
+  static Result<KeyTextWriter> Make(const columnar::DataBatch& batch, const std::vector<std::string>& columns,
+                                    format::TimestampText timestamps);
   Status Append(std::int64_t row, std::string* out) const;
 
  private:
-  KeyTextWriter(format::JsonRowWriter values, std::shared_ptr<arrow::RecordBatch> keys) : values_(std::move(values)), keys_(std::move(keys)) {}
+  KeyTextWriter(format::JsonRowWriter values, std::shared_ptr<arrow::RecordBatch> keys)
+      : values_(std::move(values)), keys_(std::move(keys)) {}
   format::JsonRowWriter values_;
   std::shared_ptr<arrow::RecordBatch> keys_;
 };

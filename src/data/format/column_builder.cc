@@ -24,10 +24,14 @@ constexpr std::int64_t kLeastCapacity = 4096, kMostKept = 1 << 20;
 
 std::int64_t TicksPerSecond(arrow::TimeUnit::type unit) {
   switch (unit) {
-    case arrow::TimeUnit::SECOND: return 1;
-    case arrow::TimeUnit::MILLI: return 1000;
-    case arrow::TimeUnit::MICRO: return 1'000'000;
-    case arrow::TimeUnit::NANO: return 1'000'000'000;
+    case arrow::TimeUnit::SECOND:
+      return 1;
+    case arrow::TimeUnit::MILLI:
+      return 1000;
+    case arrow::TimeUnit::MICRO:
+      return 1'000'000;
+    case arrow::TimeUnit::NANO:
+      return 1'000'000'000;
   }
   return 1000;
 }
@@ -38,40 +42,77 @@ std::string_view UnitName(std::int64_t ticks_per_second) {
 
 Result<Kind> KindOf(const arrow::DataType& type) {
   switch (type.id()) {
-    case arrow::Type::BOOL: return Kind::kBool;
-    case arrow::Type::INT8: return Kind::kInt8;
-    case arrow::Type::INT16: return Kind::kInt16;
-    case arrow::Type::INT32: return Kind::kInt32;
-    case arrow::Type::INT64: return Kind::kInt64;
-    case arrow::Type::UINT8: return Kind::kUint8;
-    case arrow::Type::UINT16: return Kind::kUint16;
-    case arrow::Type::UINT32: return Kind::kUint32;
-    case arrow::Type::UINT64: return Kind::kUint64;
-    case arrow::Type::FLOAT: return Kind::kFloat32;
-    case arrow::Type::DOUBLE: return Kind::kFloat64;
-    case arrow::Type::DECIMAL128: return Kind::kDecimal;
-    case arrow::Type::STRING: return Kind::kText;
-    case arrow::Type::BINARY: return Kind::kBinary;
-    case arrow::Type::LARGE_BINARY: return Kind::kValue;
-    case arrow::Type::DATE32: return Kind::kDate;
-    case arrow::Type::TIME64: return Kind::kTime;
-    case arrow::Type::TIMESTAMP: return Kind::kTimestamp;
-    case arrow::Type::DURATION: return Kind::kDuration;
-    case arrow::Type::LIST: return Kind::kList;
-    case arrow::Type::STRUCT: return Kind::kStruct;
-    default: return Status::NotImplemented("rows cannot be decoded into a column of type ", type.ToString());
+    case arrow::Type::BOOL:
+      return Kind::kBool;
+    case arrow::Type::INT8:
+      return Kind::kInt8;
+    case arrow::Type::INT16:
+      return Kind::kInt16;
+    case arrow::Type::INT32:
+      return Kind::kInt32;
+    case arrow::Type::INT64:
+      return Kind::kInt64;
+    case arrow::Type::UINT8:
+      return Kind::kUint8;
+    case arrow::Type::UINT16:
+      return Kind::kUint16;
+    case arrow::Type::UINT32:
+      return Kind::kUint32;
+    case arrow::Type::UINT64:
+      return Kind::kUint64;
+    case arrow::Type::FLOAT:
+      return Kind::kFloat32;
+    case arrow::Type::DOUBLE:
+      return Kind::kFloat64;
+    case arrow::Type::DECIMAL128:
+      return Kind::kDecimal;
+    case arrow::Type::STRING:
+      return Kind::kText;
+    case arrow::Type::BINARY:
+      return Kind::kBinary;
+    case arrow::Type::LARGE_BINARY:
+      return Kind::kValue;
+    case arrow::Type::DATE32:
+      return Kind::kDate;
+    case arrow::Type::TIME64:
+      return Kind::kTime;
+    case arrow::Type::TIMESTAMP:
+      return Kind::kTimestamp;
+    case arrow::Type::DURATION:
+      return Kind::kDuration;
+    case arrow::Type::LIST:
+      return Kind::kList;
+    case arrow::Type::STRUCT:
+      return Kind::kStruct;
+    default:
+      return Status::NotImplemented("rows cannot be decoded into a column of type ", type.ToString());
   }
 }
 
 std::uint8_t WidthOf(Kind kind) {
   switch (kind) {
-    case Kind::kBool: case Kind::kInt8: case Kind::kUint8: return 1;
-    case Kind::kInt16: case Kind::kUint16: return 2;
-    case Kind::kInt32: case Kind::kUint32: case Kind::kFloat32: case Kind::kDate: return 4;
-    case Kind::kDecimal: return 16;
-    case Kind::kText: case Kind::kBinary: case Kind::kList: return 4;  // offsets
-    case Kind::kStruct: return 0;
-    default: return 8;
+    case Kind::kBool:
+    case Kind::kInt8:
+    case Kind::kUint8:
+      return 1;
+    case Kind::kInt16:
+    case Kind::kUint16:
+      return 2;
+    case Kind::kInt32:
+    case Kind::kUint32:
+    case Kind::kFloat32:
+    case Kind::kDate:
+      return 4;
+    case Kind::kDecimal:
+      return 16;
+    case Kind::kText:
+    case Kind::kBinary:
+    case Kind::kList:
+      return 4;  // offsets
+    case Kind::kStruct:
+      return 0;
+    default:
+      return 8;
   }
 }
 
@@ -89,8 +130,10 @@ bool Fits(std::int64_t value) {
 void GrowingBytes::Grow(std::size_t more) {
   const std::int64_t wanted = std::max({size_ + static_cast<std::int64_t>(more), capacity_ * 2, next_capacity_, kLeastCapacity});
   // Arrow's default pool ends the process when memory is out, as everywhere else.
-  if (buffer_ == nullptr) buffer_ = arrow::AllocateResizableBuffer(wanted).ValueOrDie();
-  else HR_CHECK(buffer_->Resize(wanted, /*shrink_to_fit=*/false).ok(), "out of memory");
+  if (buffer_ == nullptr)
+    buffer_ = arrow::AllocateResizableBuffer(wanted).ValueOrDie();
+  else
+    HR_CHECK(buffer_->Resize(wanted, /*shrink_to_fit=*/false).ok(), "out of memory");
   data_ = buffer_->mutable_data();
   capacity_ = wanted;
 }
@@ -120,8 +163,12 @@ Result<ColumnBuilder> ColumnBuilder::Make(const arrow::Field& field) {
       made.precision_ = static_cast<const arrow::DecimalType&>(type).precision();
       made.scale_ = static_cast<const arrow::DecimalType&>(type).scale();
       break;
-    case Kind::kTime: made.ticks_per_second_ = TicksPerSecond(static_cast<const arrow::Time64Type&>(type).unit()); break;
-    case Kind::kDuration: made.ticks_per_second_ = TicksPerSecond(static_cast<const arrow::DurationType&>(type).unit()); break;
+    case Kind::kTime:
+      made.ticks_per_second_ = TicksPerSecond(static_cast<const arrow::Time64Type&>(type).unit());
+      break;
+    case Kind::kDuration:
+      made.ticks_per_second_ = TicksPerSecond(static_cast<const arrow::DurationType&>(type).unit());
+      break;
     case Kind::kTimestamp:
       made.ticks_per_second_ = TicksPerSecond(static_cast<const arrow::TimestampType&>(type).unit());
       made.utc_ = !static_cast<const arrow::TimestampType&>(type).timezone().empty();
@@ -134,7 +181,8 @@ Result<ColumnBuilder> ColumnBuilder::Make(const arrow::Field& field) {
         made.children_.push_back(std::move(inside));
       }
       break;
-    default: break;
+    default:
+      break;
   }
   if (HasOffsets(made.kind_)) made.kind_ == Kind::kValue ? made.values_.Push(std::int64_t{0}) : made.values_.Push(std::int32_t{0});
   return made;
@@ -161,34 +209,51 @@ void ColumnBuilder::AppendNull() {
 
 bool ColumnBuilder::AppendInteger(std::int64_t value) {
   switch (kind_) {
-    case Kind::kInt64: PushFixed(value); return true;
-    case Kind::kInt8: return Fits<std::int8_t>(value) && (PushFixed(static_cast<std::int8_t>(value)), true);
-    case Kind::kInt16: return Fits<std::int16_t>(value) && (PushFixed(static_cast<std::int16_t>(value)), true);
-    case Kind::kInt32: return Fits<std::int32_t>(value) && (PushFixed(static_cast<std::int32_t>(value)), true);
-    default: return value >= 0 && AppendUnsigned(static_cast<std::uint64_t>(value));
+    case Kind::kInt64:
+      PushFixed(value);
+      return true;
+    case Kind::kInt8:
+      return Fits<std::int8_t>(value) && (PushFixed(static_cast<std::int8_t>(value)), true);
+    case Kind::kInt16:
+      return Fits<std::int16_t>(value) && (PushFixed(static_cast<std::int16_t>(value)), true);
+    case Kind::kInt32:
+      return Fits<std::int32_t>(value) && (PushFixed(static_cast<std::int32_t>(value)), true);
+    default:
+      return value >= 0 && AppendUnsigned(static_cast<std::uint64_t>(value));
   }
 }
 
 bool ColumnBuilder::AppendUnsigned(std::uint64_t value) {
   switch (kind_) {
-    case Kind::kUint8: return value <= 0xFF && (PushFixed(static_cast<std::uint8_t>(value)), true);
-    case Kind::kUint16: return value <= 0xFFFF && (PushFixed(static_cast<std::uint16_t>(value)), true);
-    case Kind::kUint32: return value <= 0xFFFF'FFFF && (PushFixed(static_cast<std::uint32_t>(value)), true);
-    case Kind::kUint64: PushFixed(value); return true;
-    default: return value <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()) && AppendInteger(static_cast<std::int64_t>(value));
+    case Kind::kUint8:
+      return value <= 0xFF && (PushFixed(static_cast<std::uint8_t>(value)), true);
+    case Kind::kUint16:
+      return value <= 0xFFFF && (PushFixed(static_cast<std::uint16_t>(value)), true);
+    case Kind::kUint32:
+      return value <= 0xFFFF'FFFF && (PushFixed(static_cast<std::uint32_t>(value)), true);
+    case Kind::kUint64:
+      PushFixed(value);
+      return true;
+    default:
+      return value <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()) &&
+             AppendInteger(static_cast<std::int64_t>(value));
   }
 }
 
 void ColumnBuilder::AppendFloat(double value) {
-  if (kind_ == Kind::kFloat32) PushFixed(static_cast<float>(value));
-  else PushFixed(value);
+  if (kind_ == Kind::kFloat32)
+    PushFixed(static_cast<float>(value));
+  else
+    PushFixed(value);
 }
 
 bool ColumnBuilder::AppendBytes(std::string_view bytes) {
   if (bytes_.size() + static_cast<std::int64_t>(bytes.size()) > kMaxColumnBytes) return false;
   bytes_.Append(bytes.data(), bytes.size());
-  if (kind_ == Kind::kValue) values_.Push(bytes_.size());
-  else values_.Push(static_cast<std::int32_t>(bytes_.size()));
+  if (kind_ == Kind::kValue)
+    values_.Push(bytes_.size());
+  else
+    values_.Push(static_cast<std::int32_t>(bytes_.size()));
   Valid();
   return true;
 }
@@ -204,7 +269,8 @@ bool ColumnBuilder::AppendDecimal(std::string_view text) {
 }
 
 bool ColumnBuilder::AppendDecimalBytes(std::string_view big_endian, int scale) {
-  const auto value = arrow::Decimal128::FromBigEndian(reinterpret_cast<const std::uint8_t*>(big_endian.data()), static_cast<std::int32_t>(big_endian.size()));
+  const auto value = arrow::Decimal128::FromBigEndian(reinterpret_cast<const std::uint8_t*>(big_endian.data()),
+                                                      static_cast<std::int32_t>(big_endian.size()));
   if (!value.ok()) return false;
   const auto scaled = scale == scale_ ? value : value->Rescale(scale, scale_);
   if (!scaled.ok() || !scaled->FitsInPrecision(precision_)) return false;
@@ -234,7 +300,8 @@ bool ColumnBuilder::AppendText(std::string_view text) {
   const char* const begin = text.data();
   const char* const end = begin + text.size();
   switch (kind_) {
-    case Kind::kText: return AppendBytes(text);
+    case Kind::kText:
+      return AppendBytes(text);
     case Kind::kBool:
       if (text != "true" && text != "false") return false;
       AppendBool(text == "true");
@@ -252,7 +319,8 @@ bool ColumnBuilder::AppendText(std::string_view text) {
       AppendFloat(value);
       return true;
     }
-    case Kind::kDecimal: return AppendDecimal(text);
+    case Kind::kDecimal:
+      return AppendDecimal(text);
     case Kind::kBinary: {
       std::string bytes;
       return DecodeBase64(text, &bytes) && AppendBytes(bytes);
@@ -279,8 +347,10 @@ bool ColumnBuilder::AppendText(std::string_view text) {
     }
     case Kind::kList:
     case Kind::kStruct:
-    case Kind::kValue: return false;
-    default: break;
+    case Kind::kValue:
+      return false;
+    default:
+      break;
   }
   if (kind_ == Kind::kUint64) {
     std::uint64_t value = 0;
@@ -307,10 +377,14 @@ void ColumnBuilder::Truncate(std::int64_t rows) {
   if (HasOffsets(kind_)) {
     values_.Truncate((rows + 1) * width_);
     std::int64_t end = 0;
-    if (width_ == 8) std::memcpy(&end, values_.data() + rows * 8, 8);
-    else end = reinterpret_cast<const std::int32_t*>(values_.data())[rows];
-    if (kind_ == Kind::kList) children_[0].Truncate(end);
-    else bytes_.Truncate(end);
+    if (width_ == 8)
+      std::memcpy(&end, values_.data() + rows * 8, 8);
+    else
+      end = reinterpret_cast<const std::int32_t*>(values_.data())[rows];
+    if (kind_ == Kind::kList)
+      children_[0].Truncate(end);
+    else
+      bytes_.Truncate(end);
   } else {
     values_.Truncate(rows * width_);
   }
@@ -332,7 +406,8 @@ std::shared_ptr<arrow::Buffer> ColumnBuilder::TakeValidity() {
   if (null_count_ == 0) return nullptr;
   auto bits = arrow::AllocateBuffer((rows_ + 7) / 8).ValueOrDie();
   std::memset(bits->mutable_data(), 0, static_cast<std::size_t>(bits->size()));
-  for (std::int64_t i = 0; i < rows_; ++i) bits->mutable_data()[i / 8] |= static_cast<std::uint8_t>(valid_[static_cast<std::size_t>(i)] << (i % 8));
+  for (std::int64_t i = 0; i < rows_; ++i)
+    bits->mutable_data()[i / 8] |= static_cast<std::uint8_t>(valid_[static_cast<std::size_t>(i)] << (i % 8));
   return bits;
 }
 

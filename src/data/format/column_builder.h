@@ -48,8 +48,26 @@ class GrowingBytes {
 class ColumnBuilder {
  public:
   enum class Kind : std::uint8_t {
-    kBool, kInt8, kInt16, kInt32, kInt64, kUint8, kUint16, kUint32, kUint64, kFloat32, kFloat64,
-    kDecimal, kText, kBinary, kDate, kTime, kTimestamp, kDuration, kList, kStruct,
+    kBool,
+    kInt8,
+    kInt16,
+    kInt32,
+    kInt64,
+    kUint8,
+    kUint16,
+    kUint32,
+    kUint64,
+    kFloat32,
+    kFloat64,
+    kDecimal,
+    kText,
+    kBinary,
+    kDate,
+    kTime,
+    kTimestamp,
+    kDuration,
+    kList,
+    kStruct,
     kValue,  ///< any Python value, encoded
   };
   /// NotImplemented for types that typed rows do not have.
@@ -123,8 +141,8 @@ class ColumnBuilder {
   int precision_ = 0, scale_ = 0;
   std::int64_t ticks_per_second_ = 0;
   std::int64_t rows_ = 0, null_count_ = 0;
-  GrowingBytes values_;   ///< fixed-width values, or offsets (one more than rows): int32, kValue int64
-  GrowingBytes bytes_;    ///< of variable length
+  GrowingBytes values_;              ///< fixed-width values, or offsets (one more than rows): int32, kValue int64
+  GrowingBytes bytes_;               ///< of variable length
   std::vector<std::uint8_t> valid_;  ///< one a row; empty while there is no null
   std::vector<ColumnBuilder> children_;
 };

@@ -69,7 +69,8 @@ Status CsvRowDecoder::SetColumns(const std::vector<std::string>& names) {
   column_of_field_.clear();
   absent_.clear();
   for (std::size_t i = 0; i < names.size(); ++i) {
-    if (std::count(names.begin(), names.end(), names[i]) > 1) return Status::Invalid(fmt::format("two columns are called \"{}\"", ShownValue(names[i])));
+    if (std::count(names.begin(), names.end(), names[i]) > 1)
+      return Status::Invalid(fmt::format("two columns are called \"{}\"", ShownValue(names[i])));
     column_of_field_.push_back(rows_.schema()->GetFieldIndex(names[i]));
   }
   for (int i = 0; i < rows_.schema()->num_fields(); ++i) {
@@ -86,8 +87,10 @@ Status CsvRowDecoder::SetColumns(const std::vector<std::string>& names) {
 
 Status CsvRowDecoder::Append(std::string_view record) {
   const Status status = AppendRow(record);
-  if (status.ok()) rows_.CloseRow();
-  else rows_.DropRow();
+  if (status.ok())
+    rows_.CloseRow();
+  else
+    rows_.DropRow();
   return status;
 }
 
@@ -103,7 +106,8 @@ Status CsvRowDecoder::AppendRow(std::string_view record) {
     if (index >= column_of_field_.size() || column_of_field_[index] < 0) continue;
     HR_RETURN_NOT_OK(AppendField(field, quoted, &rows_.columns()[static_cast<std::size_t>(column_of_field_[index])]));
   }
-  if (fields != column_of_field_.size()) return Status::Invalid(fmt::format("it has {} fields, but there are {} columns", fields, column_of_field_.size()));
+  if (fields != column_of_field_.size())
+    return Status::Invalid(fmt::format("it has {} fields, but there are {} columns", fields, column_of_field_.size()));
   for (const int index : absent_) rows_.columns()[static_cast<std::size_t>(index)].AppendNull();
   return Status::OK();
 }
@@ -129,7 +133,8 @@ struct CsvRowWriter::State {
   std::string text;
 
   void AppendText(std::string_view value, std::string* out) const {
-    const bool plain = !value.empty() && value.find_first_of("\"\r\n") == std::string_view::npos && value.find(delimiter) == std::string_view::npos;
+    const bool plain =
+        !value.empty() && value.find_first_of("\"\r\n") == std::string_view::npos && value.find(delimiter) == std::string_view::npos;
     if (plain) {
       out->append(value);
       return;

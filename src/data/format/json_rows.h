@@ -12,8 +12,9 @@ namespace headrace::data::format {
 /// Decodes JSON documents, one object a row, straight into typed columns. Fields that the schema does not name are stepped over, so a
 /// schema with fewer columns costs less.
 /// Shape:   out the schema's columns. Absent fields and null are null. Numbers go into integer columns when they are whole and fit
-///          ("5", "5.0", "5" in quotes), into decimals when all their digits fit. Timestamps are ms since 1970, or ISO 8601 text; text without
-///          a zone is UTC. Durations are ms, dates text or days since 1970, binary is base64. Of a field given twice the last counts.
+///          ("5", "5.0", "5" in quotes), into decimals when all their digits fit. Timestamps are ms since 1970, or ISO 8601 text; text
+///          without a zone is UTC. Durations are ms, dates text or days since 1970, binary is base64. Of a field given twice the last
+///          counts.
 /// Errors:  Invalid with the column, the value and why: not JSON in UTF-8, no object, a value that does not fit its column, null where
 ///          there may be none, larger than 64 MiB. A refused row leaves nothing behind.
 /// Thread:  its owner's. Owns parse buffers that it reuses; no allocation per row.

@@ -56,7 +56,9 @@ Result<Column> ColumnOf(const arrow::Array& array, TimestampText timestamps) {
   column.timestamps = timestamps;
   const arrow::ArrayData& data = *array.data();
   switch (column.type) {
-    case arrow::Type::BOOL: column.values = data.buffers[1] == nullptr ? nullptr : data.buffers[1]->data(); break;
+    case arrow::Type::BOOL:
+      column.values = data.buffers[1] == nullptr ? nullptr : data.buffers[1]->data();
+      break;
     case arrow::Type::STRING:
     case arrow::Type::BINARY:
     case arrow::Type::LARGE_STRING:
@@ -85,9 +87,14 @@ Result<Column> ColumnOf(const arrow::Array& array, TimestampText timestamps) {
       column.ticks_per_second = TicksPerSecond(static_cast<const arrow::TimestampType&>(*array.type()).unit());
       column.utc = !static_cast<const arrow::TimestampType&>(*array.type()).timezone().empty();
       break;
-    case arrow::Type::DURATION: column.ticks_per_second = TicksPerSecond(static_cast<const arrow::DurationType&>(*array.type()).unit()); break;
-    case arrow::Type::TIME64: column.ticks_per_second = TicksPerSecond(static_cast<const arrow::Time64Type&>(*array.type()).unit()); break;
-    default: break;
+    case arrow::Type::DURATION:
+      column.ticks_per_second = TicksPerSecond(static_cast<const arrow::DurationType&>(*array.type()).unit());
+      break;
+    case arrow::Type::TIME64:
+      column.ticks_per_second = TicksPerSecond(static_cast<const arrow::Time64Type&>(*array.type()).unit());
+      break;
+    default:
+      break;
   }
   if (column.values == nullptr && arrow::is_fixed_width(column.type)) {
     const int width = array.type()->bit_width() / 8;
@@ -104,8 +111,10 @@ void AppendNumber(T value, std::string* out) {
 }
 
 void AppendFloat(double value, std::string* out) {
-  if (std::isfinite(value)) columnar::AppendShortestFloat(value, out);
-  else out->append("null");
+  if (std::isfinite(value))
+    columnar::AppendShortestFloat(value, out);
+  else
+    out->append("null");
 }
 
 /// The shortest digits that read back as the same float32.
@@ -239,20 +248,47 @@ Status AppendColumn(const Column& column, std::int64_t row, std::string* out) {
     case arrow::Type::BOOL:
       out->append(arrow::bit_util::GetBit(static_cast<const std::uint8_t*>(column.values), column.offset + row) ? "true" : "false");
       break;
-    case arrow::Type::INT8: AppendNumber(static_cast<int>(column.At<std::int8_t>(row)), out); break;
-    case arrow::Type::INT16: AppendNumber(column.At<std::int16_t>(row), out); break;
-    case arrow::Type::INT32: AppendNumber(column.At<std::int32_t>(row), out); break;
-    case arrow::Type::INT64: AppendNumber(column.At<std::int64_t>(row), out); break;
-    case arrow::Type::UINT8: AppendNumber(static_cast<int>(column.At<std::uint8_t>(row)), out); break;
-    case arrow::Type::UINT16: AppendNumber(column.At<std::uint16_t>(row), out); break;
-    case arrow::Type::UINT32: AppendNumber(column.At<std::uint32_t>(row), out); break;
-    case arrow::Type::UINT64: AppendNumber(column.At<std::uint64_t>(row), out); break;
-    case arrow::Type::FLOAT: AppendFloat(column.At<float>(row), out); break;
-    case arrow::Type::DOUBLE: AppendFloat(column.At<double>(row), out); break;
-    case arrow::Type::STRING: columnar::AppendJsonString(BytesAt<std::int32_t>(column, row), out); break;
-    case arrow::Type::LARGE_STRING: columnar::AppendJsonString(BytesAt<std::int64_t>(column, row), out); break;
-    case arrow::Type::BINARY: AppendBinary(BytesAt<std::int32_t>(column, row), out); break;
-    case arrow::Type::LARGE_BINARY: return columnar::AppendJson(BytesAt<std::int64_t>(column, row), out);
+    case arrow::Type::INT8:
+      AppendNumber(static_cast<int>(column.At<std::int8_t>(row)), out);
+      break;
+    case arrow::Type::INT16:
+      AppendNumber(column.At<std::int16_t>(row), out);
+      break;
+    case arrow::Type::INT32:
+      AppendNumber(column.At<std::int32_t>(row), out);
+      break;
+    case arrow::Type::INT64:
+      AppendNumber(column.At<std::int64_t>(row), out);
+      break;
+    case arrow::Type::UINT8:
+      AppendNumber(static_cast<int>(column.At<std::uint8_t>(row)), out);
+      break;
+    case arrow::Type::UINT16:
+      AppendNumber(column.At<std::uint16_t>(row), out);
+      break;
+    case arrow::Type::UINT32:
+      AppendNumber(column.At<std::uint32_t>(row), out);
+      break;
+    case arrow::Type::UINT64:
+      AppendNumber(column.At<std::uint64_t>(row), out);
+      break;
+    case arrow::Type::FLOAT:
+      AppendFloat(column.At<float>(row), out);
+      break;
+    case arrow::Type::DOUBLE:
+      AppendFloat(column.At<double>(row), out);
+      break;
+    case arrow::Type::STRING:
+      columnar::AppendJsonString(BytesAt<std::int32_t>(column, row), out);
+      break;
+    case arrow::Type::LARGE_STRING:
+      columnar::AppendJsonString(BytesAt<std::int64_t>(column, row), out);
+      break;
+    case arrow::Type::BINARY:
+      AppendBinary(BytesAt<std::int32_t>(column, row), out);
+      break;
+    case arrow::Type::LARGE_BINARY:
+      return columnar::AppendJson(BytesAt<std::int64_t>(column, row), out);
     case arrow::Type::DECIMAL128:
       out->push_back('"');
       out->append(static_cast<const arrow::Decimal128Array*>(column.array)->FormatValue(row));
@@ -268,11 +304,18 @@ Status AppendColumn(const Column& column, std::int64_t row, std::string* out) {
       AppendClock(column.At<std::int64_t>(row) * (1'000'000'000 / column.ticks_per_second), out);
       out->push_back('"');
       break;
-    case arrow::Type::TIMESTAMP: AppendTimestamp(column, column.At<std::int64_t>(row), out); break;
-    case arrow::Type::DURATION: AppendDuration(column, column.At<std::int64_t>(row), out); break;
-    case arrow::Type::LIST: return AppendList(column, row, out);
-    case arrow::Type::STRUCT: return AppendStruct(column, row, out);
-    default: return Status::NotImplemented("JSON of a ", column.array->type()->ToString());
+    case arrow::Type::TIMESTAMP:
+      AppendTimestamp(column, column.At<std::int64_t>(row), out);
+      break;
+    case arrow::Type::DURATION:
+      AppendDuration(column, column.At<std::int64_t>(row), out);
+      break;
+    case arrow::Type::LIST:
+      return AppendList(column, row, out);
+    case arrow::Type::STRUCT:
+      return AppendStruct(column, row, out);
+    default:
+      return Status::NotImplemented("JSON of a ", column.array->type()->ToString());
   }
   return Status::OK();
 }
@@ -309,6 +352,8 @@ Status JsonRowWriter::Append(std::int64_t row, std::string* out) const {
   return Status::OK();
 }
 
-Status JsonRowWriter::AppendValue(std::size_t column, std::int64_t row, std::string* out) const { return AppendColumn(columns_[column], row, out); }
+Status JsonRowWriter::AppendValue(std::size_t column, std::int64_t row, std::string* out) const {
+  return AppendColumn(columns_[column], row, out);
+}
 
 }  // namespace headrace::data::format

@@ -11,25 +11,38 @@
 #include "base/status.h"
 #include "columnar/data_batch.h"
 #include "columnar/value_column.h"
+#include "data/format/avro_records.h"
 #include "data/format/csv_rows.h"
 #include "data/format/json_rows.h"
 #include "data/format/json_value.h"
+#include "data/format/protobuf_records.h"
 
 namespace headrace::data::format {
 
 /// How one record's bytes become a row.
-enum class RecordFormat { kText, kBytes, kJson, kCsv };
+enum class RecordFormat {
+  kText,
+  kBytes,
+  kJson,
+  kCsv,
+  kAvro,
+  kProtobuf,
+  kJsonSchema,  ///< JSON behind the id of its schema
+};
 
 struct RecordDecoderOptions {
   RecordFormat format = RecordFormat::kText;
   std::shared_ptr<arrow::Schema> schema;  ///< typed rows; null: untyped values
   CsvOptions csv;
-  bool event_times = false;               ///< typed rows come with the source's own event times: AppendEventTime() behind every row
+  std::string schema_registry, schema_registry_auth;  ///< kAvro, kProtobuf: the registry whose ids stand before records; empty: none
+  std::string writer_schema, message;                 ///< without a registry: the schema of all records
+  bool event_times = false;  ///< typed rows come with the source's own event times: AppendEventTime() behind every row
 };
 
 /// Decodes records one by one into batches: the one place where sources turn bytes into rows. Which format it is, is settled when it is
 /// made; there is no virtual call per record.
-/// Errors:  Append gives Invalid for a record that is refused, which leaves nothing behind; anything else is the source's own failure.
+/// Errors:  Append gives Invalid for a record that is refused, which leaves nothing behind; an error that passes (WhoActs::kTransient)
+///          while the schema registry does not answer: the same record can be tried again. Anything else is the source's own failure.
 /// Thread:  the source's reading thread.
 class RecordDecoder {
  public:
@@ -55,14 +68,18 @@ class RecordDecoder {
     std::string encoded;
   };
   RecordDecoder() = default;
+  Status MakeColumns(const RecordDecoderOptions& options);
   std::int64_t size_bytes() const;
 
   template <typename Use>
   auto WithRows(Use use) const;
 
+  Result<std::shared_ptr<arrow::RecordBatch>> FinishColumns();
+
   std::variant<std::unique_ptr<columnar::ValueBatchBuilder>, std::unique_ptr<UntypedJson>, std::unique_ptr<JsonRowDecoder>,
-               std::unique_ptr<CsvRowDecoder>>
+               std::unique_ptr<CsvRowDecoder>, std::unique_ptr<AvroRecords>, std::unique_ptr<ProtobufRecords>>
       rows_;
+  bool behind_schema_id_ = false;
   std::shared_ptr<arrow::Schema> schema_, batch_schema_;  ///< of the columns; with event times
   bool has_event_times_ = false;
   std::vector<std::int64_t> event_times_;

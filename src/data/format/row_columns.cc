@@ -14,9 +14,12 @@ namespace {
 
 std::int64_t FixedBytes(const ColumnBuilder& column) {
   switch (column.kind()) {
-    case ColumnBuilder::Kind::kBool: return 1;
-    case ColumnBuilder::Kind::kDecimal: return 16;
-    default: return 8;
+    case ColumnBuilder::Kind::kBool:
+      return 1;
+    case ColumnBuilder::Kind::kDecimal:
+      return 16;
+    default:
+      return 8;
   }
 }
 
@@ -55,7 +58,7 @@ Status DoesNotFit(const ColumnBuilder& column, std::string_view shown) {
 
 Status NullRefused(const ColumnBuilder& column, bool absent) {
   return Status::Invalid(fmt::format("column \"{}\" is {}, but its type {} has no null; declare it as \"{} | None\"", column.name(),
-                                     absent ? "absent" : "null", column.type_name(), column.name()));
+                                     absent ? "absent" : "null", column.type_name(), column.type_name()));
 }
 
 }  // namespace headrace::data::format

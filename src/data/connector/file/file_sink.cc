@@ -164,9 +164,9 @@ class FileSinkWriter final : public SinkWriter {
 
 Result<std::unique_ptr<SinkWriter>> MakeFileSinkWriter(const plan::ConnectorSpec& spec) {
   const std::string format = plan::OptionString(spec, false, "format");
-  return std::unique_ptr<SinkWriter>(std::make_unique<FileSinkWriter>(plan::OptionString(spec, false, "path"),
-                                                                      format == "json" ? RowFormat::kJson : RowFormat::kString, format == "csv",
-                                                                      TimestampTextOf(plan::OptionString(spec, false, "timestamps"))));
+  return std::unique_ptr<SinkWriter>(
+      std::make_unique<FileSinkWriter>(plan::OptionString(spec, false, "path"), format == "json" ? RowFormat::kJson : RowFormat::kString,
+                                       format == "csv", TimestampTextOf(plan::OptionString(spec, false, "timestamps"))));
 }
 
 }  // namespace headrace::data::connector

@@ -122,7 +122,8 @@ class FileThread {
       HR_ASSIGN_OR_RAISE(found, lines->Next(&line));
       if (found == LineReader::Found::kUnfinished) continue;
       if (found == LineReader::Found::kEnd) break;  // the decoder says that a quote is open
-      if (found == LineReader::Found::kTooLong || record_.size() + line.size() > LineReader::kMaxLineBytes) return LineReader::Found::kTooLong;
+      if (found == LineReader::Found::kTooLong || record_.size() + line.size() > LineReader::kMaxLineBytes)
+        return LineReader::Found::kTooLong;
       record_.append("\n").append(line);
     }
     *record = record_;
@@ -131,7 +132,8 @@ class FileThread {
 
   /// `why` says what is wrong with the record, if anything.
   Status Append(std::string_view record, std::string* why) {
-    if (options_.decoder.format != format::RecordFormat::kText && record.find_first_not_of(" \t") == std::string_view::npos) return Status::OK();
+    if (options_.decoder.format != format::RecordFormat::kText && record.find_first_not_of(" \t") == std::string_view::npos)
+      return Status::OK();
     const Status appended = rows_->Append(record);
     if (appended.ok() || !appended.IsInvalid()) return appended;
     *why = appended.message();
@@ -211,7 +213,9 @@ class FileSourceReader final : public SourceReader {
 Result<std::unique_ptr<SourceReader>> MakeFileSourceReader(const plan::ConnectorSpec& spec) {
   FileOptions options;
   const std::string format = plan::OptionString(spec, true, "format");
-  options.decoder.format = format == "json" ? format::RecordFormat::kJson : format == "csv" ? format::RecordFormat::kCsv : format::RecordFormat::kText;
+  options.decoder.format = format == "json"  ? format::RecordFormat::kJson
+                           : format == "csv" ? format::RecordFormat::kCsv
+                                             : format::RecordFormat::kText;
   options.decoder.schema = spec.schema;
   options.decoder.csv.delimiter = plan::OptionString(spec, true, "csv_delimiter")[0];
   options.decoder.csv.null_text = plan::OptionString(spec, true, "csv_null");

@@ -37,7 +37,8 @@ DeadLetterTopic::~DeadLetterTopic() {
 }
 
 Status DeadLetterTopic::Connect() {
-  const kafka::Properties defaults = {{"linger.ms", "5"}, {"partitioner", "murmur2_random"}, {"message.timeout.ms", "0"}, {"queue.buffering.max.kbytes", "32768"}};
+  const kafka::Properties defaults = {
+      {"linger.ms", "5"}, {"partitioner", "murmur2_random"}, {"message.timeout.ms", "0"}, {"queue.buffering.max.kbytes", "32768"}};
   HR_ASSIGN_OR_RAISE(kafka::ConfPtr conf, kafka::MakeConf(settings_, defaults, {{"enable.idempotence", "true"}, {"acks", "all"}}));
   rd_kafka_conf_set_opaque(conf.get(), this);
   rd_kafka_conf_set_dr_msg_cb(conf.get(), &DeadLetterTopic::OnDelivery);
@@ -64,9 +65,10 @@ Status DeadLetterTopic::Write(const rd_kafka_message_t& record, const std::strin
   Add(headers.get(), "headrace.job", job_);
   Add(headers.get(), "headrace.operator", operator_name_);
   while (true) {
-    const rd_kafka_resp_err_t error = rd_kafka_producev(
-        client_.get(), RD_KAFKA_V_TOPIC(topic_.c_str()), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_VALUE(record.payload, record.len),
-        RD_KAFKA_V_KEY(record.key, record.key_len), RD_KAFKA_V_HEADERS(headers.get()), RD_KAFKA_V_END);
+    const rd_kafka_resp_err_t error =
+        rd_kafka_producev(client_.get(), RD_KAFKA_V_TOPIC(topic_.c_str()), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                          RD_KAFKA_V_VALUE(record.payload, record.len), RD_KAFKA_V_KEY(record.key, record.key_len),
+                          RD_KAFKA_V_HEADERS(headers.get()), RD_KAFKA_V_END);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
       (void)headers.release();  // the producer's now
       ++written_;

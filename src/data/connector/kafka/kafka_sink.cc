@@ -144,7 +144,8 @@ class KafkaSinkWriter final : public SinkWriter {
     return Status::OK();
   }
 
-  Status RenderKeyColumns(const columnar::DataBatch& batch, OutgoingBatch* outgoing, std::vector<rd_kafka_message_t>* messages, std::int64_t* bytes) {
+  Status RenderKeyColumns(const columnar::DataBatch& batch, OutgoingBatch* outgoing, std::vector<rd_kafka_message_t>* messages,
+                          std::int64_t* bytes) {
     HR_ASSIGN_OR_RAISE(const KeyTextWriter keys, KeyTextWriter::Make(batch, key_columns_, timestamps_));
     for (std::size_t row = 0; row < messages->size(); ++row) {
       HR_RETURN_NOT_OK(Named(keys.Append(static_cast<std::int64_t>(row), &outgoing->keys)));

@@ -71,7 +71,14 @@ class KafkaSourceReader final : public SourceReader {
 };
 
 format::RecordFormat RecordFormatOf(std::string_view name) {
-  return name == "json" ? format::RecordFormat::kJson : name == "bytes" ? format::RecordFormat::kBytes : format::RecordFormat::kText;
+  using Format = format::RecordFormat;
+  for (const auto& [known, format] : {std::pair<std::string_view, Format>{"json", Format::kJson},
+                                      {"bytes", Format::kBytes},
+                                      {"avro", Format::kAvro},
+                                      {"protobuf", Format::kProtobuf},
+                                      {"json_schema", Format::kJsonSchema}})
+    if (name == known) return format;
+  return Format::kText;
 }
 
 }  // namespace
@@ -83,9 +90,14 @@ Result<std::unique_ptr<SourceReader>> MakeKafkaSourceReader(const plan::Connecto
   options.group_id = plan::OptionString(spec, true, "group_id");
   options.decoder.format = RecordFormatOf(plan::OptionString(spec, true, "value_format"));
   options.decoder.schema = spec.schema;
+  options.decoder.schema_registry = plan::OptionString(spec, true, "schema_registry");
+  options.decoder.schema_registry_auth = plan::OptionString(spec, true, "schema_registry_auth");
+  options.decoder.writer_schema = plan::OptionString(spec, true, "schema");
+  options.decoder.message = plan::OptionString(spec, true, "message");
   options.decoder.event_times = spec.schema != nullptr;
   options.skip_bad_records = plan::OptionString(spec, true, "on_error") == "skip";
-  if (plan::OptionString(spec, true, "on_error") == "dead_letter") options.dead_letter_topic = plan::OptionString(spec, true, "dead_letter_topic");
+  if (plan::OptionString(spec, true, "on_error") == "dead_letter")
+    options.dead_letter_topic = plan::OptionString(spec, true, "dead_letter_topic");
   return std::unique_ptr<SourceReader>(std::make_unique<KafkaSourceReader>(std::move(options)));
 }
 

@@ -19,6 +19,7 @@ constexpr milliseconds kCommitInterval{5000};
 /// How long the end of a reader waits for its last commit; a cancel has 5 s in all.
 constexpr milliseconds kLastCommit{3500};
 constexpr int kProbeTimeoutMs = 500;
+constexpr int kRetryRegistryMs = 200;
 
 }  // namespace
 
@@ -36,7 +37,8 @@ TopicFetcher::TopicFetcher(TopicFetcherOptions options, const ConnectorContext& 
       queue_(queue),
       bad_records_(options_.skip_bad_records || !options_.dead_letter_topic.empty(), context) {
   if (!options_.dead_letter_topic.empty())
-    dead_letters_ = std::make_unique<DeadLetterTopic>(options_.settings, options_.dead_letter_topic, context.job_name, context.operator_name);
+    dead_letters_ =
+        std::make_unique<DeadLetterTopic>(options_.settings, options_.dead_letter_topic, context.job_name, context.operator_name);
   if (context.metrics != nullptr)
     lag_ = context.metrics->GetGauge("headrace_source_lag_records", "Records between the source's position and the end of its partitions.",
                                      context.labels);
@@ -254,8 +256,16 @@ Status TopicFetcher::AppendValue(const rd_kafka_message_t& message) {
   if (message.payload == nullptr) return RefuseRecord(message, "it has no value (a deletion marker of a compacted topic)");
   const std::string_view payload(static_cast<const char*>(message.payload), message.len);
   if (rows_->num_rows() == 0) first_row_at_ = std::chrono::steady_clock::now();
-  const Status appended = rows_->Append(payload);
-  if (!appended.ok()) return appended.IsInvalid() ? RefuseRecord(message, appended.message()) : appended;
+  Status appended = rows_->Append(payload);
+  // A schema registry that is away is waited for, like the brokers.
+  while (!appended.ok() && WhoActsOn(appended) == WhoActs::kTransient && !stopping_) {
+    SetWaiting(appended.message());
+    rd_kafka_poll(client_.get(), kRetryRegistryMs);
+    appended = rows_->Append(payload);
+    if (WhoActsOn(appended) != WhoActs::kTransient) ClearWaiting();
+  }
+  // An error with a code is not the record's: the registry refuses us, say.
+  if (!appended.ok()) return appended.IsInvalid() && appended.detail() == nullptr ? RefuseRecord(message, appended.message()) : appended;
   if (options_.decoder.event_times) {
     rd_kafka_timestamp_type_t type{};
     rows_->AppendEventTime(rd_kafka_message_timestamp(&message, &type));
@@ -274,7 +284,8 @@ Status TopicFetcher::AwaitDeadLetters() {
   while (!stopping_ && dead_letters_->unacknowledged() > 0) {
     HR_RETURN_NOT_OK(dead_letters_->Await(100));
     if (dead_letters_->unacknowledged() == 0) break;
-    if (!said && context_.on_waiting) context_.on_waiting(fmt::format("the dead letter topic \"{}\" does not answer yet", options_.dead_letter_topic));
+    if (!said && context_.on_waiting)
+      context_.on_waiting(fmt::format("the dead letter topic \"{}\" does not answer yet", options_.dead_letter_topic));
     said = true;
   }
   if (said && context_.on_waiting) context_.on_waiting("");

@@ -107,7 +107,7 @@ class TopicFetcher {
   std::vector<SplitRun> runs_;  ///< whose rows rows_ has
   BadRecordPolicy bad_records_;
   std::unique_ptr<DeadLetterTopic> dead_letters_;  ///< null: none
-  std::string broker_error_;  ///< what librdkafka said last of one broker: why none answers
+  std::string broker_error_;                       ///< what librdkafka said last of one broker: why none answers
   SteadyTime first_row_at_{}, next_housekeeping_{}, next_commit_{}, unknown_since_{}, last_heard_{};
   bool unknown_topic_ = false, waiting_ = false, drained_ = true, commit_warned_ = false, commit_pending_ = false;
   bool commit_refused_ = false;  ///< the last commit failed for a reason that passes

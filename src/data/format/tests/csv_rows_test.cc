@@ -12,7 +12,8 @@ namespace {
 using arrow::field;
 
 std::shared_ptr<arrow::Schema> Schema() {
-  return arrow::schema({field("n", arrow::int64()), field("s", arrow::utf8()), field("t", arrow::timestamp(arrow::TimeUnit::MILLI, "UTC")), field("d", arrow::decimal128(9, 2))});
+  return arrow::schema({field("n", arrow::int64()), field("s", arrow::utf8()), field("t", arrow::timestamp(arrow::TimeUnit::MILLI, "UTC")),
+                        field("d", arrow::decimal128(9, 2))});
 }
 
 std::string Rows(CsvRowDecoder* decoder) {
@@ -30,7 +31,8 @@ std::string Rows(CsvRowDecoder* decoder) {
 TEST(CsvRows, ColumnsGoByNameAndQuotesHoldAnything) {
   const auto decoder = CsvRowDecoder::Make(Schema(), {}).ValueOrDie();
   ASSERT_TRUE(decoder->SetColumns({"s", "extra", "n", "t"}).ok());
-  for (const char* record : {"a,x,1,2024-02-29", "\"a \"\"b\"\", c\nd\",\"\",2,", "\"\",,,", ",,-3,2024-02-29T10:00:00Z"}) EXPECT_TRUE(decoder->Append(record).ok()) << record;
+  for (const char* record : {"a,x,1,2024-02-29", "\"a \"\"b\"\", c\nd\",\"\",2,", "\"\",,,", ",,-3,2024-02-29T10:00:00Z"})
+    EXPECT_TRUE(decoder->Append(record).ok()) << record;
   EXPECT_EQ(Rows(decoder.get()),
             "{\"n\":1,\"s\":\"a\",\"t\":\"2024-02-29T00:00:00+00:00\",\"d\":null}\n"
             "{\"n\":2,\"s\":\"a \\\"b\\\", c\\nd\",\"t\":null,\"d\":null}\n"
@@ -41,7 +43,8 @@ TEST(CsvRows, ColumnsGoByNameAndQuotesHoldAnything) {
 TEST(CsvRows, BadRecordsLeaveNothingBehind) {
   const auto decoder = CsvRowDecoder::Make(Schema(), {';', "NULL"}).ValueOrDie();
   ASSERT_TRUE(decoder->SetColumns({"n", "s", "d"}).ok());
-  for (const char* record : {"x;a;1", "1;a", "1;a;2;3", "1;\"a;2", "1;\"a\"b;2", "1;a;1.234", "1;\xff;2"}) EXPECT_FALSE(decoder->Append(record).ok()) << record;
+  for (const char* record : {"x;a;1", "1;a", "1;a;2;3", "1;\"a;2", "1;\"a\"b;2", "1;a;1.234", "1;\xff;2"})
+    EXPECT_FALSE(decoder->Append(record).ok()) << record;
   EXPECT_TRUE(decoder->Append("NULL;\"NULL\";1.5").ok());
   EXPECT_EQ(Rows(decoder.get()), "{\"n\":null,\"s\":\"NULL\",\"t\":null,\"d\":\"1.50\"}\n");
   EXPECT_EQ(decoder->Append("x;a;1").message(), "column \"n\": x does not fit int64");

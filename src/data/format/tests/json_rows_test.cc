@@ -48,10 +48,12 @@ TEST(JsonRows, EveryTypeReadsBackAsWritten) {
       R"({"i":-9223372036854775808,"s":"a\"b\\c\nd€😀","b":true,"f":1.5,"u":18446744073709551615,"d":"-12.50","bin":"aGVhZA==",)"
       R"("day":"2024-02-29","clock":"23:59:59.000001","t":"2024-02-29T12:30:00.250+00:00","n":"1969-12-31T23:59:59.999999999",)"
       R"("p":{"x":0.5,"y":-1},"l":[1,null,-3],"ps":[{"x":1.0,"y":2},null,{"x":null,"y":3}]})";
-  EXPECT_EQ(Again(Wide(), {row, "{}", row}),
-            row + "\n" +
-                R"({"i":null,"s":null,"b":null,"f":null,"u":null,"d":null,"bin":null,"day":null,"clock":null,"t":null,"n":null,"p":null,"l":null,"ps":null})"
-                "\n" + row + "\n");
+  EXPECT_EQ(
+      Again(Wide(), {row, "{}", row}),
+      row + "\n" +
+          R"({"i":null,"s":null,"b":null,"f":null,"u":null,"d":null,"bin":null,"day":null,"clock":null,"t":null,"n":null,"p":null,"l":null,"ps":null})"
+          "\n" +
+          row + "\n");
 }
 
 TEST(JsonRows, OrderBlanksUnknownAndRepeatedFieldsDoNotMatter) {
@@ -63,12 +65,18 @@ TEST(JsonRows, OrderBlanksUnknownAndRepeatedFieldsDoNotMatter) {
 
 TEST(JsonRows, ARefusedRowLeavesNothingBehind) {
   const auto schema = arrow::schema({field("s", arrow::utf8()), field("l", arrow::list(arrow::struct_({field("x", arrow::int8())}))),
-                                     field("p", arrow::struct_({field("t", arrow::utf8()), field("i", arrow::int64(), false)})), field("i", arrow::int64())});
+                                     field("p", arrow::struct_({field("t", arrow::utf8()), field("i", arrow::int64(), false)})),
+                                     field("i", arrow::int64())});
   const std::string good = R"({"s":"a","l":[{"x":1}],"p":{"t":"u","i":7},"i":1})";
   const auto decoder = JsonRowDecoder::Make(schema).ValueOrDie();
-  const std::vector<std::string> bad = {
-      R"({"s":"b","l":[{"x":1},{"x":1000}],"i":1})", R"({"s":"b","l":[{"x":null}],"p":{"t":"u","i":"x"}})", R"({"s":"b","p":{"t":"u"},"i":1})",
-      R"({"s":"b","l":[],"i":1.5})", R"({"s":"b","l":[{"x":1})", R"({"s":null,"l":null,"i":tru})", R"({"i":1}})", R"({"s":"b","l":[{"x":2}],"i":3} {})"};
+  const std::vector<std::string> bad = {R"({"s":"b","l":[{"x":1},{"x":1000}],"i":1})",
+                                        R"({"s":"b","l":[{"x":null}],"p":{"t":"u","i":"x"}})",
+                                        R"({"s":"b","p":{"t":"u"},"i":1})",
+                                        R"({"s":"b","l":[],"i":1.5})",
+                                        R"({"s":"b","l":[{"x":1})",
+                                        R"({"s":null,"l":null,"i":tru})",
+                                        R"({"i":1}})",
+                                        R"({"s":"b","l":[{"x":2}],"i":3} {})"};
   for (const std::string& document : bad) {
     ASSERT_TRUE(decoder->Append(good).ok());
     EXPECT_FALSE(decoder->Append(document).ok()) << document;
@@ -108,9 +116,9 @@ TEST(JsonRows, TypesAndNullsAreChecked) {
   EXPECT_EQ(Refusal(arrow::boolean(), "\"true\""), "!column \"c\": \"true\" does not fit bool\n");
   EXPECT_EQ(Refusal(arrow::utf8(), "1"), "!column \"c\": 1 does not fit text\n");
   EXPECT_EQ(Refusal(arrow::utf8(), "{}"), "!column \"c\": an object does not fit text\n");
-  EXPECT_EQ(Refusal(arrow::utf8(), "null", false), "!column \"c\" is null, but its type text has no null; declare it as \"c | None\"\n");
+  EXPECT_EQ(Refusal(arrow::utf8(), "null", false), "!column \"c\" is null, but its type text has no null; declare it as \"text | None\"\n");
   EXPECT_EQ(Again(arrow::schema({field("c", arrow::utf8(), false)}), {"{}"}),
-            "!column \"c\" is absent, but its type text has no null; declare it as \"c | None\"\n");
+            "!column \"c\" is absent, but its type text has no null; declare it as \"text | None\"\n");
   EXPECT_EQ(Again(Wide(), {"[1]"}), "!a row is a JSON object, not [1]\n");
   EXPECT_EQ(Again(Wide(), {""})[0], '!');
 }
@@ -123,7 +131,8 @@ TEST(JsonRows, TimesComeAsMillisecondsOrText) {
   EXPECT_EQ(Refusal(ms, "\"2024-02-29 12:33\""), "{\"c\":\"2024-02-29T12:33:00+00:00\"}\n");
   EXPECT_EQ(Refusal(ms, "\"2024-02-29\""), "{\"c\":\"2024-02-29T00:00:00+00:00\"}\n");
   EXPECT_EQ(Refusal(naive, "\"2024-02-29T12:33:20Z\"")[0], '!');  // an instant is no calendar's time
-  for (const char* value : {"\"2023-02-29\"", "\"2024-13-01\"", "\"2024-02-29T25:00\"", "\"2024-02-29T12\"", "\"now\"", "true", "\"2024-02-29T12:33:20+2\""})
+  for (const char* value :
+       {"\"2023-02-29\"", "\"2024-13-01\"", "\"2024-02-29T25:00\"", "\"2024-02-29T12\"", "\"now\"", "true", "\"2024-02-29T12:33:20+2\""})
     EXPECT_EQ(Refusal(ms, value)[0], '!') << value;
   EXPECT_EQ(Refusal(arrow::duration(arrow::TimeUnit::MILLI), "-1500"), "{\"c\":\"-PT1.5S\"}\n");
   EXPECT_EQ(Refusal(arrow::duration(arrow::TimeUnit::MILLI), "\"PT90S\""), "{\"c\":\"PT90S\"}\n");

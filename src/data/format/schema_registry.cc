@@ -1,0 +1,148 @@
+#include "data/format/schema_registry.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "columnar/value_text.h"
+#include "net/http_client.h"
+
+namespace headrace::data::format {
+namespace {
+
+using Json = nlohmann::json;
+constexpr int kMaxReferenceDepth = 20;
+constexpr std::size_t kMaxReferences = 200;
+constexpr std::chrono::milliseconds kTimeout{10'000};
+
+struct Address {
+  std::string host;
+  std::uint16_t port = 8081;
+  std::string path;
+};
+
+std::optional<Address> ParseUrl(std::string_view url) {
+  constexpr std::string_view kScheme = "http://";
+  if (!url.starts_with(kScheme)) return std::nullopt;
+  url.remove_prefix(kScheme.size());
+  Address address;
+  const std::size_t slash = url.find('/');
+  if (slash != std::string_view::npos) address.path = url.substr(slash);
+  while (address.path.ends_with('/')) address.path.pop_back();
+  std::string_view host = url.substr(0, slash);
+  const std::size_t colon = host.rfind(':');
+  if (colon != std::string_view::npos && host.find(']', colon) == std::string_view::npos) {
+    const std::string_view digits = host.substr(colon + 1);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), address.port);
+    if (error != std::errc() || end != digits.data() + digits.size() || address.port == 0) return std::nullopt;
+    host = host.substr(0, colon);
+  }
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  if (host.empty() || host.find_first_of("@ \r\n") != std::string_view::npos || address.path.find_first_of(" \r\n") != std::string::npos)
+    return std::nullopt;
+  address.host = host;
+  return address;
+}
+
+std::string TextOf(const Json& json, const char* key) {
+  const auto found = json.find(key);
+  return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+}  // namespace
+
+Status TakeSchemaId(std::string_view* record, std::int32_t* id) {
+  if (record->size() < 5 || (*record)[0] != 0)
+    return Status::Invalid(
+        "it does not begin with a schema's id (a zero byte and four more), as what a schema registry's clients write does");
+  std::uint32_t big_endian = 0;
+  for (std::size_t i = 1; i < 5; ++i) big_endian = big_endian << 8 | static_cast<std::uint8_t>((*record)[i]);
+  *id = static_cast<std::int32_t>(big_endian);
+  record->remove_prefix(5);
+  return Status::OK();
+}
+
+Result<std::shared_ptr<SchemaRegistry>> SchemaRegistry::Get(const std::string& url, const std::string& credentials) {
+  static std::mutex mutex;
+  static std::map<std::pair<std::string, std::string>, std::shared_ptr<SchemaRegistry>> registries;
+  const std::lock_guard lock(mutex);
+  std::shared_ptr<SchemaRegistry>& registry = registries[{url, credentials}];
+  if (registry != nullptr) return registry;
+  auto address = ParseUrl(url);
+  if (!address)
+    return Error(ErrorCode::kBadOption, fmt::format("\"{:.200}\" is no address of a schema registry", url),
+                 "Write it as http://host:port.");
+  std::string authorization;
+  if (!credentials.empty()) {
+    authorization = "Basic ";
+    columnar::AppendBase64(credentials, &authorization);
+  }
+  registry.reset(new SchemaRegistry(std::move(address->host), address->port, std::move(address->path), std::move(authorization)));
+  return registry;
+}
+
+Result<std::shared_ptr<const RegisteredSchema>> SchemaRegistry::ById(std::int32_t id) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = known_.find(id); found != known_.end()) return found->second;
+  }
+  HR_ASSIGN_OR_RAISE(const std::string answer, Ask(fmt::format("/schemas/ids/{}", id)));
+  HR_ASSIGN_OR_RAISE(RegisteredSchema read, Read(answer, 0));
+  auto schema = std::make_shared<const RegisteredSchema>(std::move(read));
+  const std::lock_guard lock(mutex_);
+  return known_.emplace(id, std::move(schema)).first->second;
+}
+
+Result<std::string> SchemaRegistry::Ask(const std::string& target) const {
+  net::HttpClient client(host_, port_);
+  client.set_timeout(kTimeout);
+  net::HttpFields headers = {{"Accept", "application/vnd.schemaregistry.v1+json"}};
+  if (!authorization_.empty()) headers.emplace_back("Authorization", authorization_);
+  auto answer = client.Send("GET", path_ + target, headers);
+  if (!answer.ok()) return Error(ErrorCode::kNotReady, "the schema registry does not answer: " + answer.status().message());
+  net::HttpResponse& response = *answer;
+  const std::string what = fmt::format("the schema registry {}:{} answers {} to {}", host_, port_, response.status, target);
+  if (response.status == 200) return std::move(response.body);
+  if (response.status == 404) return Status::Invalid("the schema registry ", host_, ":", port_, " knows no ", target.substr(1));
+  if (response.status == 401 || response.status == 403)
+    return Error(ErrorCode::kBadOption, what, "Check schema_registry_auth: \"user:password\".");
+  return Error(ErrorCode::kNotReady, what);
+}
+
+Result<RegisteredSchema> SchemaRegistry::Read(const std::string& answer, int depth) const {
+  const Json json = Json::parse(answer, nullptr, /*allow_exceptions=*/false);
+  RegisteredSchema schema;
+  if (!json.is_object() || (schema.text = TextOf(json, "schema")).empty())
+    return Error(ErrorCode::kNotReady, fmt::format("{}:{} does not answer like a schema registry", host_, port_));
+  schema.type = TextOf(json, "schemaType");
+  if (schema.type.empty()) schema.type = "AVRO";
+  HR_RETURN_NOT_OK(ReadReferences(answer, &schema, depth));
+  return schema;
+}
+
+Status SchemaRegistry::ReadReferences(const std::string& answer, RegisteredSchema* schema, int depth) const {
+  const Json json = Json::parse(answer, nullptr, /*allow_exceptions=*/false);
+  const auto references = json.find("references");
+  if (references == json.end() || !references->is_array()) return Status::OK();
+  if (depth >= kMaxReferenceDepth) return Status::Invalid("schemas refer to each other more than ", kMaxReferenceDepth, " deep");
+  for (const Json& reference : *references) {
+    const std::string name = TextOf(reference, "name"), subject = TextOf(reference, "subject");
+    const auto version = reference.find("version");
+    if (name.empty() || subject.empty() || version == reference.end() || !version->is_number_integer()) continue;
+    std::string escaped;
+    for (const char c : subject) {
+      const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+      escaped += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+    HR_ASSIGN_OR_RAISE(const std::string found, Ask(fmt::format("/subjects/{}/versions/{}", escaped, version->get<std::int64_t>())));
+    HR_ASSIGN_OR_RAISE(RegisteredSchema read, Read(found, depth + 1));
+    for (auto& inner : read.references) schema->references.push_back(std::move(inner));
+    schema->references.emplace_back(name, std::move(read.text));
+    if (schema->references.size() > kMaxReferences) return Status::Invalid("a schema refers to more than ", kMaxReferences, " others");
+  }
+  return Status::OK();
+}
+
+}  // namespace headrace::data::format

@@ -1,0 +1,49 @@
+#pragma once
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/status.h"
+
+namespace headrace::data::format {
+
+/// A schema as a registry keeps it, with those it refers to (in the order in which they can be read).
+struct RegisteredSchema {
+  std::string type;  ///< "AVRO", "JSON", "PROTOBUF"
+  std::string text;
+  std::vector<std::pair<std::string, std::string>> references;  ///< name, text
+};
+
+/// A client of a Confluent-style schema registry over plain HTTP, with basic authentication. Schemas never change under their id, so each
+/// is asked for once a process. Calls block: side threads only; any number of them.
+class SchemaRegistry {
+ public:
+  /// `url`: http://host:port[/path]. `credentials`: "user:password", or empty. One object per pair in this process. kBadOption for a url
+  /// that is none.
+  static Result<std::shared_ptr<SchemaRegistry>> Get(const std::string& url, const std::string& credentials);
+  /// Invalid when the registry knows no such id; kNotReady while it does not answer; kBadOption when it refuses us.
+  Result<std::shared_ptr<const RegisteredSchema>> ById(std::int32_t id);
+
+ private:
+  SchemaRegistry(std::string host, std::uint16_t port, std::string path, std::string authorization)
+      : host_(std::move(host)), port_(port), path_(std::move(path)), authorization_(std::move(authorization)) {}
+  Result<std::string> Ask(const std::string& target) const;
+  Result<RegisteredSchema> Read(const std::string& answer, int depth) const;
+  Status ReadReferences(const std::string& answer, RegisteredSchema* schema, int depth) const;
+
+  const std::string host_;
+  const std::uint16_t port_;
+  const std::string path_, authorization_;
+  std::mutex mutex_;
+  std::map<std::int32_t, std::shared_ptr<const RegisteredSchema>> known_;
+};
+
+/// Cuts the head of the registry's wire format off a record: a zero byte and the schema's id, big-endian. Invalid when there is none.
+Status TakeSchemaId(std::string_view* record, std::int32_t* id);
+
+}  // namespace headrace::data::format
