@@ -69,6 +69,7 @@ Columns ReadBy(const OperatorSpec& spec, const Columns& needed) {
   const auto* times = std::get_if<EventTimeSpec>(&spec.kind);
   if (times == nullptr || !times->pickled.empty()) return std::nullopt;
   Add(times->timestamp, &*read);
+  Add(times->watermark, &*read);
   return read;
 }
 

@@ -243,9 +243,9 @@ Status TopicFetcher::HandleRecord(const rd_kafka_message_t& message, Partition* 
     End(partition);
     return Status::OK();
   }
-  const std::int64_t rows = builder_.num_rows();
+  const std::int64_t rows = rows_->num_rows();
   HR_RETURN_NOT_OK(AppendValue(message));
-  if (builder_.num_rows() > rows) CountRow(partition->index, &runs_);
+  if (rows_->num_rows() > rows) CountRow(partition->index, &runs_);
   partition->position = message.offset + 1;
   partition->dirty = true;
   if (stop != kafka::kNoStop && partition->position >= stop) End(partition);
