@@ -53,7 +53,8 @@ _HOME = {
         "Expression", "coalesce", "col", "concat", "from_epoch_ms", "greatest", "hash_of", "if_", "least", "lit", "struct", "when",
     ),
     "job_graph": ("JobGraph",),
-    "stream": ("DataStream", "DataStreamSink", "GroupedStream", "KeyedStream", "WindowedStream"),
+    "grouped_stream": ("GroupedStream", "WindowedStream"),
+    "stream": ("DataStream", "DataStreamSink", "KeyedStream"),
     "windows": (
         "CountWindow", "CumulateWindow", "GlobalWindow", "SessionWindow", "SlidingWindow", "TumblingWindow", "Window",
     ),

@@ -11,7 +11,7 @@ from headrace.location import here
 
 if TYPE_CHECKING:
     from headrace.aggregates import Aggregate
-    from headrace.stream import WindowedStream
+    from headrace.grouped_stream import WindowedStream
     from headrace.watermarks import WatermarkStrategies
 
 Pickle = Callable[[Any], tuple[bytes, str]]
@@ -102,6 +102,7 @@ class AggregateSpec:
             self._stream._window.fill(out.window)
         out.allowed_lateness_ms, out.late_tag = self._stream._lateness_ms, self._stream._late_tag
         out.trigger.early_every_ms, out.trigger.early_every_rows = self._stream._early_ms, self._stream._early_rows
+        out.trigger.late_every_row = self._stream._late_every_row
         for name, call in self._calls.items():
             call.fill(out.calls.add(), name)
 

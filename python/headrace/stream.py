@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from headrace.environment import StreamExecutionEnvironment
     from headrace.execution import CollectedRows
     from headrace.expressions import Expression
+    from headrace.grouped_stream import GroupedStream, WindowedStream
     from headrace.watermarks import WatermarkStrategies
     from headrace.windows import Window
 
@@ -81,7 +82,7 @@ def check_parallelism(who: str, parallelism: Any) -> int:
     return parallelism
 
 
-def _check_label(who: str, what: str, label: Any) -> str:
+def check_label(who: str, what: str, label: Any) -> str:
     if not isinstance(label, str):
         raise JobTypeError(f"{who}: {what} takes a str, not {type(label).__name__}")
     if not label or len(label.encode("utf-8", "replace")) > _MAX_NAME_BYTES or not label.isprintable():
@@ -98,12 +99,12 @@ class _Settable:
 
     def name(self, name: str) -> Self:
         """Names the operator, for people and for its uid. Two operators of one job cannot share a name unless they set uids."""
-        self._operator.explicit_name = _check_label(self._operator.describe(), "name()", name)
+        self._operator.explicit_name = check_label(self._operator.describe(), "name()", name)
         return self
 
     def uid(self, uid: str) -> Self:
         """Sets the operator's identity across versions of the job; without it, it follows from the name or from kind and upstream."""
-        self._operator.explicit_uid = _check_label(self._operator.describe(), "uid()", uid)
+        self._operator.explicit_uid = check_label(self._operator.describe(), "uid()", uid)
         return self
 
     def set_parallelism(self, parallelism: int) -> Self:
@@ -196,19 +197,26 @@ class DataStream(_Settable, Generic[T]):
                 if not isinstance(value, Expression):
                     raise JobTypeError(f"group_by ({here()}): {name} takes an expression, not {type(value).__name__}")
             stream = self._relational("select", Select.added(named))
+        from headrace.grouped_stream import GroupedStream
+
         return GroupedStream(stream, (*keys, *named))
+
+    def _grouped(self) -> GroupedStream:
+        from headrace.grouped_stream import GroupedStream
+
+        return GroupedStream(self, ())
 
     def window(self, window: Window) -> WindowedStream:
         """All rows by window, without keys."""
-        return GroupedStream(self, ()).window(window)
+        return self._grouped().window(window)
 
     def agg(self, **calls: Aggregate) -> DataStream[Any]:
         """Aggregates over all rows: agg(n=count()); a new row whenever the result has changed."""
-        return GroupedStream(self, ()).agg(**calls)
+        return self._grouped().agg(**calls)
 
     def top(self, n: int, *, by: str | list[str], descending: bool = True, ties: bool = False, rank: str = "") -> DataStream[Any]:
         """The first n rows by a column's order; behind a windowed aggregate, of each window. See GroupedStream.top()."""
-        return GroupedStream(self, ()).top(n, by=by, descending=descending, ties=ties, rank=rank)
+        return self._grouped().top(n, by=by, descending=descending, ties=ties, rank=rank)
 
     def flat_map(self, function: Callable[[T], Iterable[U]]) -> DataStream[U]:
         """Any number of rows out for each row in: the items of function(row), a list or a generator."""
@@ -237,7 +245,7 @@ class DataStream(_Settable, Generic[T]):
 
     def side_output(self, tag: str) -> DataStream[Any]:
         """Rows that the operator gave to a side output: those of late_to(tag), as they came in."""
-        return DataStream(self._env, self._operator, 0, _check_label(f"side_output ({here()})", "the tag", tag))
+        return DataStream(self._env, self._operator, 0, check_label(f"side_output ({here()})", "the tag", tag))
 
     def forward(self) -> DataStream[T]:
         """Rows stay in their subtask on the way to the next operator, which must have the same parallelism."""
@@ -285,74 +293,3 @@ class KeyedStream(DataStream[T]):
         """Folds the rows of each key: function(accumulator, row) -> accumulator; the first row is the first accumulator.
         Emits the running result for every row, in order per key. The function must return new objects, not change its arguments."""
         return DataStream(self._env, self._function("reduce", function))
-
-
-class GroupedStream:
-    """Typed rows grouped by columns. Made by group_by(); agg(), window() or top() go on."""
-
-    def __init__(self, stream: DataStream[Any], keys: tuple[str, ...]) -> None:
-        self._stream, self._keys = stream, keys
-
-    def window(self, window: Window) -> WindowedStream:
-        """The groups by window."""
-        from headrace.windows import Window
-
-        if not isinstance(window, Window):
-            raise JobTypeError(
-                f"window ({here()}): it takes a window such as TumblingWindow(10_000), not {type(window).__name__}"
-            )
-        return WindowedStream(self._stream, self._keys, window)
-
-    def agg(self, **calls: Aggregate) -> DataStream[Any]:
-        """Keys and aggregates, kept over the whole stream: the groups that a batch changed come again with their new values."""
-        return WindowedStream(self._stream, self._keys, None).agg(**calls)
-
-    def top(self, n: int, *, by: str | list[str], descending: bool = True, ties: bool = False, rank: str = "") -> DataStream[Any]:
-        """The first n rows of each group by a column's order. Behind a windowed aggregate, of each group and window.
-
-        ties: rows equal to the last one come too. rank: name of a column for the place, from 1.
-        """
-        return WindowedStream(self._stream, self._keys, None).top(n, by=by, descending=descending, ties=ties, rank=rank)
-
-
-class WindowedStream:
-    """Typed rows grouped by columns and window."""
-
-    def __init__(self, stream: DataStream[Any], keys: tuple[str, ...], window: Window | None) -> None:
-        self._stream, self._keys, self._window = stream, keys, window
-        self._lateness_ms = 0
-        self._late_tag = ""
-        self._early_ms = self._early_rows = 0
-
-    def _changed(self, **values: Any) -> WindowedStream:
-        changed = WindowedStream(self._stream, self._keys, self._window)
-        changed.__dict__.update(self.__dict__, **values)
-        return changed
-
-    def allowed_lateness(self, lateness: Any) -> WindowedStream:
-        """Rows up to so much behind the watermark (ms or timedelta) still count: their window comes again with its new values."""
-        from headrace.windows import milliseconds
-
-        return self._changed(_lateness_ms=milliseconds("allowed_lateness", lateness))
-
-    def late_to(self, tag: str) -> WindowedStream:
-        """Rows that come too late go to a side output: side_output(tag) of the result. Without it they are counted and dropped."""
-        return self._changed(_late_tag=_check_label("late_to", "the tag", tag))
-
-    def early_every(self, interval: Any = 0, *, rows: int = 0) -> WindowedStream:
-        """Emits windows that are not complete yet, every interval (ms or timedelta) or so many rows."""
-        from headrace.windows import milliseconds
-
-        return self._changed(_early_ms=milliseconds("early_every", interval), _early_rows=rows)
-
-    def agg(self, **calls: Aggregate) -> DataStream[Any]:
-        """One row a group and window: the keys, window_start, window_end, and the aggregates."""
-        from headrace.relational import AggregateSpec
-
-        return self._stream._relational("aggregate", AggregateSpec.of(self, calls))
-
-    def top(self, n: int, *, by: str | list[str], descending: bool = True, ties: bool = False, rank: str = "") -> DataStream[Any]:
-        """The first n rows of each group and window by a column's order; the windows' bounds come with them."""
-        from headrace.relational import TopSpec
-
-        return self._stream._relational("top", TopSpec.of(self, n, by, descending, ties, rank))

@@ -19,6 +19,7 @@ namespace {
 using SchemaPtr = std::shared_ptr<arrow::Schema>;
 constexpr std::uint64_t kMaxSpanMs = 10ull * 366 * 86'400'000;
 constexpr std::uint64_t kMaxSlices = 100'000;
+constexpr std::uint64_t kMaxCountSlices = 10'000;  // they stand beside each key
 
 Status Wrong(const OperatorSpec& spec, std::string what, std::string hint = {}) {
   return Error(ErrorCode::kInvalidPlan, fmt::format("{}: {}", spec.Describe(), what), std::move(hint));
@@ -62,7 +63,10 @@ Status CheckWindow(const OperatorSpec& spec, const Window& window) {
   if (timed && window.size_ms == 0) return Wrong(spec, "the window has a size of 0", "Give it a size in ms, or a timedelta.");
   if (window.kind == Kind::kSession && window.gap_ms == 0)
     return Wrong(spec, "the session has a gap of 0", "Give it a gap in ms, or a timedelta.");
-  if (window.kind == Kind::kCount && window.rows == 0) return Wrong(spec, "the window has no rows");
+  if (window.kind == Kind::kCount && (window.rows == 0 || window.every == 0)) return Wrong(spec, "the window has no rows");
+  if (window.kind == Kind::kCount && window.rows / std::gcd(window.rows, window.every) > kMaxCountSlices)
+    return Wrong(
+        spec, fmt::format("the window of {} rows at every {} is cut into more than {} slices", window.rows, window.every, kMaxCountSlices));
   if (window.kind == Kind::kSliding || window.kind == Kind::kCumulate) {
     const char* what = window.kind == Kind::kSliding ? "slide" : "step";
     if (window.slide_ms == 0) return Wrong(spec, fmt::format("the window has a {} of 0", what));
@@ -126,11 +130,35 @@ Status CheckEventTime(const OperatorSpec& spec, const EventTimeSpec& times, cons
   return Status::OK();
 }
 
+/// Lateness, triggers and the clock: what does not go together.
+Status CheckTriggers(const OperatorSpec& spec, const AggregateSpec& aggregate) {
+  using Kind = Window::Kind;
+  const Kind kind = aggregate.window.kind;
+  const Trigger& trigger = aggregate.trigger;
+  const bool timed = kind != Kind::kNone && kind != Kind::kCount && kind != Kind::kGlobal;
+  const bool by_watermark = timed && !aggregate.window.processing_time;
+  const char* hint = "Take a tumbling, sliding, cumulating or session window by event time.";
+  if (aggregate.allowed_lateness_ms > kMaxSpanMs) return Wrong(spec, "the allowed lateness is more than ten years");
+  if (aggregate.allowed_lateness_ms > 0 && !by_watermark)
+    return Wrong(
+        spec,
+        kind == Kind::kNone ? "allowed lateness needs a window" : "no row is late for its window: allowed lateness has no meaning there",
+        hint);
+  if (!aggregate.late_tag.empty() && !by_watermark)
+    return Wrong(spec, "no row is late there: a side output for late rows stays empty", hint);
+  if (trigger.late_every_row && aggregate.allowed_lateness_ms == 0)
+    return Wrong(spec, "windows fire for late rows only within an allowed lateness", "Give allowed_lateness() too.");
+  const bool early = trigger.early_every_ms > 0 || trigger.early_every_rows > 0;
+  if (early && kind == Kind::kNone) return Wrong(spec, "a trigger needs a window", "Take GlobalWindow() for all rows of a group.");
+  if (early && kind == Kind::kCount) return Wrong(spec, "a window of rows comes when it has its rows: it takes no other trigger");
+  if (aggregate.window.processing_time && !timed) return Wrong(spec, "a window of rows or without end has no processing time");
+  return Status::OK();
+}
+
 Result<SchemaPtr> AggregateSchema(const OperatorSpec& spec, const AggregateSpec& aggregate, const arrow::Schema& input) {
   HR_RETURN_NOT_OK(CheckWindow(spec, aggregate.window));
   if (aggregate.calls.empty() && aggregate.keys.empty()) return Wrong(spec, "it has neither keys nor aggregates");
-  if (aggregate.window.kind == Window::Kind::kNone && aggregate.allowed_lateness_ms > 0)
-    return Wrong(spec, "allowed lateness needs a window");
+  HR_RETURN_NOT_OK(CheckTriggers(spec, aggregate));
   arrow::FieldVector fields;
   std::set<std::string> taken;
   for (const std::string& key : aggregate.keys) {
@@ -230,6 +258,12 @@ Result<TypedAggregateCall> SettleAggregate(const AggregateCall& call, const arro
   if (count ? settled.arguments.size() > 1 : settled.arguments.size() != 1)
     return Status::Invalid(call.function, count ? " takes one argument or none, not " : " takes one argument, not ",
                            settled.arguments.size());
+  const auto kept = [&]() -> Status {
+    const auto id = settled.arguments[0].type->id();
+    if (id != arrow::Type::LIST && id != arrow::Type::STRUCT && id != arrow::Type::LARGE_BINARY) return Status::OK();
+    return Status::Invalid(call.function, " takes numbers, text, bools and times, not ", TypeName(*settled.arguments[0].type));
+  };
+  if (!count && call.function != "sum" && call.function != "avg") HR_RETURN_NOT_OK(kept());
   if (count || call.function == "count_distinct") {
     settled.type = arrow::int64();
     settled.nullable = false;
@@ -238,19 +272,18 @@ Result<TypedAggregateCall> SettleAggregate(const AggregateCall& call, const arro
   TypedExpression& argument = settled.arguments[0];
   settled.nullable = argument.nullable || settled.filter != nullptr;
   if (call.function == "sum" || call.function == "avg") {
-    if (!IsNumber(*argument.type)) return Status::Invalid(call.function, " takes numbers, not ", TypeName(*argument.type));
+    const bool duration = call.function == "sum" && argument.type->id() == arrow::Type::DURATION;
+    if (!IsNumber(*argument.type) && !duration)
+      return Status::Invalid(call.function, call.function == "sum" ? " takes numbers and durations, not " : " takes numbers, not ",
+                             TypeName(*argument.type));
     if (IsInteger(*argument.type)) HR_RETURN_NOT_OK(CastTo(arrow::int64(), &argument));
     if (IsFloat(*argument.type)) HR_RETURN_NOT_OK(CastTo(arrow::float64(), &argument));
     settled.type = argument.type;
     if (call.function == "avg" && !IsDecimal(*argument.type)) settled.type = arrow::float64();
     if (IsDecimal(*argument.type))
-      settled.type =
-          arrow::decimal128(38, static_cast<const arrow::DecimalType&>(*argument.type).scale() + (call.function == "avg" ? 4 : 0));
+      settled.type = arrow::decimal128(
+          38, std::min(38, static_cast<const arrow::DecimalType&>(*argument.type).scale() + (call.function == "avg" ? 4 : 0)));
     return settled;
-  }
-  if (argument.type->id() == arrow::Type::LIST || argument.type->id() == arrow::Type::STRUCT) {
-    if (call.function != "collect" && call.function != "first" && call.function != "last")
-      return Status::Invalid(call.function, " takes numbers, text, bools and times, not ", TypeName(*argument.type));
   }
   const bool list = call.function == "top" || call.function == "collect";
   if (call.function == "top" && call.limit == 0) return Status::Invalid("top needs the number of values to keep");

@@ -31,7 +31,10 @@ Status GroupAggregate::Process(std::uint32_t, columnar::DataBatch batch, op::Col
   const arrow::RecordBatch& records = *batch.records();
   const std::int64_t rows = records.num_rows();
   HR_ASSIGN_OR_RAISE(const std::vector<const std::uint64_t*> keys, keys_.Encode(records));
-  HR_ASSIGN_OR_RAISE(const std::vector<op::AggregateInput> inputs, calls_.Evaluate(records));
+  HR_ASSIGN_OR_RAISE(
+      const std::vector<op::AggregateInput> inputs,
+      calls_.Evaluate(
+          records, batch.event_time_column() < 0 ? nullptr : records.column_data(batch.event_time_column())->GetValues<std::int64_t>(1)));
   rows_.resize(static_cast<std::size_t>(rows));
   HR_RETURN_NOT_OK(groups_.Resolve(keys, rows, rows_.data()));
   for (std::size_t f = 0; f < inputs.size(); ++f) HR_RETURN_NOT_OK(calls_.functions()[f]->Add(inputs[f], rows_.data(), rows));
@@ -60,7 +63,7 @@ Status GroupAggregate::EmitChanged(op::Collector* out) {
 
 void GroupAggregate::AccountBytes() {
   if (state_bytes_ == nullptr) return;
-  const std::int64_t bytes = groups_.allocated_bytes() + keys_.allocated_bytes();
+  const std::int64_t bytes = groups_.allocated_bytes() + keys_.allocated_bytes() + BytesOf(calls_.functions());
   state_bytes_->fetch_add(bytes - std::exchange(accounted_bytes_, bytes), std::memory_order_relaxed);
 }
 

@@ -31,6 +31,7 @@ bool FitsOneWord(const arrow::DataType& type) {
     case arrow::Type::UINT16:
     case arrow::Type::UINT32:
     case arrow::Type::UINT64:
+    case arrow::Type::FLOAT:
     case arrow::Type::DOUBLE:
     case arrow::Type::DATE32:
     case arrow::Type::TIME64:
@@ -68,6 +69,9 @@ void FillWords(const arrow::ArrayData& data, std::uint64_t* out) {
   switch (data.type->id()) {
     case arrow::Type::BOOL:
       for (std::int64_t i = 0; i < data.length; ++i) out[i] = arrow::bit_util::GetBit(data.buffers[1]->data(), data.offset + i);
+      return;
+    case arrow::Type::FLOAT:
+      for (std::int64_t i = 0; i < data.length; ++i) out[i] = FloatWord(data.GetValues<float>(1)[i]);
       return;
     case arrow::Type::DOUBLE:
       for (std::int64_t i = 0; i < data.length; ++i) out[i] = FloatWord(data.GetValues<double>(1)[i]);
@@ -238,6 +242,9 @@ Result<std::shared_ptr<arrow::Array>> KeyWords::DecodeColumn(std::size_t c, cons
       for (std::int64_t i = 0; i < count; ++i) std::memcpy(out + i * 16, keys[i] + column.word, 16);
     } else if (bits == 64) {
       Narrow<std::uint64_t>(keys, column.word, count, out);
+    } else if (column.type->id() == arrow::Type::FLOAT) {
+      for (std::int64_t i = 0; i < count; ++i)
+        reinterpret_cast<float*>(out)[i] = static_cast<float>(std::bit_cast<double>(keys[i][column.word]));
     } else if (bits == 32) {
       Narrow<std::uint32_t>(keys, column.word, count, out);
     } else if (bits == 16) {

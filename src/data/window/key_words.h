@@ -12,7 +12,7 @@
 namespace headrace::data::window {
 
 /// Key columns as words of a group table, and back. Equal keys give equal words: -0.0 is 0.0, every NaN the same; a null key is a
-/// group of its own. Columns: ints, bool, float64, date, time, timestamp, duration (a word each), decimal (two), text and binary (the
+/// group of its own. Columns: ints, bool, floats, date, time, timestamp, duration (a word each), decimal (two), text and binary (the
 /// number of an interned string). Owned by an operator, its thread only.
 class KeyWords {
  public:

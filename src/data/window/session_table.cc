@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "data/window/window_spec.h"
+
 namespace headrace::data::window {
 namespace {
 
@@ -15,16 +17,11 @@ constexpr std::int64_t kFewKeys = 1024;
 
 std::uint32_t First(std::uint64_t head) { return head == 0 || head == kEmptied ? kNone : static_cast<std::uint32_t>(head - 1); }
 
-std::uint32_t WordsOf(const AggregateCalls::Functions& functions) {
-  std::uint32_t words = 0;
-  for (const auto& function : functions) words += function->state_words();
-  return words;
-}
-
 }  // namespace
 
-SessionTable::SessionTable(std::int64_t gap_ms, std::uint32_t key_words, AggregateCalls::Functions functions)
+SessionTable::SessionTable(std::int64_t gap_ms, std::uint32_t key_words, Functions functions, Settings settings)
     : gap_ms_(gap_ms),
+      settings_(settings),
       key_words_(key_words),
       functions_(std::move(functions)),
       state_words_(WordsOf(functions_)),
@@ -44,7 +41,7 @@ Result<std::uint32_t> SessionTable::Make(std::span<const std::uint64_t* const> k
     words_.resize(words_.size() + key_words_ + state_words_);
   }
   Session& session = sessions_[made];
-  session = {time_ms, time_ms, kNone, kNone, session.generation};
+  session = {time_ms, time_ms, kNone, kNone, session.generation, false, false, 0};
   std::uint64_t* words = KeyOf(made);
   for (std::uint32_t w = 0; w < key_words_; ++w) words[w] = keys[w][row];
   std::fill_n(words + key_words_, state_words_, 0);
@@ -54,6 +51,8 @@ Result<std::uint32_t> SessionTable::Make(std::span<const std::uint64_t* const> k
 }
 
 void SessionTable::FreePlace(std::uint32_t session) {
+  std::uint64_t* values = ValuesOf(session);
+  ReleaseAll(functions_, &values, 1);
   ++sessions_[session].generation;
   sessions_[session].next = std::exchange(free_, session);
 }
@@ -76,14 +75,16 @@ Result<std::uint32_t> SessionTable::Place(std::uint64_t* head, std::span<const s
       continue;
     }
     Session& newer = sessions_[taker];
-    newer.start_ms = session.start_ms;
+    newer.start_ms = std::min(newer.start_ms, session.start_ms);
+    newer.last_ms = std::max(newer.last_ms, session.last_ms);
     newer.next = session.next;
+    newer.new_rows += session.new_rows;
     session.merged_into = taker;
     merged_.push_back(at);
     break;
   }
   if (taker != kNone) return taker;
-  if (time_ms + gap_ms_ - 1 <= watermark_ms_) return kNone;
+  if (IsOver(time_ms + gap_ms_)) return kNone;
   HR_ASSIGN_OR_RAISE(const std::uint32_t made, Make(keys, row, time_ms));
   sessions_[made].next = at;
   if (before != kNone) {
@@ -105,7 +106,7 @@ Status SessionTable::MergeMarked() {
   for (const std::uint32_t session : merged_) {
     std::uint64_t* into = ValuesOf(RootOf(session));
     const std::uint64_t* from = ValuesOf(session);
-    for (const auto& function : functions_) HR_RETURN_NOT_OK(function->Merge(&into, &from, 1));
+    HR_RETURN_NOT_OK(MergeAll(functions_, &into, &from, 1));
   }
   return Status::OK();
 }
@@ -117,9 +118,15 @@ Result<std::int64_t> SessionTable::Add(std::span<const std::uint64_t* const> key
   groups_.resize(count);
   session_of_row_.resize(count);
   merged_.clear();
+  if (late == nullptr) {
+    late_rows_.assign(count, 0);
+    late = late_rows_.data();
+  }
   HR_RETURN_NOT_OK(keys_.Resolve(keys, rows, groups_.data()));
   std::int64_t dropped = 0;
   for (std::size_t i = 0; i < count; ++i) {
+    if (times[i] < -WindowSpec::kLatestMs || times[i] > WindowSpec::kLatestMs)
+      return Error(ErrorCode::kBadRecord, "a row's event time is more than 36 million years from 1970", "Event times are ms since 1970.");
     HR_ASSIGN_OR_RAISE(session_of_row_[i], Place(groups_[i], keys, static_cast<std::int64_t>(i), times[i]));
     if (session_of_row_[i] != kNone) continue;
     if (*groups_[i] == 0) {
@@ -127,12 +134,22 @@ Result<std::int64_t> SessionTable::Add(std::span<const std::uint64_t* const> key
       ++empty_keys_;
     }
     ++dropped;
-    if (late != nullptr) late[i] = 1;
+    late[i] = 1;
   }
   HR_RETURN_NOT_OK(MergeMarked());
-  for (std::size_t i = 0; i < count; ++i)
-    groups_[i] = session_of_row_[i] == kNone ? trash_.data() : ValuesOf(merged_.empty() ? session_of_row_[i] : RootOf(session_of_row_[i]));
+  const bool notes = settings_.early || settings_.lateness_ms > 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (session_of_row_[i] == kNone) {
+      groups_[i] = trash_.data();
+      continue;
+    }
+    const std::uint32_t session = merged_.empty() ? session_of_row_[i] : RootOf(session_of_row_[i]);
+    groups_[i] = ValuesOf(session);
+    if (notes) NoteChange(session);
+  }
+  if (dropped > 0) inputs = left_out_.Without(inputs, late, rows);
   for (std::size_t f = 0; f < functions_.size(); ++f) HR_RETURN_NOT_OK(functions_[f]->Add(inputs[f], groups_.data(), rows));
+  if (dropped > 0) std::fill(trash_.begin(), trash_.end(), 0);
   for (const std::uint32_t session : merged_) {
     FreePlace(session);
     --num_open_;
@@ -140,24 +157,75 @@ Result<std::int64_t> SessionTable::Add(std::span<const std::uint64_t* const> key
   return dropped;
 }
 
+/// A session that was given and has grown beyond the watermark will be given again by its end; one that is complete comes again now.
+void SessionTable::NoteChange(std::uint32_t number) {
+  Session& session = sessions_[number];
+  ++session.new_rows;
+  const std::int64_t end_ms = session.last_ms + gap_ms_;
+  const bool complete = end_ms - 1 <= watermark_ms_;
+  if (session.given && !complete) {
+    session.given = false;
+    due_.push({end_ms, number, session.generation});
+  }
+  // A late row's own session is complete at once.
+  if (complete) session.given = true;
+  if (!complete && !settings_.early) return;
+  if (session.noted && !complete) return;
+  session.noted = true;
+  (complete ? late_changes_ : early_changes_).push_back({number, session.generation});
+}
+
+void SessionTable::TakeLate(std::vector<Fired>* fired) {
+  for (const Noted& noted : late_changes_) {
+    if (!IsNoted(noted)) continue;
+    sessions_[noted.session].noted = false;
+    sessions_[noted.session].new_rows = 0;
+    fired->push_back(At(noted.session));
+  }
+  late_changes_.clear();
+}
+
+void SessionTable::TakeEarly(std::int64_t every_rows, std::vector<Fired>* fired) {
+  std::erase_if(early_changes_, [&](const Noted& noted) {
+    if (!IsNoted(noted)) return true;
+    Session& session = sessions_[noted.session];
+    if (static_cast<std::int64_t>(session.new_rows) < every_rows) return false;
+    session.noted = false;
+    session.new_rows = 0;
+    fired->push_back(At(noted.session));
+    return true;
+  });
+}
+
 bool SessionTable::Fire(std::int64_t watermark_ms, std::int64_t most, std::vector<Fired>* fired) {
-  watermark_ms_ = std::max(watermark_ms_, watermark_ms);
+  watermark_ms_ = std::max(watermark_ms_, std::min(watermark_ms, 2 * WindowSpec::kLatestMs));
   while (!due_.empty() && due_.top().end_ms - 1 <= watermark_ms_) {
     if (most == 0) return true;
     const Due due = due_.top();
     due_.pop();
-    const Session& session = sessions_[due.session];
+    Session& session = sessions_[due.session];
     if (session.generation != due.generation) continue;
     const std::int64_t end_ms = session.last_ms + gap_ms_;
-    if (end_ms > due.end_ms) {  // it has grown since
-      due_.push({end_ms, due.session, due.generation});
+    const std::int64_t next_ms = session.given ? end_ms + settings_.lateness_ms : end_ms;
+    if (next_ms > due.end_ms) {  // it has grown since
+      due_.push({next_ms, due.session, due.generation});
+      continue;
+    }
+    if (!session.given) {
+      session.noted = false;
+      session.given = true;
+      session.new_rows = 0;
+      fired->push_back(At(due.session));
+      --most;
+    }
+    if (!IsOver(end_ms)) {
+      due_.push({end_ms + settings_.lateness_ms, due.session, due.generation});
       continue;
     }
     Unlink(due.session);
-    fired->push_back({KeyOf(due.session), ValuesOf(due.session), session.start_ms, end_ms});
+    ++session.generation;  // it may stand in the heap twice
     fired_.push_back(due.session);
     --num_open_;
-    --most;
   }
   return false;
 }
@@ -199,7 +267,7 @@ Status SessionTable::DropEmptyKeys() {
 }
 
 std::int64_t SessionTable::allocated_bytes() const {
-  return keys_.allocated_bytes() +
+  return keys_.allocated_bytes() + BytesOf(functions_) +
          static_cast<std::int64_t>(sessions_.capacity() * sizeof(Session) + words_.capacity() * 8 + due_.size() * sizeof(Due));
 }
 

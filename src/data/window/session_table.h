@@ -1,25 +1,34 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <queue>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
 #include "data/state/group_table.h"
-#include "data/window/aggregate_calls.h"
+#include "data/window/aggregate_states.h"
 
 namespace headrace::data::window {
 
-/// Keyed aggregates over sessions: rows of one key that follow each other within the gap share a window, which ends one gap behind the
-/// last of them. Rows may come in any order; a row between two sessions makes them one. Knows no columns, only words.
+/// Keyed aggregates over sessions: rows of one key that follow each other by at most the gap share a window, which ends one gap behind the
+/// last of them. Rows may come in any order; a row between two sessions makes them one. Sessions come complete, and before (early) or
+/// after that (within the lateness) when they have changed, with the bounds they have then. Knows no columns, only words.
 /// Owned by its operator, used on the task's thread only. At most 2^32 - 2 open sessions.
 class SessionTable {
  public:
-  SessionTable(std::int64_t gap_ms, std::uint32_t key_words, AggregateCalls::Functions functions);
+  struct Settings {
+    std::int64_t lateness_ms = 0;  ///< sessions that ended so long ago still take rows
+    bool early = false;            ///< changes of sessions that are not complete are kept for TakeEarly()
+  };
+  SessionTable(std::int64_t gap_ms, std::uint32_t key_words, Functions functions, Settings settings);
+  SessionTable(std::int64_t gap_ms, std::uint32_t key_words, Functions functions)
+      : SessionTable(gap_ms, key_words, std::move(functions), Settings()) {}
 
-  /// Adds `rows` rows: key words by column, event times, one input a function. A row is left out when no open session takes it and its
-  /// own would have ended already; `late` (a byte a row, may be null) is set to 1 for it. Gives their number.
+  /// Adds `rows` rows: key words by column, event times, one input a function. A row is left out when no session takes it and its
+  /// own would be over already; `late` (a byte a row, may be null) is set to 1 for it. Gives their number.
   Result<std::int64_t> Add(std::span<const std::uint64_t* const> keys, const std::int64_t* times,
                            std::span<const op::AggregateInput> inputs, std::int64_t rows, std::uint8_t* late);
   /// A session that is complete: pointers hold until the next call of Add() or Release().
@@ -32,6 +41,14 @@ class SessionTable {
   bool Fire(std::int64_t watermark_ms, std::int64_t most, std::vector<Fired>* fired);
   /// Gives the room of fired sessions back, once they have been read.
   void Release();
+  /// Appends the sessions that have changed since they were given last: late those that Fire() has given, early those that it will
+  /// give; with `every_rows`, only those that so many rows have come to.
+  void TakeLate(std::vector<Fired>* fired);
+  void TakeEarly(std::int64_t every_rows, std::vector<Fired>* fired);
+  bool has_late() const { return !late_changes_.empty(); }
+  bool has_early() const { return !early_changes_.empty(); }
+  /// No session ends before; INT64_MAX when there is none.
+  std::int64_t next_end_ms() const { return due_.empty() ? std::numeric_limits<std::int64_t>::max() : due_.top().end_ms; }
 
   /// Calls visit(key words) for every key held.
   template <typename Visit>
@@ -39,7 +56,7 @@ class SessionTable {
     for (std::int64_t row = 0; row < keys_.num_rows(); ++row) visit(keys_.RowKey(row));
   }
 
-  const AggregateCalls::Functions& functions() const { return functions_; }
+  const Functions& functions() const { return functions_; }
   std::int64_t allocated_bytes() const;
   std::int64_t num_open() const { return num_open_; }
 
@@ -49,7 +66,17 @@ class SessionTable {
     std::uint32_t next;              // the next older session of the key; of a free place: the next free one
     std::uint32_t merged_into;       // kNone, or the session that took it in within the batch in hand
     std::uint32_t generation;        // counts the uses of this place, so that old entries of the heap are known
+    bool given;                      // Fire() has given it as it is by its end
+    bool noted;                      // among the changes
+    std::uint32_t new_rows;          // since it was given early
   };
+  /// A session that was among the changes; it may have gone since, or have been given out.
+  struct Noted {
+    std::uint32_t session, generation;
+  };
+  bool IsNoted(const Noted& noted) const {
+    return sessions_[noted.session].generation == noted.generation && sessions_[noted.session].noted;
+  }
   struct Due {
     std::int64_t end_ms;
     std::uint32_t session, generation;
@@ -58,6 +85,11 @@ class SessionTable {
   std::uint64_t* KeyOf(std::uint32_t session) { return words_.data() + static_cast<std::size_t>(session) * (key_words_ + state_words_); }
   std::uint64_t* ValuesOf(std::uint32_t session) { return KeyOf(session) + key_words_; }
   std::uint32_t RootOf(std::uint32_t session) const;
+  Fired At(std::uint32_t session) {
+    return {KeyOf(session), ValuesOf(session), sessions_[session].start_ms, sessions_[session].last_ms + gap_ms_};
+  }
+  bool IsOver(std::int64_t end_ms) const { return end_ms + settings_.lateness_ms - 1 <= watermark_ms_; }
+  void NoteChange(std::uint32_t session);
   /// The session that takes the row, made or widened; kNone when the row is late. `head`: of the key's list, newest first.
   Result<std::uint32_t> Place(std::uint64_t* head, std::span<const std::uint64_t* const> keys, std::int64_t row, std::int64_t time_ms);
   Result<std::uint32_t> Make(std::span<const std::uint64_t* const> keys, std::int64_t row, std::int64_t time_ms);
@@ -67,8 +99,9 @@ class SessionTable {
   Status DropEmptyKeys();
 
   const std::int64_t gap_ms_;
+  const Settings settings_;
   const std::uint32_t key_words_;
-  const AggregateCalls::Functions functions_;
+  const Functions functions_;
   const std::uint32_t state_words_;
   state::GroupTable keys_;       // one value word: the list's head
   std::int64_t empty_keys_ = 0;  // keys that have lost their last session
@@ -79,10 +112,13 @@ class SessionTable {
   std::int64_t watermark_ms_;
   std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;
   std::vector<std::uint32_t> fired_;  // to be released
+  std::vector<Noted> late_changes_, early_changes_;
   // Of the batch in hand.
   std::vector<std::uint64_t*> groups_;
   std::vector<std::uint32_t> session_of_row_, merged_;
   std::vector<std::uint64_t> trash_;
+  std::vector<std::uint8_t> late_rows_;
+  LeftOut left_out_;
 };
 
 }  // namespace headrace::data::window

@@ -4,21 +4,27 @@
 
 namespace headrace::data::window {
 
-SessionWindowAggregate::SessionWindowAggregate(Parts parts, std::int64_t gap_ms)
-    : SessionWindowAggregate(std::move(parts), gap_ms, parts.keys.words(), parts.calls.TakeFunctions()) {}
+SessionWindowAggregate::SessionWindowAggregate(Parts parts, std::int64_t gap_ms, SessionTable::Settings settings)
+    : SessionWindowAggregate(std::move(parts), gap_ms, settings, parts.keys.words(), parts.calls.TakeFunctions()) {}
 
-SessionWindowAggregate::SessionWindowAggregate(Parts&& parts, std::int64_t gap_ms, std::uint32_t key_words,
-                                               AggregateCalls::Functions functions)
-    : WindowAggregate(std::move(parts)), sessions_(gap_ms, key_words, std::move(functions)) {}
+SessionWindowAggregate::SessionWindowAggregate(Parts&& parts, std::int64_t gap_ms, SessionTable::Settings settings, std::uint32_t key_words,
+                                               Functions functions)
+    : WindowAggregate(std::move(parts)), sessions_(gap_ms, key_words, std::move(functions), settings) {}
 
 Result<std::int64_t> SessionWindowAggregate::AddRows(std::span<const std::uint64_t* const> keys, const std::int64_t* times,
                                                      std::span<const op::AggregateInput> inputs, std::int64_t rows, std::uint8_t* late) {
   return sessions_.Add(keys, times, inputs, rows, late);
 }
 
-Result<bool> SessionWindowAggregate::EmitPiece(std::int64_t watermark_ms, op::Collector* out) {
+Result<bool> SessionWindowAggregate::EmitPiece(Occasion occasion, std::int64_t watermark_ms, std::int64_t every_rows, op::Collector* out) {
   fired_.clear();
-  const bool more = sessions_.Fire(watermark_ms, kPieceRows, &fired_);
+  bool more = false;
+  if (occasion == Occasion::kLate)
+    sessions_.TakeLate(&fired_);
+  else if (occasion == Occasion::kEarly)
+    sessions_.TakeEarly(every_rows, &fired_);
+  else
+    more = sessions_.Fire(watermark_ms, kPieceRows, &fired_);
   row_keys_.clear();
   row_values_.clear();
   starts_ms_.clear();
@@ -30,7 +36,7 @@ Result<bool> SessionWindowAggregate::EmitPiece(std::int64_t watermark_ms, op::Co
     ends_ms_.push_back(session.end_ms);
   }
   HR_RETURN_NOT_OK(EmitRows(row_keys_, row_values_, starts_ms_, ends_ms_, out));
-  sessions_.Release();
+  if (occasion == Occasion::kComplete) sessions_.Release();
   return more;
 }
 

@@ -10,20 +10,22 @@ namespace headrace::data::window {
 /// Session windows: rows of a key that follow each other within a gap.
 class SessionWindowAggregate final : public WindowAggregate {
  public:
-  SessionWindowAggregate(Parts parts, std::int64_t gap_ms);
+  SessionWindowAggregate(Parts parts, std::int64_t gap_ms, SessionTable::Settings settings);
 
  protected:
   Result<std::int64_t> AddRows(std::span<const std::uint64_t* const> keys, const std::int64_t* times,
                                std::span<const op::AggregateInput> inputs, std::int64_t rows, std::uint8_t* late) override;
-  Result<bool> EmitPiece(std::int64_t watermark_ms, op::Collector* out) override;
+  Result<bool> EmitPiece(Occasion occasion, std::int64_t watermark_ms, std::int64_t every_rows, op::Collector* out) override;
+  bool has_changes(Occasion occasion) const override { return occasion == Occasion::kLate ? sessions_.has_late() : sessions_.has_early(); }
+  std::int64_t next_end_ms() const override { return sessions_.next_end_ms(); }
   std::int64_t allocated_bytes() const override { return sessions_.allocated_bytes(); }
-  const AggregateCalls::Functions& functions() const override { return sessions_.functions(); }
+  const Functions& functions() const override { return sessions_.functions(); }
   void MarkKeys(KeyWords* keys) const override {
     sessions_.ForEachKey([keys](const std::uint64_t* key) { keys->Mark(key); });
   }
 
  private:
-  SessionWindowAggregate(Parts&& parts, std::int64_t gap_ms, std::uint32_t key_words, AggregateCalls::Functions functions);
+  SessionWindowAggregate(Parts&& parts, std::int64_t gap_ms, SessionTable::Settings settings, std::uint32_t key_words, Functions functions);
 
   SessionTable sessions_;
   std::vector<SessionTable::Fired> fired_;

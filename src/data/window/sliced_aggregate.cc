@@ -9,63 +9,62 @@ namespace headrace::data::window {
 namespace {
 
 constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kBegin = -4 * WindowSpec::kLatestMs;  // before every window; leaves room to subtract a size
 constexpr std::size_t kSpareTables = 8;
-/// Up to so many slices a window, merging them when it fires costs less than keeping a running table.
-constexpr std::int64_t kMergedSlices = 6;
-constexpr std::int64_t kMergeRows = 1024;
-
-std::uint32_t WordsOf(const SlicedAggregate::Functions& functions) {
-  std::uint32_t words = 0;
-  for (const auto& function : functions) words += function->state_words();
-  return words;
-}
 
 }  // namespace
 
-SlicedAggregate::SlicedAggregate(WindowSpec spec, std::uint32_t key_words, Functions functions)
+SlicedAggregate::SlicedAggregate(WindowSpec spec, std::uint32_t key_words, Functions functions, Settings settings)
     : spec_(spec),
+      settings_(settings),
       key_words_(key_words),
       functions_(std::move(functions)),
-      state_words_(WordsOf(functions_)),
-      counts_rows_(spec.slices_per_window() > kMergedSlices &&
-                   std::all_of(functions_.begin(), functions_.end(), [](const auto& function) { return function->invertible(); })),
-      next_end_ms_(kNever),
-      fired_to_ms_(std::numeric_limits<std::int64_t>::min()),
-      trash_(state_words_ + 1) {}
+      merger_(spec.slices_per_window() == 1 ? nullptr : WindowMerger::Make(spec, key_words, functions_, settings.step_groups)),
+      fired_to_ms_(kBegin),
+      trash_(WordsOf(functions_) + 1) {}
 
 state::GroupTable SlicedAggregate::NewTable() {
-  if (spare_.empty()) return state::GroupTable(key_words_, state_words_ + (counts_rows_ ? 1 : 0));
+  if (spare_.empty()) return state::GroupTable(key_words_, WordsOf(functions_));
   state::GroupTable table = std::move(spare_.back());
   spare_.pop_back();
   return table;
 }
 
-Result<SlicedAggregate::Slice*> SlicedAggregate::SliceAt(std::int64_t start_ms) {
-  if (last_slice_ != nullptr && last_slice_start_ == start_ms && !last_slice_->in_running) return last_slice_;
-  auto at = slices_.lower_bound(start_ms);
-  if (at == slices_.end() || at->first != start_ms) {
-    at = slices_.emplace_hint(at, start_ms, Slice{NewTable()});
-    // The oldest window with rows that is not over yet.
-    std::int64_t end_ms = spec_.FirstWindowEnd(start_ms);
-    while (end_ms <= fired_to_ms_) end_ms += spec_.slide_ms;
-    next_end_ms_ = std::min(next_end_ms_, end_ms);
-  }
-  if (at->second.in_running) HR_RETURN_NOT_OK(TakeOut(&at->second));  // the next window that fires takes it in as it is then
-  last_slice_ = &at->second;
-  last_slice_start_ = start_ms;
-  return last_slice_;
+void SlicedAggregate::Recycle(state::GroupTable groups) {
+  ReleaseAll(functions_, &groups);
+  if (spare_.size() >= kSpareTables) return;
+  groups.Clear();
+  spare_.push_back(std::move(groups));
 }
 
-Status SlicedAggregate::ResolveRun(Slice* slice, std::span<const std::uint64_t* const> keys, std::int64_t first, std::int64_t count) {
+Result<state::GroupTable*> SlicedAggregate::TableOf(std::int64_t start_ms) {
+  if (last_table_ != nullptr && last_start_ms_ == start_ms) return last_table_;
+  auto at = slices_.lower_bound(start_ms);
+  if (at == slices_.end() || at->first != start_ms) at = slices_.emplace_hint(at, start_ms, Slice{NewTable()});
+  bool in_slice = true;
+  if (at->second.merged) {
+    HR_ASSIGN_OR_RAISE(in_slice, merger_->Change(&at->second));
+    if (in_slice) at->second.merged = false;
+  }
+  if (!in_slice) return &behind_.try_emplace(start_ms, NewTable()).first->second;
+  last_table_ = &at->second.groups;
+  last_start_ms_ = start_ms;
+  return last_table_;
+}
+
+Status SlicedAggregate::ResolveRun(std::int64_t start_ms, std::span<const std::uint64_t* const> keys, std::int64_t first,
+                                   std::int64_t count) {
+  HR_ASSIGN_OR_RAISE(state::GroupTable * table, TableOf(start_ms));
   std::array<const std::uint64_t*, state::GroupTable::kMaxKeyWords> from{};
   for (std::size_t w = 0; w < keys.size(); ++w) from[w] = keys[w] + first;
-  return slice->groups.Resolve({from.data(), keys.size()}, count, groups_.data() + first);
+  const std::span<const std::uint64_t* const> run(from.data(), keys.size());
+  HR_RETURN_NOT_OK(table->Resolve(run, count, groups_.data() + first));
+  return NoteChanges(start_ms, run, count);
 }
 
 /// Rows of several slices in any order: those of one slice are gathered, so that each table is asked once.
 Status SlicedAggregate::ResolveMixed(std::span<const std::uint64_t* const> keys, const std::int64_t* times, std::int64_t rows,
                                      std::uint8_t* late, std::int64_t* dropped) {
-  order_.resize(static_cast<std::size_t>(rows));
   std::vector<std::pair<std::int64_t, std::uint32_t>> by_slice(static_cast<std::size_t>(rows));
   for (std::int64_t i = 0; i < rows; ++i)
     by_slice[static_cast<std::size_t>(i)] = {spec_.SliceStart(times[i]), static_cast<std::uint32_t>(i)};
@@ -76,14 +75,14 @@ Status SlicedAggregate::ResolveMixed(std::span<const std::uint64_t* const> keys,
     while (last < by_slice.size() && by_slice[last].first == by_slice[first].first) ++last;
     const std::int64_t start_ms = by_slice[first].first;
     const std::size_t count = last - first;
-    if (spec_.LastWindowEnd(start_ms) <= fired_to_ms_) {
+    if (spec_.LastWindowEnd(start_ms) + settings_.lateness_ms <= fired_to_ms_) {
       for (std::size_t i = first; i < last; ++i) {
         groups_[by_slice[i].second] = trash_.data();
-        if (late != nullptr) late[by_slice[i].second] = 1;
+        late[by_slice[i].second] = 1;
       }
       *dropped += static_cast<std::int64_t>(count);
     } else {
-      HR_ASSIGN_OR_RAISE(Slice * slice, SliceAt(start_ms));
+      HR_ASSIGN_OR_RAISE(state::GroupTable * table, TableOf(start_ms));
       gathered_.resize(count * keys.size());
       std::array<const std::uint64_t*, state::GroupTable::kMaxKeyWords> from{};
       for (std::size_t w = 0; w < keys.size(); ++w) {
@@ -91,160 +90,207 @@ Status SlicedAggregate::ResolveMixed(std::span<const std::uint64_t* const> keys,
         for (std::size_t i = 0; i < count; ++i) column[i] = keys[w][by_slice[first + i].second];
         from[w] = column;
       }
-      HR_RETURN_NOT_OK(slice->groups.Resolve({from.data(), keys.size()}, static_cast<std::int64_t>(count), found.data()));
+      const std::span<const std::uint64_t* const> run(from.data(), keys.size());
+      HR_RETURN_NOT_OK(table->Resolve(run, static_cast<std::int64_t>(count), found.data()));
       for (std::size_t i = 0; i < count; ++i) groups_[by_slice[first + i].second] = found[i];
+      HR_RETURN_NOT_OK(NoteChanges(start_ms, run, static_cast<std::int64_t>(count)));
     }
     first = last;
   }
   return Status::OK();
 }
 
-Result<std::int64_t> SlicedAggregate::Add(std::span<const std::uint64_t* const> keys, const std::int64_t* times,
-                                          std::span<const op::AggregateInput> inputs, std::int64_t rows, std::uint8_t* late) {
-  if (rows == 0) return 0;
+Result<std::int64_t> SlicedAggregate::Resolve(std::span<const std::uint64_t* const> keys, const std::int64_t* times, std::int64_t rows,
+                                              std::uint8_t* late) {
   groups_.resize(static_cast<std::size_t>(rows));
   std::int64_t least = times[0], greatest = times[0];
   for (std::int64_t i = 1; i < rows; ++i) {
     least = std::min(least, times[i]);
     greatest = std::max(greatest, times[i]);
   }
+  if (least < -WindowSpec::kLatestMs || greatest > WindowSpec::kLatestMs)
+    return Error(ErrorCode::kBadRecord, "a row's event time is more than 36 million years from 1970", "Event times are ms since 1970.");
   const std::int64_t start_ms = spec_.SliceStart(least);
   std::int64_t dropped = 0;
-  if (start_ms == spec_.SliceStart(greatest) && spec_.LastWindowEnd(start_ms) > fired_to_ms_) {
-    HR_ASSIGN_OR_RAISE(Slice * slice, SliceAt(start_ms));
-    HR_RETURN_NOT_OK(ResolveRun(slice, keys, 0, rows));
+  if (start_ms == spec_.SliceStart(greatest) && spec_.LastWindowEnd(start_ms) + settings_.lateness_ms > fired_to_ms_) {
+    HR_RETURN_NOT_OK(ResolveRun(start_ms, keys, 0, rows));
   } else {
     HR_RETURN_NOT_OK(ResolveMixed(keys, times, rows, late, &dropped));
   }
-  for (std::size_t f = 0; f < functions_.size(); ++f) HR_RETURN_NOT_OK(functions_[f]->Add(inputs[f], groups_.data(), rows));
   return dropped;
 }
 
-template <typename Visit>
-Status SlicedAggregate::ForGroups(state::GroupTable* into, state::GroupTable* from, Visit visit) {
-  std::array<const std::uint64_t*, state::GroupTable::kMaxKeyWords> keys{};
-  std::array<std::uint64_t*, kMergeRows> targets;
-  std::array<const std::uint64_t*, kMergeRows> sources;
-  gathered_.resize(static_cast<std::size_t>(kMergeRows) * key_words_);
-  for (std::uint32_t w = 0; w < key_words_; ++w) keys[w] = gathered_.data() + w * kMergeRows;
-  for (std::int64_t first = 0; first < from->num_rows(); first += kMergeRows) {
-    const std::int64_t count = std::min(kMergeRows, from->num_rows() - first);
-    for (std::int64_t i = 0; i < count; ++i) {
-      const std::uint64_t* row = from->RowKey(first + i);
-      for (std::uint32_t w = 0; w < key_words_; ++w) gathered_[static_cast<std::size_t>(w * kMergeRows + i)] = row[w];
-      sources[static_cast<std::size_t>(i)] = row + key_words_;
+Result<std::int64_t> SlicedAggregate::Add(std::span<const std::uint64_t* const> keys, const std::int64_t* times,
+                                          std::span<const op::AggregateInput> inputs, std::int64_t rows, std::uint8_t* late) {
+  if (rows == 0) return 0;
+  if (late == nullptr) {
+    late_rows_.assign(static_cast<std::size_t>(rows), 0);
+    late = late_rows_.data();
+  }
+  HR_ASSIGN_OR_RAISE(const std::int64_t dropped, Resolve(keys, times, rows, late));
+  if (dropped == rows) return dropped;
+  if (dropped > 0) inputs = left_out_.Without(inputs, late, rows);
+  for (std::size_t f = 0; f < functions_.size(); ++f) HR_RETURN_NOT_OK(functions_[f]->Add(inputs[f], groups_.data(), rows));
+  if (dropped > 0) std::fill(trash_.begin(), trash_.end(), 0);
+  if (!behind_.empty()) HR_RETURN_NOT_OK(TakeInBehind());
+  return dropped;
+}
+
+Result<std::int64_t> SlicedAggregate::AddGroups(std::span<const std::uint64_t* const> keys, const std::int64_t* times,
+                                                std::span<const std::uint64_t* const> states, std::uint8_t* late) {
+  const auto rows = static_cast<std::int64_t>(states.size());
+  if (rows == 0) return 0;
+  HR_ASSIGN_OR_RAISE(const std::int64_t dropped, Resolve(keys, times, rows, late));
+  std::vector<const std::uint64_t*> from;
+  std::vector<std::uint64_t*> into;
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    if (late[i] != 0) continue;
+    from.push_back(states[i]);
+    into.push_back(groups_[i]);
+  }
+  // A group may come twice; functions without memory of their own take one after the other.
+  HR_RETURN_NOT_OK(MergeAll(functions_, into.data(), from.data(), static_cast<std::int64_t>(into.size())));
+  if (!behind_.empty()) HR_RETURN_NOT_OK(TakeInBehind());
+  return dropped;
+}
+
+Status SlicedAggregate::TakeInBehind() {
+  for (auto& [start_ms, rows] : behind_) {
+    HR_RETURN_NOT_OK(MergeTables(functions_, &slices_.at(start_ms).groups, &rows, &gathered_));
+    HR_RETURN_NOT_OK(merger_->AddTo(start_ms, &rows));
+    Recycle(std::move(rows));
+  }
+  behind_.clear();
+  return Status::OK();
+}
+
+Status SlicedAggregate::NoteChanges(std::int64_t start_ms, std::span<const std::uint64_t* const> keys, std::int64_t count) {
+  std::int64_t end_ms = spec_.FirstWindowEnd(start_ms);
+  const bool was_fired = settings_.lateness_ms > 0 && end_ms <= fired_to_ms_;
+  if (!was_fired && !settings_.early) return Status::OK();
+  const std::int64_t last_ms = spec_.LastWindowEnd(start_ms);
+  for (; end_ms <= last_ms; end_ms = spec_.EndAfter(end_ms)) {
+    if (end_ms + settings_.lateness_ms <= fired_to_ms_) continue;
+    if (end_ms > fired_to_ms_ && !settings_.early) break;
+    HR_RETURN_NOT_OK(NoteChange(end_ms <= fired_to_ms_ ? &late_changes_ : &early_changes_, end_ms, keys, count));
+  }
+  return Status::OK();
+}
+
+Status SlicedAggregate::NoteChange(Changes* changes, std::int64_t end_ms, std::span<const std::uint64_t* const> keys, std::int64_t count) {
+  state::GroupTable& changed = changes->try_emplace(end_ms, key_words_, 1).first->second;
+  std::vector<std::uint64_t*> rows(static_cast<std::size_t>(count));
+  HR_RETURN_NOT_OK(changed.Resolve(keys, count, rows.data()));
+  for (std::uint64_t* row : rows) ++*row;
+  return Status::OK();
+}
+
+Result<std::optional<SlicedAggregate::Fired>> SlicedAggregate::TakeChanged(Changes* changes, std::int64_t every_rows) {
+  for (auto at = changes->begin(); at != changes->end();) {
+    if (every_rows <= 1) {
+      state::GroupTable keys = std::move(at->second);
+      const std::int64_t end_ms = at->first;
+      changes->erase(at);
+      return ChangedGroups(end_ms, &keys);
     }
-    HR_RETURN_NOT_OK(into->Resolve({keys.data(), key_words_}, count, targets.data()));
-    HR_RETURN_NOT_OK(visit(targets.data(), sources.data(), count));
+    state::GroupTable due(key_words_, 1);
+    std::array<const std::uint64_t*, state::GroupTable::kMaxKeyWords> key{};
+    for (std::int64_t row = 0; row < at->second.num_rows(); ++row) {
+      std::uint64_t* count = at->second.RowValues(row);
+      if (*count < static_cast<std::uint64_t>(every_rows)) continue;
+      *count = 0;
+      for (std::uint32_t w = 0; w < key_words_; ++w) key[w] = at->second.RowKey(row) + w;
+      std::uint64_t* made = nullptr;
+      HR_RETURN_NOT_OK(due.Resolve({key.data(), key_words_}, 1, &made));
+    }
+    const std::int64_t end_ms = at->first;
+    ++at;
+    if (due.num_rows() > 0) return ChangedGroups(end_ms, &due);
   }
-  return Status::OK();
+  return std::optional<Fired>();
 }
 
-Status SlicedAggregate::MergeInto(state::GroupTable* into, state::GroupTable* from) {
-  return ForGroups(into, from, [this](std::uint64_t* const* targets, const std::uint64_t* const* sources, std::int64_t count) {
-    for (const auto& function : functions_) HR_RETURN_NOT_OK(function->Merge(targets, sources, count));
-    return Status::OK();
-  });
-}
-
-Status SlicedAggregate::TakeIn(Slice* slice) {
-  const std::int64_t before = merged_->num_rows();
-  std::int64_t were_empty = 0;
-  HR_RETURN_NOT_OK(
-      ForGroups(&*merged_, &slice->groups, [&](std::uint64_t* const* targets, const std::uint64_t* const* sources, std::int64_t count) {
-        for (const auto& function : functions_) HR_RETURN_NOT_OK(function->Merge(targets, sources, count));
-        for (std::int64_t i = 0; i < count; ++i) were_empty += targets[i][state_words_]++ == 0;
-        return Status::OK();
-      }));
-  empty_groups_ -= were_empty - (merged_->num_rows() - before);
-  slice->in_running = true;
-  return Status::OK();
-}
-
-Status SlicedAggregate::TakeOut(Slice* slice) {
-  slice->in_running = false;
-  return ForGroups(&*merged_, &slice->groups,
-                   [this](std::uint64_t* const* targets, const std::uint64_t* const* sources, std::int64_t count) {
-                     for (const auto& function : functions_) HR_RETURN_NOT_OK(function->Subtract(targets, sources, count));
-                     for (std::int64_t i = 0; i < count; ++i) empty_groups_ += --targets[i][state_words_] == 0;
-                     return Status::OK();
-                   });
-}
-
-Status SlicedAggregate::DropEmptyGroups() {
-  if (empty_groups_ < kMergeRows || empty_groups_ * 2 < merged_->num_rows()) return Status::OK();
-  state::GroupTable kept = NewTable();
-  const std::size_t words = state_words_ + 1;
-  std::array<const std::uint64_t*, state::GroupTable::kMaxKeyWords> keys{};
-  for (std::int64_t row = 0; row < merged_->num_rows(); ++row) {
-    const std::uint64_t* values = merged_->RowValues(row);
-    if (!HasRows(values)) continue;
-    for (std::uint32_t w = 0; w < key_words_; ++w) keys[w] = merged_->RowKey(row) + w;
-    std::uint64_t* to = nullptr;
-    HR_RETURN_NOT_OK(kept.Resolve({keys.data(), key_words_}, 1, &to));
-    std::copy_n(values, words, to);
+/// The states of some groups in a window, merged from all its slices.
+Result<std::optional<SlicedAggregate::Fired>> SlicedAggregate::ChangedGroups(std::int64_t end_ms, state::GroupTable* keys) {
+  if (changed_) Recycle(std::move(*changed_));
+  changed_.emplace(NewTable());
+  const std::int64_t start_ms = spec_.StartOf(end_ms);
+  std::vector<std::uint64_t*> rows(static_cast<std::size_t>(keys->num_rows()));
+  std::array<const std::uint64_t*, state::GroupTable::kMaxKeyWords> key{};
+  for (std::int64_t row = 0; row < keys->num_rows(); ++row) {
+    for (std::uint32_t w = 0; w < key_words_; ++w) key[w] = keys->RowKey(row) + w;
+    std::uint64_t* made = nullptr;
+    HR_RETURN_NOT_OK(changed_->Resolve({key.data(), key_words_}, 1, &made));
   }
-  merged_ = std::move(kept);
-  empty_groups_ = 0;
-  return Status::OK();
+  for (auto slice = slices_.lower_bound(start_ms); slice != slices_.end() && slice->first < end_ms; ++slice) {
+    for (std::int64_t row = 0; row < changed_->num_rows(); ++row) {
+      const std::uint64_t* from = slice->second.groups.Find(changed_->RowKey(row));
+      std::uint64_t* into = changed_->RowValues(row);
+      if (from != nullptr) HR_RETURN_NOT_OK(MergeAll(functions_, &into, &from, 1));
+    }
+  }
+  return Fired{start_ms, end_ms, &*changed_};
 }
 
-void SlicedAggregate::DropBefore(std::int64_t start_ms) {
-  while (!slices_.empty() && slices_.begin()->first < start_ms) {
-    state::GroupTable groups = std::move(slices_.begin()->second.groups);
+void SlicedAggregate::DropOver() {
+  last_table_ = nullptr;
+  while (!slices_.empty() && spec_.LastWindowEnd(slices_.begin()->first) + settings_.lateness_ms <= fired_to_ms_) {
+    Recycle(std::move(slices_.begin()->second.groups));
     slices_.erase(slices_.begin());
-    if (spare_.size() >= kSpareTables) continue;
-    groups.Clear();
-    spare_.push_back(std::move(groups));
   }
-  last_slice_ = nullptr;
 }
 
-Result<std::optional<SlicedAggregate::Fired>> SlicedAggregate::FireMerged(std::int64_t end_ms) {
-  const std::int64_t start_ms = end_ms - spec_.size_ms;
-  if (!merged_) merged_.emplace(key_words_, state_words_ + (counts_rows_ ? 1 : 0));
-  if (!counts_rows_) {
-    merged_->Clear();
-    for (auto at = slices_.lower_bound(start_ms); at != slices_.end() && at->first < end_ms; ++at)
-      HR_RETURN_NOT_OK(MergeInto(&*merged_, &at->second.groups));
-    return Fired{start_ms, end_ms, &*merged_};
+std::int64_t SlicedAggregate::next_end_ms() const {
+  for (auto at = slices_.lower_bound(fired_to_ms_ - spec_.size_ms); at != slices_.end(); ++at) {
+    if (spec_.LastWindowEnd(at->first) <= fired_to_ms_) continue;
+    const std::int64_t first_ms = spec_.FirstWindowEnd(at->first);
+    return first_ms > fired_to_ms_ ? first_ms : spec_.EndAfter(fired_to_ms_);
   }
-  for (auto at = slices_.begin(); at != slices_.end() && at->first < end_ms; ++at) {
-    if (!at->second.in_running) HR_RETURN_NOT_OK(TakeIn(&at->second));
-  }
-  return Fired{start_ms, end_ms, &*merged_};
+  return kNever;
+}
+
+Result<bool> SlicedAggregate::LeaveTo(std::int64_t start_ms) {
+  if (merger_ == nullptr) return true;
+  return merger_->Leave(&slices_, start_ms);
 }
 
 Result<std::optional<SlicedAggregate::Fired>> SlicedAggregate::Fire(std::int64_t watermark_ms) {
-  // What no later window holds goes now: the window before this call has been read.
-  const std::int64_t floor_ms =
-      fired_to_ms_ == std::numeric_limits<std::int64_t>::min() ? fired_to_ms_ : fired_to_ms_ - spec_.size_ms + spec_.slide_ms;
-  if (counts_rows_ && merged_) {
-    for (auto at = slices_.begin(); at != slices_.end() && at->first < floor_ms; ++at)
-      if (at->second.in_running) HR_RETURN_NOT_OK(TakeOut(&at->second));
-    HR_RETURN_NOT_OK(DropEmptyGroups());
+  const Fired goes_on{0, 0, nullptr};
+  if (firing_ == Firing::kNone) {
+    const std::int64_t to_ms = std::min(watermark_ms, 2 * WindowSpec::kLatestMs) + 1;
+    firing_end_ms_ = next_end_ms();
+    if (firing_end_ms_ > to_ms) {
+      firing_end_ms_ = kNever;
+      fired_to_ms_ = std::max(fired_to_ms_, to_ms);
+    }
+    firing_ = Firing::kLeaving;
   }
-  DropBefore(floor_ms);
-  if (slices_.empty()) {
-    next_end_ms_ = kNever;
-    return std::optional<Fired>();
+  const bool fires = firing_end_ms_ != kNever;
+  if (firing_ == Firing::kLeaving) {
+    // What no later window holds goes now: the window before this call has been read.
+    HR_ASSIGN_OR_RAISE(const bool left, LeaveTo(spec_.StartOf(fires ? firing_end_ms_ : spec_.EndAfter(fired_to_ms_))));
+    if (!left) return goes_on;
+    DropOver();
+    firing_ = fires ? Firing::kMerging : Firing::kNone;
+    if (!fires) return std::optional<Fired>();
+    fired_to_ms_ = firing_end_ms_;
+    early_changes_.erase(early_changes_.begin(), early_changes_.upper_bound(firing_end_ms_));
   }
-  next_end_ms_ = std::max(next_end_ms_, spec_.FirstWindowEnd(slices_.begin()->first));
-  if (next_end_ms_ - 1 > watermark_ms) return std::optional<Fired>();
-  const std::int64_t end_ms = next_end_ms_;
-  fired_to_ms_ = end_ms;
-  next_end_ms_ = end_ms + spec_.slide_ms;
-  if (spec_.slices_per_window() == 1) {
-    HR_ASSIGN_OR_RAISE(Slice * slice, SliceAt(end_ms - spec_.size_ms));
-    return Fired{end_ms - spec_.size_ms, end_ms, &slice->groups};
+  const std::int64_t start_ms = spec_.StartOf(firing_end_ms_);
+  if (merger_ != nullptr) {
+    HR_ASSIGN_OR_RAISE(const bool merged, merger_->Window(&slices_, start_ms, firing_end_ms_));
+    if (!merged) return goes_on;
   }
-  return FireMerged(end_ms);
+  firing_ = Firing::kNone;
+  return Fired{start_ms, firing_end_ms_, merger_ == nullptr ? &slices_.at(start_ms).groups : merger_->groups()};
 }
 
 std::int64_t SlicedAggregate::allocated_bytes() const {
-  std::int64_t bytes = merged_ ? merged_->allocated_bytes() : 0;
+  std::int64_t bytes = BytesOf(functions_) + (merger_ == nullptr ? 0 : merger_->allocated_bytes());
   for (const auto& [start, slice] : slices_) bytes += slice.groups.allocated_bytes();
   for (const auto& table : spare_) bytes += table.allocated_bytes();
+  for (const auto* changes : {&late_changes_, &early_changes_})
+    for (const auto& [end, keys] : *changes) bytes += keys.allocated_bytes();
   return bytes;
 }
 

@@ -8,43 +8,66 @@
 
 #include "base/status.h"
 #include "data/state/group_table.h"
-#include "data/window/aggregate_calls.h"
+#include "data/window/aggregate_states.h"
+#include "data/window/window_merger.h"
 #include "data/window/window_spec.h"
 
 namespace headrace::data::window {
 
-/// Keyed aggregates over tumbling and sliding event-time windows: one table a slice, and for many slices a window a running
-/// table that takes each slice in and gives it back once. Knows no columns, only words; the operator around it does.
+/// Keyed aggregates over tumbling, sliding and cumulating windows: one table a slice, a row touches one of them. Windows come complete,
+/// once each; and before (early) or after that (within the lateness) with the groups that have changed. Knows no columns, only words.
 /// Owned by its operator, used on the task's thread only.
 class SlicedAggregate {
  public:
-  using Functions = AggregateCalls::Functions;
+  using Functions = window::Functions;
+  struct Settings {
+    std::int64_t lateness_ms = 0;        ///< rows of windows that ended so long ago still count, and make them change
+    bool early = false;                  ///< changes of windows that are not complete are kept for TakeEarly()
+    std::int64_t step_groups = 1 << 15;  ///< groups that one call of Fire() goes through
+  };
   /// `functions` have their words behind each other from word 0 of a group's values.
-  SlicedAggregate(WindowSpec spec, std::uint32_t key_words, Functions functions);
+  SlicedAggregate(WindowSpec spec, std::uint32_t key_words, Functions functions, Settings settings);
+  SlicedAggregate(WindowSpec spec, std::uint32_t key_words, Functions functions)
+      : SlicedAggregate(spec, key_words, std::move(functions), Settings()) {}
+  SlicedAggregate(const SlicedAggregate&) = delete;
+  SlicedAggregate& operator=(const SlicedAggregate&) = delete;
 
-  /// Adds `rows` rows: key words by column, event times, one input a function. Rows whose last window is over are left out;
-  /// `late` (a byte a row, may be null) is set to 1 for them. Gives their number.
+  /// Adds `rows` rows: key words by column, event times, one input a function. Rows whose windows are all over are left out;
+  /// `late` (a byte a row, may be null) is set to 1 for them. Gives their number. kBadRecord for a time beyond WindowSpec::kLatestMs.
   Result<std::int64_t> Add(std::span<const std::uint64_t* const> keys, const std::int64_t* times,
                            std::span<const op::AggregateInput> inputs, std::int64_t rows, std::uint8_t* late);
 
-  /// A window that is complete.
+  /// Adds groups that were added up elsewhere: key words by column, a time in each one's slice, pointers to the functions' words (which may
+  /// hold no memory of their own). Else as Add(); `late` is not null.
+  Result<std::int64_t> AddGroups(std::span<const std::uint64_t* const> keys, const std::int64_t* times,
+                                 std::span<const std::uint64_t* const> states, std::uint8_t* late);
+
+  /// A window with its groups. `groups` holds until the next call here.
   struct Fired {
     std::int64_t start_ms, end_ms;
-    state::GroupTable* groups;  ///< until the next call; rows with no row of input in the window are skipped by HasRows
+    state::GroupTable* groups;  ///< rows without input are told by HasRows(); null: call Fire() again, it has more to do
   };
   /// The next window that ends at or before watermark + 1, oldest first; nothing when there is none. Windows without rows do not fire.
+  /// No rows may be added until nothing is given.
   Result<std::optional<Fired>> Fire(std::int64_t watermark_ms);
-  /// Whether group values (of a fired window) hold rows; the word behind the functions' words counts them.
-  bool HasRows(const std::uint64_t* values) const { return !counts_rows_ || values[state_words_] != 0; }
+  /// Whether group values of a window that Fire() gave hold rows.
+  bool HasRows(const std::uint64_t* values) const { return merger_ == nullptr || merger_->HasRows(values); }
+
+  /// The groups that have changed in one window since it was given out, all with rows; oldest window first, nothing when there is none.
+  /// Late: windows that Fire() had given. Early: windows that it will give; with `every_rows`, only groups that so many rows have come to.
+  Result<std::optional<Fired>> TakeLate() { return TakeChanged(&late_changes_, 1); }
+  Result<std::optional<Fired>> TakeEarly(std::int64_t every_rows = 1) { return TakeChanged(&early_changes_, every_rows); }
+  bool has_late() const { return !late_changes_.empty(); }
+  bool has_early() const { return !early_changes_.empty(); }
+
+  /// End of the next window that Fire() will give; INT64_MAX while there is none.
+  std::int64_t next_end_ms() const;
 
   /// Calls visit(key words) for every group held; a key may come more than once.
   template <typename Visit>
   void ForEachKey(Visit visit) const {
-    const auto visit_all = [&visit](const state::GroupTable& groups) {
-      for (std::int64_t row = 0; row < groups.num_rows(); ++row) visit(groups.RowKey(row));
-    };
-    for (const auto& [start_ms, slice] : slices_) visit_all(slice.groups);
-    if (merged_) visit_all(*merged_);
+    for (const auto& [start_ms, slice] : slices_)
+      for (std::int64_t row = 0; row < slice.groups.num_rows(); ++row) visit(slice.groups.RowKey(row));
   }
 
   const Functions& functions() const { return functions_; }
@@ -52,46 +75,51 @@ class SlicedAggregate {
   std::size_t num_slices() const { return slices_.size(); }
 
  private:
-  struct Slice {
-    state::GroupTable groups;
-    bool in_running = false;
-  };
+  /// Changed groups by window end: keys, with the number of rows that came.
+  using Changes = std::map<std::int64_t, state::GroupTable>;
+
   state::GroupTable NewTable();
-  /// The slice that is about to change.
-  Result<Slice*> SliceAt(std::int64_t start_ms);
-  Status ResolveRun(Slice* slice, std::span<const std::uint64_t* const> keys, std::int64_t first, std::int64_t count);
+  /// The table that takes rows of the slice: its own, or one for what comes behind its merging.
+  Result<state::GroupTable*> TableOf(std::int64_t start_ms);
+  /// The rows' groups, in groups_; those of late rows are trash_. Gives the number of late ones.
+  Result<std::int64_t> Resolve(std::span<const std::uint64_t* const> keys, const std::int64_t* times, std::int64_t rows,
+                               std::uint8_t* late);
+  Status ResolveRun(std::int64_t start_ms, std::span<const std::uint64_t* const> keys, std::int64_t first, std::int64_t count);
   Status ResolveMixed(std::span<const std::uint64_t* const> keys, const std::int64_t* times, std::int64_t rows, std::uint8_t* late,
                       std::int64_t* dropped);
-  Status MergeInto(state::GroupTable* into, state::GroupTable* from);
-  /// Takes the slice into the running table, or out of it again.
-  Status TakeIn(Slice* slice);
-  Status TakeOut(Slice* slice);
-  /// Drops groups without rows from the running table once they are the greater part.
-  Status DropEmptyGroups();
-  /// Calls visit(targets, sources, count) for all groups of `from` in pieces, with their groups in `into`.
-  template <typename Visit>
-  Status ForGroups(state::GroupTable* into, state::GroupTable* from, Visit visit);
-  Result<std::optional<Fired>> FireMerged(std::int64_t end_ms);
-  void DropBefore(std::int64_t start_ms);
+  Status NoteChanges(std::int64_t start_ms, std::span<const std::uint64_t* const> keys, std::int64_t count);
+  Status NoteChange(Changes* changes, std::int64_t end_ms, std::span<const std::uint64_t* const> keys, std::int64_t count);
+  Status TakeInBehind();
+  Result<std::optional<Fired>> TakeChanged(Changes* changes, std::int64_t every_rows);
+  Result<std::optional<Fired>> ChangedGroups(std::int64_t end_ms, state::GroupTable* keys);
+  /// What no window from `start_ms` on holds goes, in steps; true when it has gone.
+  Result<bool> LeaveTo(std::int64_t start_ms);
+  void DropOver();
+  void Recycle(state::GroupTable groups);
 
   const WindowSpec spec_;
+  const Settings settings_;
   const std::uint32_t key_words_;
   const Functions functions_;
-  std::uint32_t state_words_ = 0;
-  bool counts_rows_ = false;              // a word counts the slices that hold a group, so that running groups can end
-  std::map<std::int64_t, Slice> slices_;  // by start
-  Slice* last_slice_ = nullptr;
-  std::int64_t last_slice_start_ = 0;
-  std::int64_t next_end_ms_;  // of the next window to fire; INT64_MAX while there are no slices
-  std::int64_t fired_to_ms_;  // windows that end at or before it are over
+  const std::unique_ptr<WindowMerger> merger_;  // null: a window is a slice
+  Slices slices_;
+  std::map<std::int64_t, state::GroupTable>
+      behind_;  // rows of the batch in hand for slices that were merged, when the merger wants them apart
+  state::GroupTable* last_table_ = nullptr;
+  std::int64_t last_start_ms_ = 0;
+  std::int64_t fired_to_ms_;  // windows that end at or before it have been given
+  enum class Firing { kNone, kLeaving, kMerging };
+  Firing firing_ = Firing::kNone;
+  std::int64_t firing_end_ms_ = 0;  // of the window in hand; INT64_MAX: none, the watermark only moves on
+  Changes late_changes_, early_changes_;
   std::vector<state::GroupTable> spare_;
-  std::optional<state::GroupTable> merged_;
-  std::int64_t empty_groups_ = 0;     // of the running table
-  std::vector<std::uint64_t> trash_;  // takes the rows that are late
+  std::optional<state::GroupTable> changed_;  // what TakeChanged() gave last
+  std::vector<std::uint64_t> trash_;          // takes the rows that are late
   // Of the batch in hand.
   std::vector<std::uint64_t*> groups_;
   std::vector<std::uint64_t> gathered_;
-  std::vector<std::uint32_t> order_;
+  std::vector<std::uint8_t> late_rows_;
+  LeftOut left_out_;
 };
 
 }  // namespace headrace::data::window

@@ -4,32 +4,44 @@
 
 namespace headrace::data::window {
 
-SlicedWindowAggregate::SlicedWindowAggregate(Parts parts, const WindowSpec& windows)
-    : SlicedWindowAggregate(std::move(parts), windows, parts.keys.words(), parts.calls.TakeFunctions()) {}
+SlicedWindowAggregate::SlicedWindowAggregate(Parts parts, const WindowSpec& windows, SlicedAggregate::Settings settings)
+    : SlicedWindowAggregate(std::move(parts), windows, settings, parts.keys.words(), parts.calls.TakeFunctions()) {}
 
-SlicedWindowAggregate::SlicedWindowAggregate(Parts&& parts, const WindowSpec& windows, std::uint32_t key_words,
-                                             AggregateCalls::Functions functions)
-    : WindowAggregate(std::move(parts)), windows_(windows, key_words, std::move(functions)) {}
+SlicedWindowAggregate::SlicedWindowAggregate(Parts&& parts, const WindowSpec& windows, SlicedAggregate::Settings settings,
+                                             std::uint32_t key_words, Functions functions)
+    : WindowAggregate(std::move(parts)), windows_(windows, key_words, std::move(functions), settings) {}
 
 Result<std::int64_t> SlicedWindowAggregate::AddRows(std::span<const std::uint64_t* const> keys, const std::int64_t* times,
                                                     std::span<const op::AggregateInput> inputs, std::int64_t rows, std::uint8_t* late) {
   return windows_.Add(keys, times, inputs, rows, late);
 }
 
+Result<std::optional<SlicedAggregate::Fired>> SlicedWindowAggregate::Next(Occasion occasion, std::int64_t watermark_ms,
+                                                                          std::int64_t every_rows) {
+  if (occasion == Occasion::kLate) return windows_.TakeLate();
+  if (occasion == Occasion::kEarly) return windows_.TakeEarly(every_rows);
+  return windows_.Fire(watermark_ms);
+}
+
 /// Windows without rows to show are passed over.
-Result<bool> SlicedWindowAggregate::EmitPiece(std::int64_t watermark_ms, op::Collector* out) {
+Result<bool> SlicedWindowAggregate::EmitPiece(Occasion occasion, std::int64_t watermark_ms, std::int64_t every_rows, op::Collector* out) {
   for (;;) {
     if (!fired_) {
-      HR_ASSIGN_OR_RAISE(fired_, windows_.Fire(watermark_ms));
+      HR_ASSIGN_OR_RAISE(fired_, Next(occasion, watermark_ms, every_rows));
+      in_hand_ = occasion;
       next_group_ = 0;
     }
     if (!fired_) return false;
+    if (fired_->groups == nullptr) {  // there is more to merge
+      fired_.reset();
+      return true;
+    }
     row_keys_.clear();
     row_values_.clear();
     state::GroupTable& groups = *fired_->groups;
     for (; next_group_ < groups.num_rows() && static_cast<std::int64_t>(row_keys_.size()) < kPieceRows; ++next_group_) {
       const std::uint64_t* values = groups.RowValues(next_group_);
-      if (!windows_.HasRows(values)) continue;
+      if (occasion == Occasion::kComplete && !windows_.HasRows(values)) continue;
       row_keys_.push_back(groups.RowKey(next_group_));
       row_values_.push_back(values);
     }

@@ -9,26 +9,37 @@
 
 namespace headrace::data::window {
 
-/// Tumbling and sliding windows: a row touches one slice, whatever the overlap.
+/// Tumbling, sliding and cumulating windows: a row touches one slice, whatever the overlap.
 class SlicedWindowAggregate final : public WindowAggregate {
  public:
-  SlicedWindowAggregate(Parts parts, const WindowSpec& windows);
+  SlicedWindowAggregate(Parts parts, const WindowSpec& windows, SlicedAggregate::Settings settings);
 
  protected:
   Result<std::int64_t> AddRows(std::span<const std::uint64_t* const> keys, const std::int64_t* times,
                                std::span<const op::AggregateInput> inputs, std::int64_t rows, std::uint8_t* late) override;
-  Result<bool> EmitPiece(std::int64_t watermark_ms, op::Collector* out) override;
+  Result<std::int64_t> AddGroups(std::span<const std::uint64_t* const> keys, const std::int64_t* times,
+                                 std::span<const std::uint64_t* const> states, std::uint8_t* late) override {
+    return windows_.AddGroups(keys, times, states, late);
+  }
+  Result<bool> EmitPiece(Occasion occasion, std::int64_t watermark_ms, std::int64_t every_rows, op::Collector* out) override;
+  bool has_changes(Occasion occasion) const override {
+    return in_hand_ == occasion && fired_ ? true : occasion == Occasion::kLate ? windows_.has_late() : windows_.has_early();
+  }
+  std::int64_t next_end_ms() const override { return windows_.next_end_ms(); }
   std::int64_t allocated_bytes() const override { return windows_.allocated_bytes(); }
-  const AggregateCalls::Functions& functions() const override { return windows_.functions(); }
+  const Functions& functions() const override { return windows_.functions(); }
   void MarkKeys(KeyWords* keys) const override {
     windows_.ForEachKey([keys](const std::uint64_t* key) { keys->Mark(key); });
   }
 
  private:
-  SlicedWindowAggregate(Parts&& parts, const WindowSpec& windows, std::uint32_t key_words, AggregateCalls::Functions functions);
+  SlicedWindowAggregate(Parts&& parts, const WindowSpec& windows, SlicedAggregate::Settings settings, std::uint32_t key_words,
+                        Functions functions);
+  Result<std::optional<SlicedAggregate::Fired>> Next(Occasion occasion, std::int64_t watermark_ms, std::int64_t every_rows);
 
   SlicedAggregate windows_;
   std::optional<SlicedAggregate::Fired> fired_;  // the window in hand, and the next of its groups
+  Occasion in_hand_ = Occasion::kComplete;
   std::int64_t next_group_ = 0;
   std::vector<const std::uint64_t*> row_keys_, row_values_;
 };

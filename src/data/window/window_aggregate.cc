@@ -10,6 +10,9 @@
 #include <utility>
 
 #include "columnar/column_gatherer.h"
+#include "data/window/count_window_aggregate.h"
+#include "data/window/global_window_aggregate.h"
+#include "data/window/local_aggregate.h"
 #include "data/window/session_window_aggregate.h"
 #include "data/window/sliced_window_aggregate.h"
 
@@ -29,25 +32,35 @@ Result<std::shared_ptr<arrow::Array>> Times(const std::shared_ptr<arrow::DataTyp
   return arrow::MakeArray(arrow::ArrayData::Make(type, static_cast<std::int64_t>(rows), {nullptr, std::move(buffer)}, 0));
 }
 
+/// Inputs of the rows from `first` on.
+void From(std::span<const op::AggregateInput> inputs, std::int64_t first, std::vector<op::AggregateInput>* out) {
+  out->clear();
+  for (const op::AggregateInput& input : inputs) out->push_back(input.From(first));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<op::Operator>> WindowAggregate::Make(const plan::AggregateSpec& spec, const std::shared_ptr<arrow::Schema>& input,
                                                             const std::shared_ptr<arrow::Schema>& output) {
+  if (spec.window.kind == plan::Window::Kind::kCount) return CountWindowAggregate::Make(spec, input, output);
+  if (spec.window.kind == plan::Window::Kind::kGlobal) return GlobalWindowAggregate::Make(spec, input, output);
   arrow::FieldVector fields = output->fields();
   fields.push_back(arrow::field(std::string(columnar::kEventTimeColumn), arrow::int64(), /*nullable=*/false));
   HR_ASSIGN_OR_RAISE(KeyWords keys, KeyWords::Make(*input, spec.keys));
   HR_ASSIGN_OR_RAISE(AggregateCalls calls, AggregateCalls::Make(spec.calls, input));
-  Parts parts{std::move(calls), std::move(keys), arrow::schema(std::move(fields)), spec.late_tag};
+  Parts parts{std::move(calls), std::move(keys), arrow::schema(std::move(fields)),
+              spec.late_tag,    spec.trigger,    spec.window.processing_time};
+  const bool early = spec.trigger.early_every_ms > 0 || spec.trigger.early_every_rows > 0;
+  const auto lateness_ms = static_cast<std::int64_t>(spec.allowed_lateness_ms);
   const plan::Window& window = spec.window;
   switch (window.kind) {
     case plan::Window::Kind::kTumbling:
-    case plan::Window::Kind::kSliding: {
-      const std::uint64_t slide_ms = window.kind == plan::Window::Kind::kTumbling ? window.size_ms : window.slide_ms;
-      const WindowSpec windows{static_cast<std::int64_t>(window.size_ms), static_cast<std::int64_t>(slide_ms), window.offset_ms};
-      return std::unique_ptr<op::Operator>(new SlicedWindowAggregate(std::move(parts), windows));
-    }
+    case plan::Window::Kind::kSliding:
+    case plan::Window::Kind::kCumulate:
+      return std::unique_ptr<op::Operator>(new SlicedWindowAggregate(std::move(parts), WindowSpec::Of(window), {lateness_ms, early}));
     case plan::Window::Kind::kSession:
-      return std::unique_ptr<op::Operator>(new SessionWindowAggregate(std::move(parts), static_cast<std::int64_t>(window.gap_ms)));
+      return std::unique_ptr<op::Operator>(
+          new SessionWindowAggregate(std::move(parts), static_cast<std::int64_t>(window.gap_ms), {lateness_ms, early}));
     default:
       return Status::NotImplemented("this kind of window");
   }
@@ -57,7 +70,10 @@ WindowAggregate::WindowAggregate(Parts parts)
     : calls_(std::move(parts.calls)),
       keys_(std::move(parts.keys)),
       output_(std::move(parts.output)),
-      late_tag_(std::move(parts.late_tag)) {}
+      late_tag_(std::move(parts.late_tag)),
+      trigger_(parts.trigger),
+      processing_time_(parts.processing_time),
+      watermark_ms_(std::numeric_limits<std::int64_t>::min()) {}
 
 WindowAggregate::~WindowAggregate() {
   if (state_bytes_ != nullptr) state_bytes_->fetch_sub(accounted_bytes_, std::memory_order_relaxed);
@@ -67,31 +83,101 @@ Status WindowAggregate::Open(const op::OperatorContext& context) {
   if (context.metrics != nullptr)
     late_ = context.metrics->GetCounter("headrace_late_records_total", "Records behind the watermark that no window took", context.labels);
   state_bytes_ = context.state_bytes;
+  clock_ = context.clock;
+  if (clock_ == nullptr && (processing_time_ || trigger_.early_every_ms > 0)) return Status::Invalid("windows by the clock need one");
   return Status::OK();
 }
 
-Status WindowAggregate::Process(std::uint32_t, columnar::DataBatch batch, op::Collector* out) {
+Result<const std::int64_t*> WindowAggregate::TimesOf(const columnar::DataBatch& batch) {
+  if (processing_time_) {
+    // The machine's clock may be set back; windows that were given stay over.
+    const std::int64_t now_ms = std::max(clock_->WallTimeMs(), watermark_ms_ + 1);
+    clock_times_.assign(static_cast<std::size_t>(batch.num_rows()), now_ms);
+    return clock_times_.data();
+  }
   if (batch.event_time_column() < 0)
     return Error(ErrorCode::kBadRecord, "rows without event times reached an event-time window",
                  "Put with_watermarks() in front of the window.");
+  return batch.records()->column_data(batch.event_time_column())->GetValues<std::int64_t>(1);
+}
+
+Status WindowAggregate::Process(std::uint32_t, columnar::DataBatch batch, op::Collector* out) {
   const arrow::RecordBatch& records = *batch.records();
+  const std::int64_t rows = records.num_rows();
+  if (rows == 0) return Status::OK();
+  HR_ASSIGN_OR_RAISE(const std::int64_t* times, TimesOf(batch));
   HR_ASSIGN_OR_RAISE(const std::vector<const std::uint64_t*> keys, keys_.Encode(records));
-  HR_ASSIGN_OR_RAISE(const std::vector<op::AggregateInput> inputs, calls_.Evaluate(records));
-  const auto* times = records.column_data(batch.event_time_column())->GetValues<std::int64_t>(1);
-  HR_ASSIGN_OR_RAISE(const std::int64_t late, AddRows(keys, times, inputs, records.num_rows(), MarkLate(records.num_rows())));
-  AccountBytes();
-  if (late == 0) return Status::OK();
+  if (const int partial = records.schema()->GetFieldIndex(std::string(kPartialColumn)); partial >= 0)
+    return AddPartialGroups(keys, times, *records.column_data(partial), out);
+  HR_ASSIGN_OR_RAISE(const std::vector<op::AggregateInput> inputs, calls_.Evaluate(records, times));
+  std::uint8_t* late = nullptr;
+  if (!late_tag_.empty()) {
+    late_rows_.assign(static_cast<std::size_t>(rows), 0);
+    late = late_rows_.data();
+  }
+  std::int64_t dropped = 0;
+  // What comes of a single row must not depend on how rows are cut into batches.
+  const bool has_late = trigger_.late_every_row && *std::min_element(times, times + rows) <= watermark_ms_;
+  if (has_late || trigger_.early_every_rows > 0) {
+    HR_RETURN_NOT_OK(AddOneByOne(keys, times, inputs, rows, late, &dropped, out));
+  } else {
+    HR_ASSIGN_OR_RAISE(dropped, AddRows(keys, times, inputs, rows, late));
+  }
+  if (++batches_ % 16 == 1) AccountBytes();
+  if (dropped > 0) HR_RETURN_NOT_OK(CountLate(batch, dropped, out));
+  return AfterRows(out);
+}
+
+Status WindowAggregate::AddOneByOne(std::span<const std::uint64_t* const> keys, const std::int64_t* times,
+                                    std::span<const op::AggregateInput> inputs, std::int64_t rows, std::uint8_t* late,
+                                    std::int64_t* dropped, op::Collector* out) {
+  std::vector<const std::uint64_t*> key(keys.begin(), keys.end());
+  std::vector<op::AggregateInput> input;
+  const auto every_rows = static_cast<std::int64_t>(trigger_.early_every_rows);
+  for (std::int64_t row = 0; row < rows; ++row) {
+    From(inputs, row, &input);
+    HR_ASSIGN_OR_RAISE(const std::int64_t is_late, AddRows(key, times + row, input, 1, late == nullptr ? nullptr : late + row));
+    *dropped += is_late;
+    for (const std::uint64_t*& word : key) ++word;
+    for (bool more = has_changes(Occasion::kLate); more;) {
+      HR_ASSIGN_OR_RAISE(more, EmitPiece(Occasion::kLate, watermark_ms_, 1, out));
+    }
+    for (bool more = every_rows > 0 && is_late == 0; more;) {
+      HR_ASSIGN_OR_RAISE(more, EmitPiece(Occasion::kEarly, watermark_ms_, every_rows, out));
+    }
+  }
+  return Status::OK();
+}
+
+/// Groups that a LocalAggregate in front of the shuffle has added up.
+Status WindowAggregate::AddPartialGroups(std::span<const std::uint64_t* const> keys, const std::int64_t* times,
+                                         const arrow::ArrayData& groups, op::Collector* out) {
+  const auto rows = static_cast<std::size_t>(groups.length);
+  const std::size_t words = WordsOf(functions()) + 1;
+  if (groups.type->id() != arrow::Type::FIXED_SIZE_BINARY || groups.type->bit_width() != static_cast<int>(words * 64))
+    return Status::Invalid("partial groups of another aggregate");
+  const auto* states = reinterpret_cast<const std::uint64_t*>(groups.buffers[1]->data()) + static_cast<std::size_t>(groups.offset) * words;
+  std::vector<const std::uint64_t*> pointers(rows);
+  for (std::size_t i = 0; i < rows; ++i) pointers[i] = states + i * words;
+  late_rows_.assign(rows, 0);
+  HR_ASSIGN_OR_RAISE(const std::int64_t dropped, AddGroups(keys, times, pointers, late_rows_.data()));
+  if (++batches_ % 16 == 1) AccountBytes();
+  std::uint64_t late = 0;
+  for (std::size_t i = 0; dropped > 0 && i < rows; ++i) late += late_rows_[i] != 0 ? pointers[i][words - 1] : 0;
+  if (late > 0 && late_ != nullptr) late_->Add(late);
+  return AfterRows(out);
+}
+
+/// Early timer and late changes, once rows have been added.
+Status WindowAggregate::AfterRows(op::Collector* out) {
+  if (trigger_.early_every_ms > 0 && early_at_ == MonotonicTime::max() && has_changes(Occasion::kEarly))
+    early_at_ = clock_->Now() + std::chrono::milliseconds(trigger_.early_every_ms);
+  return has_changes(Occasion::kLate) ? StartFiring(out) : Status::OK();
+}
+
+Status WindowAggregate::CountLate(const columnar::DataBatch& batch, std::int64_t late, op::Collector* out) {
   if (late_ != nullptr) late_->Add(static_cast<std::uint64_t>(late));
-  return late_tag_.empty() ? Status::OK() : EmitLate(batch, out);
-}
-
-std::uint8_t* WindowAggregate::MarkLate(std::int64_t rows) {
-  if (late_tag_.empty()) return nullptr;
-  late_rows_.assign(static_cast<std::size_t>(rows), 0);
-  return late_rows_.data();
-}
-
-Status WindowAggregate::EmitLate(const columnar::DataBatch& batch, op::Collector* out) {
+  if (late_tag_.empty()) return Status::OK();
   std::vector<std::uint32_t> rows;
   for (std::uint32_t i = 0; i < late_rows_.size(); ++i)
     if (late_rows_[i] != 0) rows.push_back(i);
@@ -100,22 +186,53 @@ Status WindowAggregate::EmitLate(const columnar::DataBatch& batch, op::Collector
 }
 
 Status WindowAggregate::OnWatermark(const columnar::Watermark& watermark, op::Collector* out) {
-  firing_ = true;
+  if (processing_time_) return Status::OK();
   watermark_ms_ = watermark.event_time_ms;
-  return FirePiece(out);
+  return StartFiring(out);
 }
 
 Status WindowAggregate::Finish(op::Collector* out) {
   // The end of the input completes all windows.
-  firing_ = true;
   watermark_ms_ = std::numeric_limits<std::int64_t>::max() - 1;
+  return StartFiring(out);
+}
+
+Status WindowAggregate::Poll(op::Collector* out) {
+  if (firing_) return FirePiece(out);
+  if (processing_time_) {
+    const std::int64_t now_ms = clock_->WallTimeMs();
+    if (next_end_ms() <= now_ms) {
+      watermark_ms_ = std::max(watermark_ms_, now_ms - 1);
+      return StartFiring(out);
+    }
+  }
+  if (early_at_ == MonotonicTime::max() || clock_->Now() < early_at_) return Status::OK();
+  early_at_ = MonotonicTime::max();
+  fires_early_ = true;
+  return StartFiring(out);
+}
+
+MonotonicTime WindowAggregate::next_poll() const {
+  if (firing_) return MonotonicTime();
+  const MonotonicTime next = early_at_;
+  if (!processing_time_ || clock_ == nullptr) return next;
+  const std::int64_t end_ms = next_end_ms();
+  if (end_ms == std::numeric_limits<std::int64_t>::max()) return next;
+  return std::min(next, clock_->Now() + std::chrono::milliseconds(std::max<std::int64_t>(end_ms - clock_->WallTimeMs(), 0)));
+}
+
+Status WindowAggregate::StartFiring(op::Collector* out) {
+  firing_ = true;
   return FirePiece(out);
 }
 
-Status WindowAggregate::Poll(op::Collector* out) { return firing_ ? FirePiece(out) : Status::OK(); }
-
 Status WindowAggregate::FirePiece(op::Collector* out) {
-  HR_ASSIGN_OR_RAISE(firing_, EmitPiece(watermark_ms_, out));
+  if (has_changes(Occasion::kLate)) return EmitPiece(Occasion::kLate, watermark_ms_, 1, out).status();
+  if (fires_early_) {
+    HR_ASSIGN_OR_RAISE(fires_early_, EmitPiece(Occasion::kEarly, watermark_ms_, 1, out));
+    if (fires_early_) return Status::OK();
+  }
+  HR_ASSIGN_OR_RAISE(firing_, EmitPiece(Occasion::kComplete, watermark_ms_, 1, out));
   if (firing_) return Status::OK();
   if (keys_.wants_sweep()) {
     MarkKeys(&keys_);

@@ -16,8 +16,9 @@
 
 namespace headrace::data::window {
 
-/// Aggregates by key and event-time window: what all kinds of windows have in common. A window comes when the watermark has passed its
-/// end, in pieces, so that many groups do not hold the task up; the watermark follows behind the last piece.
+/// Aggregates by key and window of time: what all kinds of windows have in common. A window comes when the watermark (or the clock) has
+/// passed its end, in pieces, so that many groups do not hold the task up; the watermark follows behind the last piece. Changed groups
+/// of windows come again: within the lateness when late rows have come, early by the trigger.
 /// Shape:  in typed batches with event times; out key columns, window_start, window_end, one column a call, event time = end - 1 ms.
 /// Errors: kExpressionFailed of an argument; kBadRecord for rows without an event time. Late rows are counted, and go to the side output
 /// of their tag if there is one.
@@ -29,10 +30,12 @@ class WindowAggregate : public op::Operator {
                                                     const std::shared_ptr<arrow::Schema>& output);
   ~WindowAggregate() override;
   Status Open(const op::OperatorContext& context) final;
+  bool accepting() const final { return !firing_; }
   Status Process(std::uint32_t input, columnar::DataBatch batch, op::Collector* out) final;
   Status OnWatermark(const columnar::Watermark& watermark, op::Collector* out) final;
   Status Poll(op::Collector* out) final;
   bool busy() const final { return firing_; }
+  MonotonicTime next_poll() const final;
   Status Finish(op::Collector* out) final;
 
  protected:
@@ -43,16 +46,33 @@ class WindowAggregate : public op::Operator {
     KeyWords keys;
     std::shared_ptr<arrow::Schema> output;  ///< with the event time behind its columns
     std::string late_tag;
+    plan::Trigger trigger;
+    bool processing_time = false;
   };
   explicit WindowAggregate(Parts parts);
 
   /// Takes rows in; gives the number of those that no window takes, and marks them in `late` unless it is null.
   virtual Result<std::int64_t> AddRows(std::span<const std::uint64_t* const> keys, const std::int64_t* times,
                                        std::span<const op::AggregateInput> inputs, std::int64_t rows, std::uint8_t* late) = 0;
-  /// Emits at most kPieceRows rows of windows that end at or before watermark + 1. True when there may be more.
-  virtual Result<bool> EmitPiece(std::int64_t watermark_ms, op::Collector* out) = 0;
+  /// Takes groups that were added up elsewhere, by the functions' words; else as AddRows(). Only of windows that LocalAggregate knows.
+  virtual Result<std::int64_t> AddGroups(std::span<const std::uint64_t* const> keys, const std::int64_t* times,
+                                         std::span<const std::uint64_t* const> states, std::uint8_t* late) {
+    return Status::Invalid("windows that take no partial groups");
+  }
+  /// Which windows give groups.
+  enum class Occasion {
+    kComplete,  ///< those that end at or before watermark + 1
+    kLate,      ///< those given before that late rows have changed
+    kEarly,     ///< those not complete that have changed, by `every_rows` rows
+  };
+  /// Emits at most about kPieceRows rows of such windows. True when there may be more.
+  virtual Result<bool> EmitPiece(Occasion occasion, std::int64_t watermark_ms, std::int64_t every_rows, op::Collector* out) = 0;
+  /// Whether EmitPiece(kLate) or (kEarly) may have something.
+  virtual bool has_changes(Occasion occasion) const = 0;
+  /// No window is complete before; INT64_MAX when there is none.
+  virtual std::int64_t next_end_ms() const = 0;
   virtual std::int64_t allocated_bytes() const = 0;
-  virtual const AggregateCalls::Functions& functions() const = 0;
+  virtual const Functions& functions() const = 0;
   /// Marks the keys of all groups that are held.
   virtual void MarkKeys(KeyWords* keys) const = 0;
 
@@ -61,8 +81,15 @@ class WindowAggregate : public op::Operator {
                   std::span<const std::int64_t> starts_ms, std::span<const std::int64_t> ends_ms, op::Collector* out);
 
  private:
-  std::uint8_t* MarkLate(std::int64_t rows);  // null when nobody asks
-  Status EmitLate(const columnar::DataBatch& batch, op::Collector* out);
+  /// Event times of a batch, or the clock's time for all of its rows.
+  Result<const std::int64_t*> TimesOf(const columnar::DataBatch& batch);
+  Status AddOneByOne(std::span<const std::uint64_t* const> keys, const std::int64_t* times, std::span<const op::AggregateInput> inputs,
+                     std::int64_t rows, std::uint8_t* late, std::int64_t* dropped, op::Collector* out);
+  Status AddPartialGroups(std::span<const std::uint64_t* const> keys, const std::int64_t* times, const arrow::ArrayData& groups,
+                          op::Collector* out);
+  Status AfterRows(op::Collector* out);
+  Status CountLate(const columnar::DataBatch& batch, std::int64_t late, op::Collector* out);
+  Status StartFiring(op::Collector* out);
   Status FirePiece(op::Collector* out);
   void AccountBytes();
 
@@ -70,10 +97,16 @@ class WindowAggregate : public op::Operator {
   KeyWords keys_;
   const std::shared_ptr<arrow::Schema> output_;
   const std::string late_tag_;
+  const plan::Trigger trigger_;
+  const bool processing_time_;
+  const Clock* clock_ = nullptr;
   std::shared_ptr<Counter> late_;
-  std::vector<std::uint8_t> late_rows_;  // a byte a row of the batch in hand, when late_tag_ asks for them
-  bool firing_ = false;
-  std::int64_t watermark_ms_ = 0;
+  std::vector<std::uint8_t> late_rows_;    // a byte a row of the batch in hand, when late_tag_ asks for them
+  std::vector<std::int64_t> clock_times_;  // of the batch in hand
+  bool firing_ = false, fires_early_ = false;
+  std::int64_t watermark_ms_;  // or the clock's time - 1
+  MonotonicTime early_at_ = MonotonicTime::max();
+  std::uint32_t batches_ = 0;
   std::atomic<std::int64_t>* state_bytes_ = nullptr;
   std::int64_t accounted_bytes_ = 0;
 };

@@ -1,0 +1,93 @@
+"""Typed rows grouped by columns and windows: what group_by() and window() give."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from headrace.errors import JobTypeError, JobValueError
+from headrace.location import here
+from headrace.stream import check_label
+
+if TYPE_CHECKING:
+    from headrace.aggregates import Aggregate
+    from headrace.stream import DataStream
+    from headrace.windows import Window
+
+
+class GroupedStream:
+    """Typed rows grouped by columns. Made by group_by(); agg(), window() or top() go on."""
+
+    def __init__(self, stream: DataStream[Any], keys: tuple[str, ...]) -> None:
+        self._stream, self._keys = stream, keys
+
+    def window(self, window: Window) -> WindowedStream:
+        """The groups by window."""
+        from headrace.windows import Window
+
+        if not isinstance(window, Window):
+            raise JobTypeError(
+                f"window ({here()}): it takes a window such as TumblingWindow(10_000), not {type(window).__name__}"
+            )
+        return WindowedStream(self._stream, self._keys, window)
+
+    def agg(self, **calls: Aggregate) -> DataStream[Any]:
+        """Keys and aggregates, kept over the whole stream: the groups that a batch changed come again with their new values."""
+        return WindowedStream(self._stream, self._keys, None).agg(**calls)
+
+    def top(self, n: int, *, by: str | list[str], descending: bool = True, ties: bool = False, rank: str = "") -> DataStream[Any]:
+        """The first n rows of each group by a column's order. Behind a windowed aggregate, of each group and window.
+
+        ties: rows equal to the last one come too. rank: name of a column for the place, from 1.
+        """
+        return WindowedStream(self._stream, self._keys, None).top(n, by=by, descending=descending, ties=ties, rank=rank)
+
+
+class WindowedStream:
+    """Typed rows grouped by columns and window."""
+
+    def __init__(self, stream: DataStream[Any], keys: tuple[str, ...], window: Window | None) -> None:
+        self._stream, self._keys, self._window = stream, keys, window
+        self._lateness_ms = 0
+        self._late_tag = ""
+        self._early_ms = self._early_rows = 0
+        self._late_every_row = False
+
+    def _changed(self, **values: Any) -> WindowedStream:
+        changed = WindowedStream(self._stream, self._keys, self._window)
+        changed.__dict__.update(self.__dict__, **values)
+        return changed
+
+    def allowed_lateness(self, lateness: Any) -> WindowedStream:
+        """Rows up to so much behind the watermark (ms or timedelta) still count: their window comes again with its new values."""
+        from headrace.windows import milliseconds
+
+        return self._changed(_lateness_ms=milliseconds("allowed_lateness", lateness))
+
+    def late_to(self, tag: str) -> WindowedStream:
+        """Rows that come too late go to a side output: side_output(tag) of the result. Without it they are counted and dropped."""
+        return self._changed(_late_tag=check_label("late_to", "the tag", tag))
+
+    def early_every(self, interval: Any = 0, *, rows: int = 0) -> WindowedStream:
+        """Emits windows before they are complete: those that have changed, every interval (ms or timedelta, by the clock), or a group
+        of a window at every so many of its rows. They come again, with all their rows, when they are complete."""
+        from headrace.windows import milliseconds
+
+        if isinstance(rows, bool) or not isinstance(rows, int) or rows < 0:
+            raise JobValueError(f"early_every ({here()}): rows is {rows!r}; it takes an int, 1 or more")
+        return self._changed(_early_ms=milliseconds("early_every", interval), _early_rows=rows)
+
+    def late_every_row(self) -> WindowedStream:
+        """Within the allowed lateness a window comes again for each late row, not once for all late rows of a batch."""
+        return self._changed(_late_every_row=True)
+
+    def agg(self, **calls: Aggregate) -> DataStream[Any]:
+        """One row a group and window: the keys, window_start, window_end, and the aggregates."""
+        from headrace.relational import AggregateSpec
+
+        return self._stream._relational("aggregate", AggregateSpec.of(self, calls))
+
+    def top(self, n: int, *, by: str | list[str], descending: bool = True, ties: bool = False, rank: str = "") -> DataStream[Any]:
+        """The first n rows of each group and window by a column's order; the windows' bounds come with them."""
+        from headrace.relational import TopSpec
+
+        return self._stream._relational("top", TopSpec.of(self, n, by, descending, ties, rank))
