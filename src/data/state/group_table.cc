@@ -122,30 +122,49 @@ std::uint32_t GroupTable::FindOrMake(std::span<const std::uint64_t* const> keys,
   }
 }
 
+/// Finds or makes rows for keys [first, first + count), for which there is room. What the loop looks at stands in locals: the compiler
+/// cannot know that writing pointers changes none of the members.
 template <std::uint32_t W>
-void GroupTable::ResolvePart(std::span<const std::uint64_t* const> keys, std::int64_t first, std::int64_t count, std::uint32_t* rows) {
+void GroupTable::ResolvePart(std::span<const std::uint64_t* const> keys, std::int64_t first, std::int64_t count, std::uint64_t** rows) {
   std::array<std::uint64_t, kAhead> hashes;
   for (std::int64_t i = 0; i < count; ++i) hashes[static_cast<std::size_t>(i)] = HashWords<W>(keys, first + i);
+  const std::uint64_t* slots = slots_.data();
+  const std::uint32_t slot_shift = slot_shift_, page_shift = page_shift_, page_mask = page_mask_, row_words = row_words_;
+  const std::unique_ptr<std::uint64_t, FreePage>* pages = pages_.data();
   if (slots_.size() >= kPrefetchSlots) {
-    for (std::int64_t i = 0; i < count; ++i) __builtin_prefetch(&slots_[hashes[static_cast<std::size_t>(i)] >> slot_shift_]);
+    for (std::int64_t i = 0; i < count; ++i) __builtin_prefetch(&slots[hashes[static_cast<std::size_t>(i)] >> slot_shift]);
     for (std::int64_t i = 0; i < count; ++i) {
-      const std::uint64_t found = slots_[hashes[static_cast<std::size_t>(i)] >> slot_shift_];
+      const std::uint64_t found = slots[hashes[static_cast<std::size_t>(i)] >> slot_shift];
       if (found != 0) __builtin_prefetch(RowAt(static_cast<std::uint32_t>(found) - 1), 1);
     }
   }
-  for (std::int64_t i = 0; i < count; ++i) rows[first + i] = FindOrMake<W>(keys, first + i, hashes[static_cast<std::size_t>(i)]);
+  const std::array<const std::uint64_t*, 2> column = {keys[0] + first, W == 2 ? keys[1] + first : nullptr};
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::uint64_t hash = hashes[static_cast<std::size_t>(i)], found = slots[hash >> slot_shift];
+    // Most keys are known and in the first slot that is looked at.
+    if ((W == 1 || W == 2) && found != 0 && ((found ^ (hash << 32)) >> 32) == 0) {
+      const std::uint32_t number = static_cast<std::uint32_t>(found) - 1;
+      std::uint64_t* row = pages[number >> page_shift].get() + static_cast<std::uint64_t>(number & page_mask) * row_words;
+      if (row[0] == column[0][i] && (W == 1 || row[1] == column[1][i])) {
+        rows[i] = row + W;
+        continue;
+      }
+    }
+    rows[i] = RowAt(FindOrMake<W>(keys, first + i, hash)) + key_words_;
+  }
 }
 
 template <std::uint32_t W>
 Status GroupTable::ResolveWords(std::span<const std::uint64_t* const> keys, std::int64_t count, std::uint64_t** rows) {
-  numbers_.resize(static_cast<std::size_t>(count));
   for (std::int64_t first = 0; first < count; first += kAhead) {
     const std::int64_t part = std::min(kAhead, count - first);
+    const std::uint64_t* page = pages_.empty() ? nullptr : pages_[0].get();
     HR_RETURN_NOT_OK(Reserve(part));
-    ResolvePart<W>(keys, first, part, numbers_.data());
+    // The first page moves as it grows, and is the only one while it does: the rows found so far go along.
+    if (page != nullptr && page != pages_[0].get())
+      for (std::int64_t i = 0; i < first; ++i) rows[i] = pages_[0].get() + (rows[i] - page);
+    ResolvePart<W>(keys, first, part, rows + first);
   }
-  // Only now: making a row may move the first page.
-  for (std::int64_t i = 0; i < count; ++i) rows[i] = RowAt(numbers_[static_cast<std::size_t>(i)]) + key_words_;
   return Status::OK();
 }
 

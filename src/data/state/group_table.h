@@ -57,7 +57,7 @@ class GroupTable {
   template <std::uint32_t W>
   Status ResolveWords(std::span<const std::uint64_t* const> keys, std::int64_t count, std::uint64_t** rows);
   template <std::uint32_t W>
-  void ResolvePart(std::span<const std::uint64_t* const> keys, std::int64_t first, std::int64_t count, std::uint32_t* rows);
+  void ResolvePart(std::span<const std::uint64_t* const> keys, std::int64_t first, std::int64_t count, std::uint64_t** rows);
   template <std::uint32_t W>
   std::uint32_t FindOrMake(std::span<const std::uint64_t* const> keys, std::int64_t at, std::uint64_t hash);
   template <std::uint32_t W>
@@ -69,7 +69,6 @@ class GroupTable {
   std::uint32_t key_words_, row_words_;
   std::uint32_t page_shift_ = 0, page_mask_ = 0;  // rows of a page: a power of two
   std::int64_t num_rows_ = 0, row_capacity_ = 0, allocated_bytes_ = 0;
-  std::vector<std::uint32_t> numbers_;  // of the batch in hand
   std::vector<std::unique_ptr<std::uint64_t, FreePage>> pages_;
   std::vector<std::uint64_t> slots_;  // high half: of the hash; low half: row + 1, 0 = free; from half to 7/8 full before it doubles
   std::uint64_t slot_mask_ = 0;

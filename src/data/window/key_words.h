@@ -19,6 +19,8 @@ class KeyWords {
   /// Invalid for a column that cannot be one.
   static Result<KeyWords> Make(const arrow::Schema& schema, const std::vector<std::string>& names);
   std::uint32_t words() const { return words_; }
+  /// False: all rows are one group.
+  bool has_columns() const { return !columns_.empty(); }
   /// Words of all rows, by word; until the next call.
   Result<std::vector<const std::uint64_t*>> Encode(const arrow::RecordBatch& batch);
   /// The key columns of rows given by pointers to their key words.

@@ -31,7 +31,12 @@ Status TopRows::Add(const std::shared_ptr<arrow::RecordBatch>& batch) {
   HR_ASSIGN_OR_RAISE(const std::uint64_t* words, order_->Encode(*batch));
   rows_.resize(static_cast<std::size_t>(rows));
   const std::int64_t known = groups_.num_rows();
-  HR_RETURN_NOT_OK(groups_.Resolve(keys, rows, rows_.data()));
+  if (keys_->has_columns() || rows == 0) {
+    HR_RETURN_NOT_OK(groups_.Resolve(keys, rows, rows_.data()));
+  } else {
+    HR_RETURN_NOT_OK(groups_.Resolve(keys, 1, rows_.data()));
+    std::fill(rows_.begin() + 1, rows_.end(), rows_[0]);
+  }
   const std::uint32_t width = order_->words();
   for (std::int64_t group = known; group < groups_.num_rows(); ++group)
     groups_.RowValues(group)[width + 1] = static_cast<std::uint64_t>(group);
