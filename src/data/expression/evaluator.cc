@@ -41,8 +41,8 @@ Result<std::unique_ptr<Condition>> Condition::Make(plan::TypedExpression conditi
 }
 
 Result<std::span<const std::uint32_t>> Condition::Rows(const arrow::RecordBatch& batch) {
-  HR_RETURN_NOT_OK(program_->Select(batch, &rows_));
-  return std::span<const std::uint32_t>(rows_);
+  HR_ASSIGN_OR_RAISE(const std::size_t kept, program_->Select(batch, &rows_));
+  return std::span<const std::uint32_t>(rows_.data(), kept);
 }
 
 }  // namespace headrace::data::expression

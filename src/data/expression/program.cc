@@ -129,6 +129,26 @@ void PackBits(const std::uint8_t* bytes, std::int64_t rows, std::uint8_t* out) {
   for (; i < rows; ++i) out[i / 8] |= static_cast<std::uint8_t>(bytes[i] << (i % 8));
 }
 
+/// Numbers from `first` on of the bytes that are 1. Where most rows go, eight of them go at a time; the rest takes no branch.
+std::size_t PickRows(const std::uint8_t* bytes, std::int64_t rows, std::uint32_t first, std::uint32_t* out) {
+  std::size_t kept = 0;
+  std::int64_t i = 0;
+  for (; i + 8 <= rows; i += 8) {
+    std::uint64_t eight = 0;
+    std::memcpy(&eight, bytes + i, 8);
+    if (eight == 0) continue;
+    for (std::int64_t k = i; k < i + 8; ++k) {
+      out[kept] = first + static_cast<std::uint32_t>(k);
+      kept += bytes[k];
+    }
+  }
+  for (; i < rows; ++i) {
+    out[kept] = first + static_cast<std::uint32_t>(i);
+    kept += bytes[i];
+  }
+  return kept;
+}
+
 /// A result column under construction.
 class Output {
  public:
@@ -520,8 +540,8 @@ Result<arrow::ArrayVector> Program::Run(const arrow::RecordBatch& batch) {
   return arrays;
 }
 
-Status Program::Select(const arrow::RecordBatch& batch, std::vector<std::uint32_t>* selected) {
-  selected->resize(static_cast<std::size_t>(batch.num_rows()));
+Result<std::size_t> Program::Select(const arrow::RecordBatch& batch, std::vector<std::uint32_t>* selected) {
+  if (selected->size() < static_cast<std::size_t>(batch.num_rows())) selected->resize(static_cast<std::size_t>(batch.num_rows()));
   HR_RETURN_NOT_OK(MakeNested(batch));
   const Root& root = roots_[0];
   std::size_t kept = 0;
@@ -529,18 +549,15 @@ Status Program::Select(const arrow::RecordBatch& batch, std::vector<std::uint32_
     const std::int64_t count = std::min(kChunkRows, batch.num_rows() - first);
     HR_RETURN_NOT_OK(LoadChunk(batch, first, count));
     const Vector& result = frame_.registers[static_cast<std::size_t>(root.reg)];
-    const auto* values = result.as<std::uint8_t>();
+    auto* values = result.as<std::uint8_t>();
     if (result.flaws != nullptr) {
       const auto worst = std::max_element(result.flaws, result.flaws + count);
       if (*worst > kNull) return Explain(root, batch, first + (worst - result.flaws), *worst);
+      for (std::int64_t i = 0; i < count; ++i) values[i] &= result.flaws[i] == kNone;
     }
-    for (std::int64_t i = 0; i < count; ++i) {
-      (*selected)[kept] = static_cast<std::uint32_t>(first + i);
-      kept += values[i] & (result.flaws == nullptr || result.flaws[i] == kNone);
-    }
+    kept += PickRows(values, count, static_cast<std::uint32_t>(first), selected->data() + kept);
   }
-  selected->resize(kept);
-  return Status::OK();
+  return kept;
 }
 
 }  // namespace headrace::data::expression

@@ -47,8 +47,8 @@ class Program {
                                                   const std::shared_ptr<arrow::Schema>& schema);
   ~Program();
   Result<arrow::ArrayVector> Run(const arrow::RecordBatch& batch);
-  /// Of a program with one root, a condition: the rows for which it is true.
-  Status Select(const arrow::RecordBatch& batch, std::vector<std::uint32_t>* rows);
+  /// Of a program with one root, a condition: the rows for which it is true are the first of `rows`; gives their number.
+  Result<std::size_t> Select(const arrow::RecordBatch& batch, std::vector<std::uint32_t>* rows);
 
   static Result<Physical> PhysicalOf(const arrow::DataType& type);
 
