@@ -34,6 +34,36 @@ def nexmark(options: argparse.Namespace) -> list[Row]:
     return suite.run(options)
 
 
+def slide_sweep(options: argparse.Namespace) -> list[Row]:
+    from suites import sweeps
+
+    return sweeps.slide_sweep(options)
+
+
+def state_memory(options: argparse.Namespace) -> list[Row]:
+    from suites import sweeps
+
+    return sweeps.state_memory(options)
+
+
+def fused_operators(options: argparse.Namespace) -> list[Row]:
+    from suites import sweeps
+
+    return sweeps.fused_operators(options)
+
+
+def window_latency(options: argparse.Namespace) -> list[Row]:
+    from suites import latency
+
+    return latency.run(options)
+
+
+def scaling(options: argparse.Namespace) -> list[Row]:
+    from suites import scaling as suite
+
+    return suite.run(options)
+
+
 def program_rows(name: str, *arguments: str) -> list[Row]:
     """Rows that the program bench_NAME prints, one JSON object a line; its talk goes to the terminal."""
     program = BUILD / "bench" / f"bench_{name}"
@@ -186,6 +216,11 @@ def without_options(benchmark: Callable[[], list[Row]]) -> Callable[[argparse.Na
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "nexmark": nexmark,
+    "slide_sweep": slide_sweep,
+    "state_memory": state_memory,
+    "fused_operators": fused_operators,
+    "scaling": scaling,
+    "window_latency": window_latency,
     "kafka_passthrough": without_options(kafka_passthrough),
     "exchange": without_options(exchange),
     "python_stage": without_options(python_stage),
@@ -227,6 +262,7 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=10_000_000, help="nexmark: events of the stream (default 10,000,000)")
     parser.add_argument("--rates", default="10000", help="nexmark: events a second of event time, with commas (default 10000)")
     parser.add_argument("--queries", default="", help="nexmark: only these, with commas")
+    parser.add_argument("--seconds", type=float, default=10, help="window_latency: of each run (default 10)")
     parser.add_argument("--no-duckdb", action="store_true", help="nexmark: without DuckDB")
     options = parser.parse_args()
     names = options.names or list(BENCHMARKS)

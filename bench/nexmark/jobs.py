@@ -11,6 +11,7 @@ from headrace import (
     NexmarkSource,
     SlidingWindow,
     StreamExecutionEnvironment,
+    TumblingWindow,
     WatermarkStrategies,
     avg,
     col,
@@ -67,13 +68,47 @@ def q17(env: StreamExecutionEnvironment, events: int, rate: int) -> Any:
     )
 
 
-JOBS: dict[str, Job] = {"q1": q1, "q2": q2, "q5": q5, "q17": q17}
+def q7(env: StreamExecutionEnvironment, events: int, rate: int) -> Any:
+    rows = _table(env, "bid", events, rate).window(TumblingWindow(10_000)).top(1, by="price", ties=True)
+    return rows.select("auction", "bidder", "price", "date_time", "window_start", "window_end")
 
 
-def job_file(query: str, events: int, rate: int) -> bytes:
+JOBS: dict[str, Job] = {"q1": q1, "q2": q2, "q5": q5, "q7": q7, "q17": q17}
+
+
+def sliding(size_ms: int, slide_ms: int) -> Job:
+    """Count and sum by key in sliding windows."""
+
+    def job(env: StreamExecutionEnvironment, events: int, rate: int) -> Any:
+        window = TumblingWindow(size_ms) if slide_ms == size_ms else SlidingWindow(size_ms, slide_ms)
+        return _table(env, "bid", events, rate).group_by("auction").window(window).agg(num=count(), total=sum("price"))
+
+    return job
+
+
+def groups(env: StreamExecutionEnvironment, events: int, rate: int) -> Any:
+    """Count and greatest price by key, given out once, at the end."""
+    grouped = _table(env, "bid", events, rate).group_by("auction").window(TumblingWindow(1 << 50))
+    return grouped.agg(num=count(), most=max("price")).select("auction", "num", "most")
+
+
+def steps(number: int) -> Job:
+    """So many computed columns one behind the other, each a verb of its own."""
+
+    def job(env: StreamExecutionEnvironment, events: int, rate: int) -> Any:
+        rows = _table(env, "bid", events, rate)
+        for _ in range(number):
+            rows = rows.select("auction", price=col("price") + 1)
+        return rows
+
+    return job
+
+
+def job_file(query: str | Job, events: int, rate: int) -> bytes:
     """The job as `--write` would write it."""
     import pickle
 
-    env = StreamExecutionEnvironment(query)
-    JOBS[query](env, events, rate).add_sink(BlackholeSink())
+    env = StreamExecutionEnvironment(query if isinstance(query, str) else "bench")
+    made = JOBS[query] if isinstance(query, str) else query
+    made(env, events, rate).add_sink(BlackholeSink())
     return pickle.dumps(env.get_job_graph())

@@ -49,18 +49,19 @@ Result<std::shared_ptr<const plan::ExecutionPlan>> PlanOf(const std::string& job
 }
 
 Result<std::unique_ptr<SingleCoreJob>> SingleCoreJob::Make(std::shared_ptr<const plan::ExecutionPlan> plan,
-                                                           data::task::ConnectorFactories connectors) {
+                                                           data::task::ConnectorFactories connectors, const Clock* clock) {
   std::unique_ptr<SingleCoreJob> job(new SingleCoreJob());
   job->plan_ = std::move(plan);
   job->environment_.task_manager = "bench";
   job->environment_.metrics = &job->metrics_;
-  job->environment_.clock = &job->clock_;
+  if (clock != nullptr) job->clock_ = clock;
+  job->environment_.clock = job->clock_;
   job->environment_.connectors = std::move(connectors);
   data::exchange::ExchangeOptions options;
   options.task_manager = options.incarnation = "bench";
   options.listen = false;
   HR_ASSIGN_OR_RAISE(job->exchange_, data::exchange::MakeExchange(options));
-  job->loop_ = std::make_unique<data::task::ManualTaskLoop>(&job->clock_, nullptr);
+  job->loop_ = std::make_unique<data::task::ManualTaskLoop>(&job->still_, nullptr);
   HR_RETURN_NOT_OK(job->AddTasks());
   return job;
 }
@@ -121,23 +122,37 @@ Status SingleCoreJob::AddTasks() {
     auto& [spec, channels] = entries[i];
     HR_ASSIGN_OR_RAISE(auto parts, data::task::BuildParts(spec, environment_, vitals_[i].get(), handles_[i].get()));
     HR_ASSIGN_OR_RAISE(channels.outputs, OpenOutputs(spec.vertex(), spec.attempt.subtask, handles_[i].get()));
-    handles_[i]->SetTask(
-        std::make_unique<Task>(std::move(spec), std::move(parts), std::move(channels), vitals_[i], handles_[i].get(), &clock_, nullptr),
-        nullptr);
+    auto task =
+        std::make_unique<Task>(std::move(spec), std::move(parts), std::move(channels), vitals_[i], handles_[i].get(), clock_, nullptr);
+    handles_[i]->SetTask(std::move(task), [this](const std::shared_ptr<data::task::TaskHandle>&) {
+      if (live_.fetch_sub(1) == 1) live_.notify_all();
+    });
+  }
+  return Status::OK();
+}
+
+Status SingleCoreJob::CheckOutcomes() const {
+  for (const auto& handle : handles_) {
+    auto& task = static_cast<Task&>(*handle->task());
+    if (task.outcome() != data::task::TaskOutcome::kFinished) return Status::Invalid("a task ended early: ", task.failure().message);
   }
   return Status::OK();
 }
 
 Status SingleCoreJob::Run() {
+  live_ = handles_.size();
   for (auto& handle : handles_) loop_->Start(handle);
   while (loop_->num_tasks() > 0) {
     if (!loop_->RunOne() && !loop_->AdvanceToTimer()) return Status::Invalid("the job is stuck");
   }
-  for (auto& handle : handles_) {
-    auto& task = static_cast<Task&>(*handle->task());
-    if (task.outcome() != data::task::TaskOutcome::kFinished) return Status::Invalid("a task ended early: ", task.failure().message);
-  }
-  return Status::OK();
+  return CheckOutcomes();
+}
+
+Status SingleCoreJob::RunOn(data::task::TaskLoop* loop) {
+  live_ = handles_.size();
+  for (auto& handle : handles_) loop->Start(handle);
+  for (std::size_t live = live_; live > 0; live = live_) live_.wait(live);
+  return CheckOutcomes();
 }
 
 std::int64_t SingleCoreJob::state_bytes() const {
