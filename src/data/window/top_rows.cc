@@ -25,13 +25,38 @@ bool TopRows::CannotBeAmong(const std::uint64_t* group, const std::uint64_t* wor
   return order_->Before(bar, words) || (!ties_ && !order_->Before(words, bar));
 }
 
-Status TopRows::Add(const std::shared_ptr<arrow::RecordBatch>& batch) {
-  const std::int64_t rows = batch->num_rows();
-  HR_ASSIGN_OR_RAISE(const std::vector<const std::uint64_t*> keys, keys_->Encode(*batch));
-  HR_ASSIGN_OR_RAISE(const std::uint64_t* words, order_->Encode(*batch));
+void TopRows::Keep(const std::uint64_t* group, const std::uint64_t* words, std::uint32_t row) {
+  const std::uint32_t width = order_->words();
+  candidates_.push_back({static_cast<std::uint32_t>(group[width + 1]), static_cast<std::uint32_t>(batches_.size()),
+                         static_cast<std::uint32_t>(kept_.size()), static_cast<std::uint32_t>(words_.size() / width)});
+  words_.insert(words_.end(), words, words + width);
+  kept_.push_back(row);
+}
+
+/// The first row of all by one word: of a batch only those count that have its least word.
+Status TopRows::KeepFirst(const std::uint64_t* words, std::int64_t rows) {
+  const std::uint64_t no_key = 0, *key = &no_key;
+  std::uint64_t* group = nullptr;
+  HR_RETURN_NOT_OK(groups_.Resolve({&key, 1}, 1, &group));
+  std::uint64_t least = words[0];
+  for (std::int64_t i = 1; i < rows; ++i) least = std::min(least, words[i]);
+  if (CannotBeAmong(group, &least)) return Status::OK();
+  group[0] = 1;
+  group[1] = least;
+  for (std::int64_t i = 0; i < rows; ++i) {
+    if (words[i] != least) continue;
+    Keep(group, words + i, static_cast<std::uint32_t>(i));
+    if (!ties_) break;
+  }
+  return Status::OK();
+}
+
+Status TopRows::KeepByGroup(const arrow::RecordBatch& batch, const std::uint64_t* words) {
+  const std::int64_t rows = batch.num_rows();
+  HR_ASSIGN_OR_RAISE(const std::vector<const std::uint64_t*> keys, keys_->Encode(batch));
   rows_.resize(static_cast<std::size_t>(rows));
   const std::int64_t known = groups_.num_rows();
-  if (keys_->has_columns() || rows == 0) {
+  if (keys_->has_columns()) {
     HR_RETURN_NOT_OK(groups_.Resolve(keys, rows, rows_.data()));
   } else {
     HR_RETURN_NOT_OK(groups_.Resolve(keys, 1, rows_.data()));
@@ -40,8 +65,6 @@ Status TopRows::Add(const std::shared_ptr<arrow::RecordBatch>& batch) {
   const std::uint32_t width = order_->words();
   for (std::int64_t group = known; group < groups_.num_rows(); ++group)
     groups_.RowValues(group)[width + 1] = static_cast<std::uint64_t>(group);
-  kept_.clear();
-  const auto batch_number = static_cast<std::uint32_t>(batches_.size());
   for (std::uint32_t row = 0; row < rows_.size(); ++row) {
     std::uint64_t* group = rows_[row];
     const std::uint64_t* mine = words + std::size_t{row} * width;
@@ -50,13 +73,22 @@ Status TopRows::Add(const std::shared_ptr<arrow::RecordBatch>& batch) {
       group[0] = 1;
       std::copy_n(mine, width, group + 1);
     }
-    candidates_.push_back({static_cast<std::uint32_t>(group[width + 1]), batch_number, static_cast<std::uint32_t>(kept_.size()),
-                           static_cast<std::uint32_t>(words_.size() / width)});
-    words_.insert(words_.end(), mine, mine + width);
-    kept_.push_back(row);
+    Keep(group, mine, row);
+  }
+  return Status::OK();
+}
+
+Status TopRows::Add(const std::shared_ptr<arrow::RecordBatch>& batch) {
+  if (batch->num_rows() == 0) return Status::OK();
+  HR_ASSIGN_OR_RAISE(const std::uint64_t* words, order_->Encode(*batch));
+  kept_.clear();
+  if (limit_ == 1 && order_->words() == 1 && !keys_->has_columns()) {
+    HR_RETURN_NOT_OK(KeepFirst(words, batch->num_rows()));
+  } else {
+    HR_RETURN_NOT_OK(KeepByGroup(*batch, words));
   }
   if (kept_.empty()) return Status::OK();
-  if (kept_.size() == rows_.size()) {
+  if (static_cast<std::int64_t>(kept_.size()) == batch->num_rows()) {
     batches_.push_back(batch);
   } else {
     HR_ASSIGN_OR_RAISE(auto gathered, columnar::GatherRows(*batch, kept_));

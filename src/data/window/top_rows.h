@@ -42,6 +42,10 @@ class TopRows {
     std::uint32_t sort;   // position of its words, in rows of words
   };
   bool CannotBeAmong(const std::uint64_t* group, const std::uint64_t* words) const;
+  /// The row of the batch in hand may be among the first.
+  void Keep(const std::uint64_t* group, const std::uint64_t* words, std::uint32_t row);
+  Status KeepFirst(const std::uint64_t* words, std::int64_t rows);
+  Status KeepByGroup(const arrow::RecordBatch& batch, const std::uint64_t* words);
   /// Sorts, leaves the first of each group, sets their bars.
   Status Prune(std::vector<std::int64_t>* ranks);
   Result<std::shared_ptr<arrow::RecordBatch>> GatherCandidates();

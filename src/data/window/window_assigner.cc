@@ -47,8 +47,10 @@ bool WindowAssigner::Expand(const std::int64_t* times, std::int64_t rows) {
   rows_.clear();
   ends_.clear();
   bool once = true;
+  const std::int64_t slice_ms = spec_.slice_ms();
+  std::int64_t slice = rows > 0 ? spec_.SliceStart(times[0]) : 0;
   for (std::int64_t i = 0; i < rows; ++i) {
-    const std::int64_t slice = spec_.SliceStart(times[i]);
+    if (times[i] < slice || times[i] - slice >= slice_ms) slice = spec_.SliceStart(times[i]);
     std::int64_t end = spec_.FirstWindowEnd(slice);
     const std::int64_t last = spec_.LastWindowEnd(slice);
     once = once && end == last;
@@ -60,10 +62,14 @@ bool WindowAssigner::Expand(const std::int64_t* times, std::int64_t rows) {
   return once;
 }
 
+Status WindowAssigner::CheckTimes(const columnar::DataBatch& batch) {
+  if (batch.event_time_column() >= 0) return Status::OK();
+  return Error(ErrorCode::kBadRecord, "rows without event times reached an event-time window",
+               "Put with_watermarks() in front of it, behind the source.");
+}
+
 Result<columnar::DataBatch> WindowAssigner::Assign(const columnar::DataBatch& batch) {
-  if (batch.event_time_column() < 0)
-    return Error(ErrorCode::kBadRecord, "rows without event times reached an event-time window",
-                 "Put with_watermarks() in front of it, behind the source.");
+  HR_RETURN_NOT_OK(CheckTimes(batch));
   std::shared_ptr<arrow::RecordBatch> records = batch.records();
   const bool once = Expand(records->column_data(batch.event_time_column())->GetValues<std::int64_t>(1), records->num_rows());
   if (!once) {

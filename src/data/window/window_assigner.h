@@ -21,7 +21,12 @@ class WindowAssigner {
  public:
   static constexpr std::int64_t kMostWindows = 100;
   static Result<WindowAssigner> Make(const plan::Window& window);
+  /// kBadRecord for rows without event times.
+  static Status CheckTimes(const columnar::DataBatch& batch);
   Result<columnar::DataBatch> Assign(const columnar::DataBatch& batch);
+  /// True when every row is in one window: then its end says enough, and the bounds need not stand beside each row.
+  bool one_window() const { return spec_.slices_per_window() == 1; }
+  const WindowSpec& spec() const { return spec_; }
 
  private:
   explicit WindowAssigner(WindowSpec spec) : spec_(spec) {}

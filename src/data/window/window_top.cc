@@ -51,6 +51,7 @@ WindowTop::WindowTop(const plan::TopSpec& spec, KeyWords keys, SortWords order, 
       output_(std::move(output)),
       window_end_(window_end),
       assigner_(std::move(assigner)),
+      adds_bounds_(assigner_ && assigner_->one_window() && window_end_ == output_->num_fields() - 2 - (has_rank_ ? 1 : 0)),
       watermark_ms_(std::numeric_limits<std::int64_t>::min()) {}
 
 WindowTop::~WindowTop() {
@@ -65,6 +66,11 @@ Status WindowTop::Open(const op::OperatorContext& context) {
 }
 
 Status WindowTop::Process(std::uint32_t, columnar::DataBatch batch, op::Collector* out) {
+  if (adds_bounds_) {
+    HR_RETURN_NOT_OK(AddByTime(batch));
+    AccountBytes();
+    return Status::OK();
+  }
   if (assigner_) {
     HR_ASSIGN_OR_RAISE(batch, assigner_->Assign(batch));
   }
@@ -83,6 +89,23 @@ Status WindowTop::Process(std::uint32_t, columnar::DataBatch batch, op::Collecto
     }
   }
   AccountBytes();
+  return Status::OK();
+}
+
+/// Each row is in one window: runs of rows of one go there as they are, and get its bounds when it comes.
+Status WindowTop::AddByTime(const columnar::DataBatch& batch) {
+  HR_RETURN_NOT_OK(WindowAssigner::CheckTimes(batch));
+  const auto& records = batch.records();
+  const auto* times = records->column_data(batch.event_time_column())->GetValues<std::int64_t>(1);
+  const WindowSpec& spec = assigner_->spec();
+  const std::int64_t rows = records->num_rows();
+  for (std::int64_t first = 0; first < rows;) {
+    const std::int64_t start_ms = spec.SliceStart(times[first]);
+    std::int64_t last = first + 1;
+    while (last < rows && times[last] >= start_ms && times[last] - start_ms < spec.size_ms) ++last;
+    HR_RETURN_NOT_OK(AddTo(start_ms + spec.size_ms, last - first == rows ? records : records->Slice(first, last - first)));
+    first = last;
+  }
   return Status::OK();
 }
 
@@ -133,7 +156,17 @@ Status WindowTop::EmitPiece(op::Collector* out) {
   arrow::ArrayVector columns;
   // The columns that the plan names; an event time of the input stands behind them and is made anew.
   const int named = output_->num_fields() - 1 - (has_rank_ ? 1 : 0);
-  for (int c = 0; c < named; ++c) columns.push_back(piece->column(c));
+  if (adds_bounds_) {
+    for (int c = 0; c < named - 2; ++c) columns.push_back(piece->column(c));
+    for (const std::int64_t bound_ms : {ranked_end_ms_ - assigner_->spec().size_ms, ranked_end_ms_}) {
+      const std::vector<std::int64_t> bounds(static_cast<std::size_t>(rows), bound_ms);
+      HR_ASSIGN_OR_RAISE(auto numbers, Numbers(bounds.data(), rows));
+      HR_ASSIGN_OR_RAISE(auto column, numbers->View(output_->field(window_end_)->type()));
+      columns.insert(columns.begin() + (bound_ms == ranked_end_ms_ ? window_end_ : window_end_ - 1), std::move(column));
+    }
+  } else {
+    for (int c = 0; c < named; ++c) columns.push_back(piece->column(c));
+  }
   if (has_rank_) {
     HR_ASSIGN_OR_RAISE(auto ranks, Numbers(ranked_.ranks.data() + next_row_, rows));
     columns.push_back(std::move(ranks));

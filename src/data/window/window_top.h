@@ -37,6 +37,7 @@ class WindowTop final : public op::Operator {
  private:
   WindowTop(const plan::TopSpec& spec, KeyWords keys, SortWords order, std::shared_ptr<arrow::Schema> output, int window_end,
             std::optional<WindowAssigner> assigner);
+  Status AddByTime(const columnar::DataBatch& batch);
   Status AddTo(std::int64_t end_ms, const std::shared_ptr<arrow::RecordBatch>& rows);
   Status FirePiece(op::Collector* out);
   Status EmitPiece(op::Collector* out);
@@ -49,6 +50,7 @@ class WindowTop final : public op::Operator {
   const std::shared_ptr<arrow::Schema> output_;
   const int window_end_;
   std::optional<WindowAssigner> assigner_;   // none: the rows have windows
+  const bool adds_bounds_;                   // to whole windows when they come, instead of to each row
   std::map<std::int64_t, TopRows> windows_;  // by end
   std::int64_t watermark_ms_;
   bool firing_ = false;
