@@ -82,9 +82,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="default: all that are counted")
     parser.add_argument("--write", action="store_true", help="keep the new counts")
     options = parser.parse_args()
-    names = options.names or (
-        [n for n in [*_QUERIES, *_WORK] if n in JOBS or n == "exchange_encode"] if options.write else list(known)
-    )
+    names = options.names or ([n for n in [*_QUERIES, *_WORK] if n in JOBS or n in _WORK] if options.write else list(known))
     worse = 0
     for name in names:
         now, had = measure(name), known.get(name)
