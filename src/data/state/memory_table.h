@@ -22,6 +22,9 @@ class MemoryTable final : public StateTable {
   std::int64_t num_entries() const override { return static_cast<std::int64_t>(entries_.size()); }
   std::int64_t allocated_bytes() const override;
   void Clear() override;
+  /// The bytes of an entry's key; until Clear().
+  std::string_view Key(EntryId entry) const { return {reinterpret_cast<const char*>(entries_[entry].key), entries_[entry].key_size}; }
+  std::uint64_t Hash(EntryId entry) const { return entries_[entry].hash; }
 
  private:
   struct Entry {
