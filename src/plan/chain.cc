@@ -21,7 +21,7 @@ Partitioning Resolve(const OperatorSpec& producer, const OperatorSpec& consumer,
     const bool alone = producer.parallelism == 1 && consumer.parallelism == 1;
     return alone ? Partitioning::kForward : consumer.parallelism == 1 ? Partitioning::kRebalance : Partitioning::kHash;
   }
-  if (producer.is_python(PythonFunction::Verb::kKeyBy) || consumer.is_python(PythonFunction::Verb::kReduce)) return Partitioning::kHash;
+  if (producer.is_python(PythonFunction::Verb::kKeyBy) || NeedsKey(consumer)) return Partitioning::kHash;
   if (producer.parallelism == consumer.parallelism) return Partitioning::kForward;
   // Running results of one key stay in order only when they keep to one subtask.
   return IsKeyed(producer) ? Partitioning::kHash : Partitioning::kRebalance;
@@ -123,7 +123,7 @@ Result<std::shared_ptr<const ExecutionPlan>> Chain(const JobGraph& graph) {
       edge.consumer = static_cast<VertexIndex>(v);
       edge.input_index = static_cast<std::uint32_t>(i);
       edge.partitioning = Resolve(graph.operators[producer], head, head.inputs[i].partitioning);
-      if (edge.partitioning == Partitioning::kHash) edge.hash_columns = MeetingColumns(head, graph.operators[producer].schema.get());
+      if (edge.partitioning == Partitioning::kHash) edge.hash_columns = MeetingColumns(head, graph.operators[producer].schema.get(), i);
       edge.tag = head.inputs[i].tag;
       plan->vertices[edge.producer].output_edges.push_back(edge.id);
       plan->vertices[edge.consumer].input_edges.push_back(edge.id);

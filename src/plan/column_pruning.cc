@@ -77,6 +77,14 @@ bool CanLeaveOut(const ConnectorSpec& source) {
   return source.schema != nullptr && (source.kind == "kafka" || source.kind == "file" || source.kind == "nexmark");
 }
 
+/// The rows that come in by an input: of a side output those that came into its operator, or a process function's untyped ones.
+std::shared_ptr<arrow::Schema> RowsOfInput(const Topology& topology, const JobGraph& graph, std::size_t index, std::size_t input) {
+  const std::size_t producer = topology.producers(index)[input];
+  if (graph.operators[index].inputs[input].tag.empty()) return graph.operators[producer].schema;
+  if (std::holds_alternative<ProcessSpec>(graph.operators[producer].kind)) return nullptr;
+  return graph.operators[topology.producers(producer)[0]].schema;
+}
+
 /// The fields of `schema` that are read; where none is, one that costs little, since rows must have a column.
 std::shared_ptr<arrow::Schema> Kept(const arrow::Schema& schema, const std::set<std::string>& read) {
   arrow::FieldVector kept;
@@ -114,7 +122,7 @@ Status PruneColumns(const Topology& topology, JobGraph* graph) {
   if (!changed) return Status::OK();
   for (const std::size_t index : topology.order()) {
     std::vector<std::shared_ptr<arrow::Schema>> inputs;
-    for (const std::size_t producer : topology.producers(index)) inputs.push_back(graph->operators[producer].schema);
+    for (std::size_t i = 0; i < topology.producers(index).size(); ++i) inputs.push_back(RowsOfInput(topology, *graph, index, i));
     HR_ASSIGN_OR_RAISE(graph->operators[index].schema, SchemaOf(graph->operators[index], inputs));
   }
   return Status::OK();

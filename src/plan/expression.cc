@@ -32,9 +32,10 @@ void Write(const Expression& expression, bool inner, std::string* out) {
       *out += fmt::format(", {})", expression.type->ToString());
       return;
     case Expression::Kind::kCall:
+    case Expression::Kind::kUser:
       break;
   }
-  const FunctionEntry* entry = FindFunction(expression.name);
+  const FunctionEntry* entry = expression.kind == Expression::Kind::kUser ? nullptr : FindFunction(expression.name);
   const bool between = entry != nullptr && !entry->symbol.empty() && expression.arguments.size() > 1;
   if (!between) *out += expression.name;
   if (!between || inner) *out += '(';
@@ -73,6 +74,10 @@ std::string Expression::ToString() const {
   Write(*this, false, &text);
   if (text.size() > kMaxShownBytes) text = text.substr(0, kMaxShownBytes) + "…";
   return text;
+}
+
+bool CallsPython(const Expression& expression) {
+  return expression.kind == Expression::Kind::kUser || std::any_of(expression.arguments.begin(), expression.arguments.end(), CallsPython);
 }
 
 std::vector<std::string> ColumnsOf(const Expression& expression) {

@@ -34,6 +34,7 @@ std::string OperatorSpec::KindName() const {
   if (std::holds_alternative<EventTimeSpec>(kind)) return "event_time";
   if (std::holds_alternative<AggregateSpec>(kind)) return "aggregate";
   if (std::holds_alternative<TopSpec>(kind)) return "top";
+  if (std::holds_alternative<ProcessSpec>(kind)) return "process";
   return "union";
 }
 
@@ -41,13 +42,22 @@ std::string OperatorSpec::Describe() const {
   return fmt::format("{} \"{}\" (uid {}, {})", KindName(), name.empty() ? uid.str() : name, uid.str(), location.ToString());
 }
 
+bool RunsPython(const OperatorSpec& spec) {
+  if (spec.python() != nullptr || std::holds_alternative<ProcessSpec>(spec.kind)) return true;
+  if (const auto* where = std::get_if<WhereSpec>(&spec.kind)) return CallsPython(where->condition);
+  if (const auto* times = std::get_if<EventTimeSpec>(&spec.kind)) return !times->pickled.empty();
+  if (const auto* aggregate = std::get_if<AggregateSpec>(&spec.kind))
+    return std::any_of(aggregate->calls.begin(), aggregate->calls.end(), [](const AggregateCall& call) { return !call.pickled.empty(); });
+  const auto* select = std::get_if<SelectSpec>(&spec.kind);
+  return select != nullptr && std::any_of(select->columns.begin(), select->columns.end(),
+                                          [](const NamedExpression& column) { return CallsPython(column.expression); });
+}
+
 const OperatorSpec* JobGraph::Find(const OperatorUid& uid) const {
   auto found = std::find_if(operators.begin(), operators.end(), [&](const OperatorSpec& spec) { return spec.uid == uid; });
   return found == operators.end() ? nullptr : &*found;
 }
 
-bool JobGraph::has_python() const {
-  return std::any_of(operators.begin(), operators.end(), [](const OperatorSpec& spec) { return spec.python() != nullptr; });
-}
+bool JobGraph::has_python() const { return std::any_of(operators.begin(), operators.end(), RunsPython); }
 
 }  // namespace headrace::plan

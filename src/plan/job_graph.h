@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "plan/process.h"
 #include "plan/relational.h"
 
 namespace headrace::plan {
@@ -35,6 +36,7 @@ struct PythonFunction {
   Verb verb = Verb::kMap;
   std::string pickled;
   std::string display_name;
+  std::shared_ptr<arrow::Schema> returns = nullptr;  ///< map, flat_map: typed rows that it gives; null = untyped
 };
 
 struct ConnectorSpec {
@@ -53,8 +55,8 @@ struct SinkSpec {
 };
 struct UnionSpec {};
 
-using OperatorKind =
-    std::variant<SourceSpec, PythonFunction, UnionSpec, SinkSpec, SelectSpec, WhereSpec, EventTimeSpec, AggregateSpec, TopSpec>;
+using OperatorKind = std::variant<SourceSpec, PythonFunction, UnionSpec, SinkSpec, SelectSpec, WhereSpec, EventTimeSpec, AggregateSpec,
+                                  TopSpec, ProcessSpec>;
 
 struct OperatorSpec {
   OperatorUid uid;
@@ -71,7 +73,8 @@ struct OperatorSpec {
   bool is_sink() const { return std::holds_alternative<SinkSpec>(kind); }
   const PythonFunction* python() const { return std::get_if<PythonFunction>(&kind); }
   bool is_python(PythonFunction::Verb verb) const { return python() != nullptr && python()->verb == verb; }
-  /// "source", "map", "filter", "flat_map", "key_by", "reduce", "union", "sink", "select", "where", "event_time", "aggregate", "top"
+  /// "source", "map", "filter", "flat_map", "key_by", "reduce", "union", "sink", "select", "where", "event_time", "aggregate", "top",
+  /// "process"
   std::string KindName() const;
   /// `map "parse" (uid 1a2b, job.py:12)`: how every error names an operator.
   std::string Describe() const;
@@ -91,6 +94,9 @@ struct JobSettings {
   RestartSettings restart;
   std::uint32_t value_encoding_version = 1;
 };
+
+/// Whether the operator runs any Python.
+bool RunsPython(const OperatorSpec& spec);
 
 /// A file set shipped with the job: gzip-compressed tar.
 struct Archive {

@@ -1,6 +1,7 @@
 #include "plan/row_schema.h"
 
 #include <arrow/type.h>
+#include <arrow/util/key_value_metadata.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -117,6 +118,9 @@ Status CheckEventTime(const OperatorSpec& spec, const EventTimeSpec& times, cons
     return Wrong(spec, "only punctuated watermarks have an expression, and they need one");
   for (const auto& [expression, what] : {std::pair(&times.timestamp, "an event time"), std::pair(&times.watermark, "a watermark")}) {
     if (!*expression) continue;
+    if (CallsPython(*expression))
+      return Wrong(spec, fmt::format("a function in an expression cannot give {}", what),
+                   "Give with_timestamp() a function of the row, or a column from select().");
     if (input == nullptr)
       return Wrong(spec, fmt::format("its rows have no columns, so {} cannot be one", what),
                    "Give with_timestamp() a function, or the source a schema.");
@@ -216,12 +220,65 @@ Result<SchemaPtr> UnionSchema(const OperatorSpec& spec, const std::vector<Schema
   return inputs[0];
 }
 
-Result<SchemaPtr> PythonSchema(const PythonFunction& function, const SchemaPtr& input) {
+/// A process function takes any rows; its key columns must be there and tell values apart as Python does.
+Status CheckProcessKeys(const OperatorSpec& spec, const std::vector<std::string>& keys, const SchemaPtr& input) {
+  if (keys.empty()) return Status::OK();
+  if (input == nullptr)
+    return Wrong(spec, "it is keyed by columns, but its rows have none", "Key the stream by a function: key_by(lambda row: …).");
+  for (const std::string& key : keys) {
+    HR_ASSIGN_OR_RAISE(const arrow::Field* field, KeyOf(spec, key, *input));
+    if (IsDecimal(*field->type()) || field->type()->id() == arrow::Type::UINT64 || field->type()->id() == arrow::Type::FLOAT)
+      return Wrong(spec, fmt::format("\"{}\" is a {}, which cannot key a process function", key, TypeName(*field->type())),
+                   "Cast it first: group_by(key=col(…).cast(…)).");
+  }
+  return Status::OK();
+}
+
+/// Columns that a Python function declares to give.
+Status CheckReturns(const OperatorSpec& spec, const SchemaPtr& returns) {
+  std::set<std::string> taken;
+  if (returns == nullptr) return Status::OK();
+  for (const auto& field : returns->fields()) HR_RETURN_NOT_OK(CheckColumnName(spec, field->name(), &taken));
+  return Status::OK();
+}
+
+/// Rows of two streams meet only when both are keyed in one way, by columns of the same types.
+Result<SchemaPtr> ProcessSchema(const OperatorSpec& spec, const ProcessSpec& process, const std::vector<SchemaPtr>& inputs) {
+  HR_RETURN_NOT_OK(CheckReturns(spec, process.returns));
+  HR_RETURN_NOT_OK(CheckProcessKeys(spec, process.keys, inputs[0]));
+  if (!process.two_inputs) return process.returns;
+  HR_RETURN_NOT_OK(CheckProcessKeys(spec, process.second_keys, inputs[1]));
+  if (process.keys.size() != process.second_keys.size())
+    return Wrong(spec, "its streams are keyed differently", "Key both by functions, or both by as many columns.");
+  for (std::size_t i = 0; i < process.keys.size(); ++i) {
+    const auto& first = *inputs[0]->GetFieldByName(process.keys[i])->type();
+    const auto& second = *inputs[1]->GetFieldByName(process.second_keys[i])->type();
+    if (!first.Equals(second) && !(IsInteger(first) && IsInteger(second)))
+      return Wrong(spec,
+                   fmt::format("its streams are keyed by \"{}\", a {}, and \"{}\", a {}", process.keys[i], TypeName(first),
+                               process.second_keys[i], TypeName(second)),
+                   "Cast one to the type of the other.");
+  }
+  return process.returns;
+}
+
+Result<SchemaPtr> PythonSchema(const OperatorSpec& spec, const PythonFunction& function, const SchemaPtr& input) {
+  HR_RETURN_NOT_OK(CheckReturns(spec, function.returns));
   const bool same_rows = function.verb == PythonFunction::Verb::kFilter || function.verb == PythonFunction::Verb::kKeyBy;
-  return same_rows ? input : nullptr;
+  return same_rows ? input : function.returns;
 }
 
 }  // namespace
+
+std::shared_ptr<arrow::Schema> WithRecordType(const std::shared_ptr<arrow::Schema>& schema, const std::string& record_type) {
+  if (schema == nullptr || record_type.empty()) return schema;
+  return schema->WithMetadata(arrow::key_value_metadata({kRecordTypeKey}, {record_type}));
+}
+
+std::string RecordTypeOf(const arrow::Schema& schema) {
+  const int at = schema.metadata() == nullptr ? -1 : schema.metadata()->FindKey(kRecordTypeKey);
+  return at < 0 ? std::string() : schema.metadata()->value(at);
+}
 
 std::vector<NamedExpression> ColumnsOf(const SelectSpec& select, const arrow::Schema& input) {
   if (!select.keep_all) return select.columns;
@@ -238,6 +295,9 @@ std::vector<NamedExpression> ColumnsOf(const SelectSpec& select, const arrow::Sc
 }
 
 Result<TypedAggregateCall> SettleAggregate(const AggregateCall& call, const arrow::Schema& schema) {
+  const auto calls_python = [](const Expression& argument) { return CallsPython(argument); };
+  if (CallsPython(call.filter) || std::any_of(call.arguments.begin(), call.arguments.end(), calls_python))
+    return Status::Invalid("a Python function cannot be called inside an aggregate: add its column with select() before");
   TypedAggregateCall settled{call.name, call.function, {}, nullptr, call.limit, nullptr, true};
   for (const Expression& argument : call.arguments) {
     HR_ASSIGN_OR_RAISE(TypedExpression typed, Settle(argument, schema));
@@ -293,19 +353,22 @@ Result<TypedAggregateCall> SettleAggregate(const AggregateCall& call, const arro
 }
 
 bool HasSideOutput(const OperatorSpec& spec, std::string_view tag) {
+  if (std::holds_alternative<ProcessSpec>(spec.kind)) return !tag.empty();
   const auto* aggregate = std::get_if<AggregateSpec>(&spec.kind);
   return aggregate != nullptr && !tag.empty() && aggregate->late_tag == tag;
 }
 
 Result<SchemaPtr> SchemaOf(const OperatorSpec& spec, const std::vector<SchemaPtr>& inputs) {
-  if (const auto* source = std::get_if<SourceSpec>(&spec.kind)) return source->connector.schema;
+  if (const auto* source = std::get_if<SourceSpec>(&spec.kind))
+    return WithRecordType(source->connector.schema, source->connector.record_type);
   if (spec.is_sink()) {
     HR_RETURN_NOT_OK(CheckSinkRows(std::get<SinkSpec>(spec.kind).connector, inputs[0].get(), spec.Describe()));
     return nullptr;
   }
-  if (const PythonFunction* function = spec.python()) return PythonSchema(*function, inputs[0]);
+  if (const PythonFunction* function = spec.python()) return PythonSchema(spec, *function, inputs[0]);
   if (std::holds_alternative<UnionSpec>(spec.kind)) return UnionSchema(spec, inputs);
   const SchemaPtr& input = inputs[0];
+  if (const auto* process = std::get_if<ProcessSpec>(&spec.kind)) return ProcessSchema(spec, *process, inputs);
   if (const auto* times = std::get_if<EventTimeSpec>(&spec.kind)) {
     HR_RETURN_NOT_OK(CheckEventTime(spec, *times, input));
     return input;

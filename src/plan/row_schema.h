@@ -2,6 +2,7 @@
 #include <arrow/type_fwd.h>
 
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -18,8 +19,15 @@ inline constexpr char kWindowEnd[] = "window_end";
 /// columns and windows; errors name the operator and the user's file and line. Pure.
 Result<std::shared_ptr<arrow::Schema>> SchemaOf(const OperatorSpec& spec, const std::vector<std::shared_ptr<arrow::Schema>>& inputs);
 
-/// Whether `spec` gives rows to a side output of that name: as they came in, with its input's columns.
+/// Whether `spec` gives rows to a side output of that name: as they came in, with its input's columns; a process
+/// function gives untyped rows to any.
 bool HasSideOutput(const OperatorSpec& spec, std::string_view tag);
+
+/// Key of the schema metadata that names the Python class of rows, "module:qualname".
+inline constexpr char kRecordTypeKey[] = "headrace.record";
+std::shared_ptr<arrow::Schema> WithRecordType(const std::shared_ptr<arrow::Schema>& schema, const std::string& record_type);
+/// Empty: rows are dicts.
+std::string RecordTypeOf(const arrow::Schema& schema);
 
 /// All columns that a select gives, in order: those it keeps stand as columns.
 std::vector<NamedExpression> ColumnsOf(const SelectSpec& select, const arrow::Schema& input);

@@ -72,8 +72,9 @@ Result<Topology> Topology::Of(const JobGraph& graph) {
   return CycleError(graph, topology.producers_, left);
 }
 
-std::vector<std::string> MeetingColumns(const OperatorSpec& spec, const arrow::Schema* input) {
+std::vector<std::string> MeetingColumns(const OperatorSpec& spec, const arrow::Schema* input, std::size_t index) {
   if (const auto* aggregate = std::get_if<AggregateSpec>(&spec.kind)) return aggregate->keys;
+  if (const auto* process = std::get_if<ProcessSpec>(&spec.kind)) return index == 0 ? process->keys : process->second_keys;
   const auto* top = std::get_if<TopSpec>(&spec.kind);
   if (top == nullptr) return {};
   std::vector<std::string> columns = top->keys;

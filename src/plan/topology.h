@@ -33,8 +33,15 @@ inline bool IsKeyed(const OperatorSpec& spec) {
   return spec.is_python(PythonFunction::Verb::kKeyBy) || spec.is_python(PythonFunction::Verb::kReduce);
 }
 
-/// Columns of the typed rows by whose values rows must meet in one subtask of `spec`; empty when they need not, or by __key.
-std::vector<std::string> MeetingColumns(const OperatorSpec& spec, const arrow::Schema* input);
+/// Rows must come by the key of a key_by right before it: reduce, and process without key columns.
+inline bool NeedsKey(const OperatorSpec& spec) {
+  const auto* process = std::get_if<ProcessSpec>(&spec.kind);
+  return spec.is_python(PythonFunction::Verb::kReduce) || (process != nullptr && process->keys.empty());
+}
+
+/// Columns of the typed rows of input `index` by whose values rows must meet in one subtask of `spec`; empty when they need not, or by
+/// __key.
+std::vector<std::string> MeetingColumns(const OperatorSpec& spec, const arrow::Schema* input, std::size_t index = 0);
 /// True when all rows must meet in one subtask: aggregates and tops without any key.
 bool MeetsInOne(const OperatorSpec& spec, const arrow::Schema* input);
 

@@ -159,6 +159,16 @@ Result<TypedExpression> SettleNode(const Expression& expression, const arrow::Sc
       settled.nullable = settled.nullable || expression.or_null;
       break;
     }
+    case Expression::Kind::kUser: {
+      if (expression.arguments.empty()) return Status::Invalid(expression.name, " is called without a column");
+      settled.kind = TypedExpression::Kind::kUser;
+      settled.type = expression.type;
+      for (const Expression& argument : expression.arguments) {
+        HR_ASSIGN_OR_RAISE(TypedExpression inner, SettleNode(argument, schema, depth + 1));
+        settled.arguments.push_back(std::move(inner));
+      }
+      break;
+    }
     case Expression::Kind::kNone:
       return Status::Invalid("an expression is missing");
   }

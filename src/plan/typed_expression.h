@@ -15,7 +15,7 @@ namespace headrace::plan {
 /// An expression whose names and types are settled against one schema: what kernels are chosen by. Implicit conversions
 /// (int64 to float64 beside a float, a literal to the other side's type) stand in it as casts. A value.
 struct TypedExpression {
-  enum class Kind { kColumn, kLiteral, kCall, kCast };
+  enum class Kind { kColumn, kLiteral, kCall, kCast, kUser };
   Kind kind = Kind::kLiteral;
   std::shared_ptr<arrow::DataType> type;   ///< of the result
   bool nullable = true;                    ///< false: never null

@@ -21,6 +21,7 @@ constexpr std::size_t kMaxInputs = 10'000;
 constexpr std::size_t kMaxNameBytes = 200;
 constexpr std::size_t kMaxFileBytes = 4096, kMaxCodeBytes = 4096;
 constexpr std::size_t kMaxArchives = 100;
+constexpr std::size_t kMaxStates = 100;
 constexpr std::uint32_t kMaxMaxParallelism = 32'768;
 constexpr std::uint32_t kDefaultMaxParallelism = 128;
 constexpr std::uint32_t kValueEncodingVersion = 1;
@@ -153,7 +154,11 @@ class Validator {
       if (spec.is_source() && !spec.inputs.empty()) return Invalid(fmt::format("{} has an input; sources take none", spec.Describe()));
       if (!spec.is_source() && spec.inputs.empty()) return Invalid(fmt::format("{} has no input", spec.Describe()));
       const bool is_union = std::holds_alternative<UnionSpec>(spec.kind);
-      if (!is_union && spec.inputs.size() > 1)
+      const auto* process = std::get_if<ProcessSpec>(&spec.kind);
+      const bool is_pair = process != nullptr && process->two_inputs;
+      if (is_pair && spec.inputs.size() != 2)
+        return Invalid(fmt::format("{} has {} inputs, but it connects two", spec.Describe(), spec.inputs.size()));
+      if (!is_union && !is_pair && spec.inputs.size() > 1)
         return Invalid(fmt::format("{} has {} inputs, but a {} takes one", spec.Describe(), spec.inputs.size(), spec.KindName()),
                        "Join the streams with union() first.");
       for (const InputEdge& input : spec.inputs) {
@@ -197,6 +202,7 @@ class Validator {
       return Invalid(fmt::format("{} reads the side output \"{:.100}\" of {}, which has none of that name",
                                  graph_.operators[index].Describe(), tag, graph_.operators[producer].Describe()),
                      "Name it where the rows are made, as late_to() does.");
+    if (std::holds_alternative<ProcessSpec>(graph_.operators[producer].kind)) return nullptr;
     return graph_.operators[topology_.producers(producer)[0]].schema;
   }
 
@@ -236,14 +242,14 @@ class Validator {
       const OperatorSpec& producer = graph_.operators[topology_.producers(index)[i]];
       const Partitioning partitioning = spec.inputs[i].partitioning;
       const bool keyed = IsKeyed(producer);
-      if (spec.is_python(PythonFunction::Verb::kReduce)) {
+      if (NeedsKey(spec)) {
         if (!keyed)
           return Invalid(fmt::format("{} reads from {}, which is not keyed", spec.Describe(), producer.Describe()),
-                         "Put key_by() right before reduce().");
+                         fmt::format("Put key_by() right before {}().", spec.KindName()));
         if (partitioning != Partitioning::kAuto && partitioning != Partitioning::kHash)
           return Invalid(fmt::format("{} must get its rows by key, not by another partitioning", spec.Describe()));
       }
-      const bool meets = spec.parallelism > 1 && !MeetingColumns(spec, InputSchema(index, i).ValueOr(nullptr).get()).empty();
+      const bool meets = spec.parallelism > 1 && !MeetingColumns(spec, InputSchema(index, i).ValueOr(nullptr).get(), i).empty();
       if (meets && partitioning != Partitioning::kAuto)
         return Invalid(fmt::format("{} gets its rows by its columns, but its input from {} asks for another partitioning", spec.Describe(),
                                    producer.Describe()),
@@ -267,6 +273,7 @@ class Validator {
       if (function->pickled.empty()) return Invalid(fmt::format("{} has no function", spec.Describe()));
       return CheckName("function's name", function->display_name, spec.Describe());
     }
+    if (const auto* process = std::get_if<ProcessSpec>(&spec.kind)) return CheckProcess(*process, spec);
     if (auto* source = std::get_if<SourceSpec>(&spec.kind)) {
       ConnectorSpec& connector = source->connector;
       HR_RETURN_NOT_OK(CheckConnector(connector, true, spec.Describe()));
@@ -275,6 +282,19 @@ class Validator {
     }
     if (const auto* sink = std::get_if<SinkSpec>(&spec.kind)) return CheckConnector(sink->connector, false, spec.Describe());
     return Status::OK();
+  }
+
+  static Status CheckProcess(const ProcessSpec& process, const OperatorSpec& spec) {
+    if (process.pickled.empty()) return Invalid(fmt::format("{} has no function", spec.Describe()));
+    if (process.states.size() > kMaxStates)
+      return Invalid(fmt::format("{} declares {} states; at most {} are taken", spec.Describe(), process.states.size(), kMaxStates));
+    std::unordered_set<std::string_view> names;
+    for (const StateDeclaration& state : process.states) {
+      HR_RETURN_NOT_OK(CheckName("name of a state", state.name, spec.Describe()));
+      if (state.name.empty() || !names.insert(state.name).second)
+        return Invalid(fmt::format("{} declares two states \"{}\", or one without a name", spec.Describe(), state.name));
+    }
+    return CheckName("function's name", process.display_name, spec.Describe());
   }
 
   static bool IsBounded(const ConnectorSpec& connector) {

@@ -7,6 +7,7 @@
 #include "proto/call.pb.h"
 #include "proto/deploy.pb.h"
 #include "proto/plan.pb.h"
+#include "wire/process_message.h"
 #include "wire/relational_message.h"
 
 namespace headrace::wire {
@@ -52,8 +53,10 @@ proto::PythonFunction* FunctionOf(PythonFunction::Verb verb, proto::Operator* me
   return message->mutable_map();
 }
 
-PythonFunction FromMessage(PythonFunction::Verb verb, const proto::PythonFunction& message) {
-  return {verb, message.pickled(), message.display_name()};
+Result<plan::OperatorKind> FromMessage(PythonFunction::Verb verb, const proto::PythonFunction& message) {
+  PythonFunction function{verb, message.pickled(), message.display_name(), nullptr};
+  HR_ASSIGN_OR_RAISE(function.returns, FromMessage(message.returns()));
+  return plan::OperatorKind(std::move(function));
 }
 
 Result<plan::OperatorKind> KindFromMessage(const proto::Operator& message) {
@@ -90,6 +93,8 @@ Result<plan::OperatorKind> KindFromMessage(const proto::Operator& message) {
       return FromMessage(message.aggregate());
     case proto::Operator::kTop:
       return FromMessage(message.top());
+    case proto::Operator::kProcess:
+      return FromMessage(message.process());
     case proto::Operator::KIND_NOT_SET:
       break;
   }
@@ -198,10 +203,12 @@ void ToMessage(const plan::OperatorSpec& spec, proto::Operator* message) {
   if (const auto* times = std::get_if<plan::EventTimeSpec>(&spec.kind)) ToMessage(*times, message->mutable_event_time());
   if (const auto* aggregate = std::get_if<plan::AggregateSpec>(&spec.kind)) ToMessage(*aggregate, message->mutable_aggregate());
   if (const auto* top = std::get_if<plan::TopSpec>(&spec.kind)) ToMessage(*top, message->mutable_top());
+  if (const auto* process = std::get_if<plan::ProcessSpec>(&spec.kind)) ToMessage(*process, message->mutable_process());
   if (const PythonFunction* function = spec.python()) {
     proto::PythonFunction* body = FunctionOf(function->verb, message);
     body->set_pickled(function->pickled);
     body->set_display_name(function->display_name);
+    if (function->returns != nullptr) ToMessage(*function->returns, body->mutable_returns());
   }
 }
 

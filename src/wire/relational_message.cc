@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "columnar/data_batch.h"
+#include "plan/row_schema.h"
 #include "proto/plan.pb.h"
 
 namespace headrace::wire {
@@ -258,6 +259,7 @@ void ToMessage(const plan::Window& window, proto::Window* message) {
 }  // namespace
 
 void ToMessage(const arrow::Schema& schema, proto::RowSchema* message) {
+  message->set_record_type(plan::RecordTypeOf(schema));
   for (const auto& field : schema.fields()) ToMessage(*field, message->add_fields());
 }
 
@@ -271,7 +273,7 @@ Result<std::shared_ptr<arrow::Schema>> FromMessage(const proto::RowSchema& messa
     HR_ASSIGN_OR_RAISE(auto made, FromMessage(field, 0));
     fields.push_back(std::move(made));
   }
-  return arrow::schema(std::move(fields));
+  return plan::WithRecordType(arrow::schema(std::move(fields)), message.record_type());
 }
 
 void ToMessage(const plan::Expression& expression, proto::Expression* message) {
@@ -290,6 +292,13 @@ void ToMessage(const plan::Expression& expression, proto::Expression* message) {
       ToMessage(expression.arguments[0], message->mutable_cast()->mutable_argument());
       ToMessage(*arrow::field("", expression.type), message->mutable_cast()->mutable_type());
       return message->mutable_cast()->set_or_null(expression.or_null);
+    case plan::Expression::Kind::kUser:
+      message->mutable_user()->mutable_function()->set_pickled(expression.pickled);
+      message->mutable_user()->mutable_function()->set_display_name(expression.name);
+      message->mutable_user()->set_vectorized(expression.vectorized);
+      ToMessage(*arrow::field("", expression.type), message->mutable_user()->mutable_result());
+      for (const plan::Expression& argument : expression.arguments) ToMessage(argument, message->mutable_user()->add_arguments());
+      return;
   }
 }
 
@@ -316,6 +325,18 @@ Result<plan::Expression> FromMessage(const proto::Expression& message) {
       expression.arguments.push_back(std::move(decoded));
       HR_ASSIGN_OR_RAISE(expression.type, FromMessage(message.cast().type(), 0));
       expression.or_null = message.cast().or_null();
+      return expression;
+    }
+    case proto::Expression::kUser: {
+      expression.kind = plan::Expression::Kind::kUser;
+      expression.name = message.user().function().display_name().substr(0, 200);
+      expression.pickled = message.user().function().pickled();
+      expression.vectorized = message.user().vectorized();
+      HR_ASSIGN_OR_RAISE(expression.type, FromMessage(message.user().result(), 0));
+      for (const proto::Expression& argument : message.user().arguments()) {
+        HR_ASSIGN_OR_RAISE(plan::Expression decoded, FromMessage(argument));
+        expression.arguments.push_back(std::move(decoded));
+      }
       return expression;
     }
     case proto::Expression::KIND_NOT_SET:
