@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from headrace import codec
 from headrace.codec_py import ABSENT, ROLE_GROUP, ROLE_KEY, ROLE_STATE, ROLE_VALUE
+from headrace.worker_errors import UserError, report
 
 PROTOCOL_VERSION: Final = 1
 HELLO, READY, LOAD, LOADED, RUN, DONE, FAILED, DROP, STOP = range(1, 10)
@@ -44,7 +45,7 @@ class Operator:
         self.name: str = description["name"]
         self.function = unpack_function(description["function"])
         # A comprehension calls a function written in Python without leaving the interpreter's loop; map() is faster for the rest.
-        self.plain = type(self.function) is type(_is_user_file)
+        self.plain = type(self.function) is type(report)
 
     def apply(self, rows: Any) -> Rows:
         function = self.function
@@ -57,34 +58,11 @@ class Operator:
         return [function(row) for row in rows] if self.plain else list(map(function, rows))
 
 
-class UserError(Exception):
-    """What user code raised (as __cause__), by which operator, at which row."""
-
-    def __init__(self, operator: Operator | None, row: Any, has_row: bool) -> None:
-        super().__init__()
-        self.operator = operator
-        self.row = row
-        self.has_row = has_row
-
-
 class Stage:
     """Operators that run back to back over whole batches."""
 
-    def __init__(self, description: dict[str, Any]) -> None:
-        folders: list[str] = description.get("sys_path", [])
-        sys.path[:0] = [path for path in folders if path not in sys.path]
-        if folders:
-            from headrace.archives import add_search_path
-
-            add_search_path(folders)
-        self.operators: list[Operator] = []
-        for operator in description["operators"]:
-            try:
-                self.operators.append(Operator(operator))
-            except BaseException as error:
-                named = Operator.__new__(Operator)
-                named.uid, named.name, named.function = operator["uid"], operator["name"], None  # type: ignore[assignment]
-                raise UserError(named, None, False) from error
+    def __init__(self, operators: list[Operator]) -> None:
+        self.operators = operators
 
     def run(self, values: Rows) -> tuple[list[tuple[int, Rows]], int]:
         """Output columns and the nanoseconds spent in user code."""
@@ -122,6 +100,18 @@ class Stage:
             raise UserError(self.operators[0], values[len(out)], True) from error
         return [(ROLE_VALUE, out), (ROLE_STATE, states)], perf_counter_ns() - start
 
+    def trip(self, source: Any, offset: int, length: int) -> tuple[list[tuple[int, Rows]], int]:
+        """Runs the block at an offset of an input arena; the answer's columns and the nanoseconds in user code."""
+        return _run(self, source.read_block(offset, length))
+
+    def write(self, target: Any, at: int, columns: list[tuple[int, Rows]]) -> int:
+        """Writes what trip() gave into an output arena; the bytes it took."""
+        try:
+            written: int = target.write_block(at, columns)
+        except BaseException as error:
+            raise self.blame(columns) from error
+        return written
+
     def blame(self, columns: list[tuple[int, Rows]]) -> UserError:
         """For a result that cannot be encoded: by whom and which row."""
         for role, rows in columns:
@@ -146,7 +136,7 @@ class Worker:
         self._socket = _socket.socket(fileno=fd)
         self._inputs: list[Any] = []
         self._outputs: list[Any] = []
-        self._stages: dict[int, Stage] = {}
+        self._stages: dict[int, Any] = {}
         self._pid = os.getpid()
 
     def serve(self) -> int:
@@ -217,7 +207,7 @@ class Worker:
     def _answer_load(self, request: int, offset: int, length: int, arena_size: int) -> None:
         try:
             self._inputs[0].map(arena_size)
-            self._stages[request] = Stage(codec.decode(self._inputs[0].read(offset, length)))
+            self._stages[request] = _make_stage(codec.decode(self._inputs[0].read(offset, length)))
         except BaseException as error:
             self._fail(0, request, error)
             return
@@ -228,13 +218,10 @@ class Worker:
             source = self._inputs[arena]
             source.map(arena_size)
             stage = self._stages[_U64.unpack(source.read(offset, 8))[0]]
-            columns, user_ns = _run(stage, source.read_block(offset + 8, length - 8))
+            answer, user_ns = stage.trip(source, offset + 8, length - 8)
             self._end_if_forked(None)
             target = self._outputs[arena]
-            try:
-                written = target.write_block(_ANSWER_AT + 8, columns)
-            except BaseException as error:
-                raise stage.blame(columns) from error
+            written = stage.write(target, _ANSWER_AT + 8, answer)
             target.write(_ANSWER_AT, _U64.pack(user_ns))
         except BaseException as error:
             self._fail(arena, request, error)
@@ -248,69 +235,39 @@ class Worker:
         self._send(FAILED, arena, request, _ANSWER_AT, len(body))
 
 
+def _make_stage(description: dict[str, Any]) -> Any:
+    """The stage of a LOAD; the kinds beside verbs over untyped rows are loaded when a job has them."""
+    folders: list[str] = description.get("sys_path", [])
+    sys.path[:0] = [path for path in folders if path not in sys.path]
+    if folders:
+        from headrace.archives import add_search_path
+
+        add_search_path(folders)
+    operators: list[Operator] = []
+    for operator in description["operators"]:
+        try:
+            operators.append(Operator(operator))
+        except BaseException as error:
+            named = Operator.__new__(Operator)
+            named.uid, named.name, named.function = operator["uid"], operator["name"], None  # type: ignore[assignment]
+            raise UserError(named, None, False) from error
+    kind = description.get("kind", "")
+    if not kind:
+        return Stage(operators)
+    if kind == "process":
+        from headrace.worker_process import ProcessStage
+
+        return ProcessStage(operators[0], description["setup"])
+    from headrace import worker_columns
+
+    return worker_columns.STAGES[kind](operators, description["setup"])
+
+
 def _run(stage: Stage, block: list[tuple[int, int, Rows]]) -> tuple[list[tuple[int, Rows]], int]:
     by_role = {role: rows for role, _, rows in block}
     if ROLE_STATE in by_role:
         return stage.reduce(by_role[ROLE_VALUE], by_role[ROLE_GROUP], by_role[ROLE_STATE])
     return stage.run(by_role[ROLE_VALUE])
-
-
-# ---- error reports ----
-
-_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_LIBRARY = os.path.dirname(os.__file__) + os.sep
-
-
-def _is_user_file(file: str) -> bool:
-    return not file.startswith((_PACKAGE, _LIBRARY, "<frozen")) and "site-packages" not in file
-
-
-def report(error: BaseException) -> dict[str, Any]:
-    """The error as a FAILED body: user frames only, the user's line, the failing row."""
-    operator: Operator | None = None
-    row: Any = None
-    has_row = False
-    if isinstance(error, UserError):
-        operator, row, has_row = error.operator, error.row, error.has_row
-        error = error.__cause__ or error
-    file, line, code, text = _trace(error)
-    function = getattr(getattr(operator, "function", None), "__code__", None)
-    if not file and function is not None:
-        import linecache
-
-        file, line = function.co_filename, function.co_firstlineno
-        code = linecache.getline(file, line).strip()
-    return {
-        "type": type(error).__qualname__, "message": _text(str, error)[:4000], "traceback": text, "file": file, "line": line, "code": code[:200],
-        "uid": operator.uid if operator else "", "name": operator.name if operator else "", "row": _text(repr, row[:200] if type(row) in (str, bytes) else row)[:200] if has_row else "",
-    }  # fmt: skip
-
-
-def _text(render: Any, value: Any) -> str:
-    try:
-        text: str = render(value)
-    except BaseException as error:
-        text = f"<{type(value).__name__} whose text raises {type(error).__name__}>"
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _trace(error: BaseException) -> tuple[str, int, str, str]:
-    """(file, line, code) of the innermost frame in the user's files, and the traceback without our frames."""
-    import traceback
-
-    try:
-        trace = traceback.TracebackException.from_exception(error)
-    except BaseException:
-        return "", 0, "", type(error).__qualname__
-    file, line, code = "", 0, ""
-    for frame in trace.stack:
-        if _is_user_file(frame.filename):
-            file, line, code = frame.filename, frame.lineno or 0, frame.line or ""
-    part: traceback.TracebackException | None = trace
-    while part is not None:
-        part.stack[:] = [f for f in part.stack if not f.filename.startswith((_PACKAGE, "<frozen"))]
-        part = part.__cause__ or part.__context__
-    return file, line, code, _text(str, "".join(trace.format()))[-20_000:]
 
 
 # ---- the process ----

@@ -1,8 +1,8 @@
 #include "codec.h"
 
-enum { kRoleValue = 0, kRoleKey = 1, kRoleGroup = 2, kRoleState = 3, kRoleCounts = 4 };
+enum { kRoleValue = 0, kRoleKey = 1, kRoleGroup = 2, kRoleState = 3, kRoleCounts = 4, kRoleColumn = 5 };
 enum { kFormEncoded = 0, kFormUtf8 = 1, kFormInt64 = 2, kFormFloat64 = 3, kFormBool = 4, kFormBytes = 5 };
-enum { kBlockHeader = 8, kColumnHeader = 56, kMaxColumns = 16 };
+enum { kBlockHeader = 8, kColumnHeader = 56, kMaxColumns = 4096 };
 
 /* ---- writing ---- */
 
@@ -32,28 +32,21 @@ static int reserve_section(Column *c, size_t bytes, size_t *at) {
   return 0;
 }
 
-static int fits_int64(PyObject *value) {
-  int overflow;
-  PyLong_AsLongLongAndOverflow(value, &overflow);
-  return !overflow;
-}
-
-/* The native form that every row fits, else kFormEncoded. */
+/* The native form of every row's type, else kFormEncoded. Ints may still be beyond int64. */
 static int choose_form(const Column *c) {
   PyTypeObject *type = NULL;
   for (Py_ssize_t i = 0; i < c->n; i++) {
     PyObject *row = PyList_GetItem(c->rows, i);
+    if (row == c->absent) continue;
     if (type == NULL) type = Py_TYPE(row);
     if (Py_TYPE(row) != type) return kFormEncoded;
-    if (type == &PyLong_Type) {
-      if (!fits_int64(row)) return kFormEncoded;
-    } else if (type == &PyUnicode_Type) {
+    if (type == &PyUnicode_Type) {
       Py_ssize_t ignored;
       if (PyUnicode_AsUTF8AndSize(row, &ignored) == NULL) { /* lone surrogates */
         PyErr_Clear();
         return kFormEncoded;
       }
-    } else if (type != &PyFloat_Type && type != &PyBytes_Type && type != &PyBool_Type) {
+    } else if (type != &PyLong_Type && type != &PyFloat_Type && type != &PyBytes_Type && type != &PyBool_Type) {
       return kFormEncoded;
     }
   }
@@ -65,9 +58,14 @@ static int choose_form(const Column *c) {
   return kFormEncoded;
 }
 
+enum { kBeyondInt64 = 1 };
+
+/* 0, -1 after an error, or kBeyondInt64. */
 static int put_fixed_row(uint8_t *at, int form, PyObject *row) {
   if (form == kFormInt64) {
-    long long v = PyLong_AsLongLong(row);
+    int overflow;
+    long long v = PyLong_AsLongLongAndOverflow(row, &overflow);
+    if (overflow) return kBeyondInt64;
     if (v == -1 && PyErr_Occurred()) return -1;
     memcpy(at, &v, 8);
   } else if (form == kFormFloat64) {
@@ -85,7 +83,9 @@ static int put_fixed_rows(Column *c, int form) {
   uint8_t *data = c->w->base + c->block + c->data_at;
   for (Py_ssize_t i = 0; i < c->n; i++) {
     PyObject *row = PyList_GetItem(c->rows, i);
-    if (put_fixed_row(data + (size_t)i * width, form, row) < 0) return -1;
+    if (row == c->absent) continue;
+    int result = put_fixed_row(data + (size_t)i * width, form, row);
+    if (result != 0) return result;
   }
   return 0;
 }
@@ -152,10 +152,24 @@ static int put_column(Writer *w, size_t block, Py_ssize_t index, long role, PyOb
   if (role == kRoleState) {
     c.absent = hook_get(kHookAbsent);
     if (c.absent == NULL || put_validity(&c) < 0) return -1;
+  } else if (role == kRoleColumn) {
+    c.absent = Py_None;
+    if (put_validity(&c) < 0) return -1;
   }
   int form = role_form(role, &c);
   int fixed = form == kFormInt64 || form == kFormFloat64 || form == kFormBool;
-  if ((fixed ? put_fixed_rows(&c, form) : put_variable_rows(&c, (int)role, form)) < 0) return -1;
+  size_t mark = w->pos;
+  int result = fixed ? put_fixed_rows(&c, form) : put_variable_rows(&c, (int)role, form);
+  if (result == kBeyondInt64) { /* rare: written again, as values */
+    w->pos = mark;
+    if (role == kRoleGroup || role == kRoleCounts) {
+      PyErr_SetString(PyExc_ValueError, "a number of rows beyond 64 bits");
+      return -1;
+    }
+    form = kFormEncoded;
+    result = put_variable_rows(&c, (int)role, form);
+  }
+  if (result < 0) return -1;
   uint8_t *head = w->base + block + kBlockHeader + (size_t)index * kColumnHeader;
   store_u32(head, (uint32_t)role);
   store_u32(head + 4, (uint32_t)form);
@@ -170,7 +184,7 @@ static int put_column(Writer *w, size_t block, Py_ssize_t index, long role, PyOb
 
 int encode_block(Writer *w, PyObject *columns) {
   if (!PyList_Check(columns) || PyList_Size(columns) < 1 || PyList_Size(columns) > kMaxColumns) {
-    PyErr_SetString(PyExc_ValueError, "a block takes a list of 1 to 16 columns");
+    PyErr_SetString(PyExc_ValueError, "a block takes a list of 1 to 4096 columns");
     return -1;
   }
   Py_ssize_t count = PyList_Size(columns);
@@ -235,7 +249,7 @@ static int view_column(View *v, const uint8_t *head) {
   v->rows = load_u64(head + 8);
   v->data_length = load_u64(head + 32);
   uint64_t offsets_at = load_u64(head + 16), validity_at = load_u64(head + 40);
-  if (v->role > kRoleCounts || v->form > kFormBytes) return malformed("unknown role or form");
+  if (v->role > kRoleColumn || v->form > kFormBytes) return malformed("unknown role or form");
   if (v->rows > v->size) return malformed("more rows than bytes");
   v->data = section(v, load_u64(head + 24), v->data_length);
   if (v->data == NULL) return -1;
@@ -246,7 +260,7 @@ static int view_column(View *v, const uint8_t *head) {
     if (v->offsets == NULL || check_offsets(v) < 0) return -1;
   }
   if (validity_at != 0) {
-    if (v->role != kRoleState) return malformed("only the state column has validity");
+    if (v->role != kRoleState && v->role != kRoleColumn) return malformed("a column of this role has no validity");
     v->validity = section(v, validity_at, v->rows);
     if (v->validity == NULL) return -1;
   }
@@ -269,7 +283,7 @@ static PyObject *decode_row(const View *v, uint64_t i) {
 
 static PyObject *decode_rows(const View *v) {
   PyObject *absent = NULL;
-  if (v->validity != NULL && (absent = hook_get(kHookAbsent)) == NULL) return NULL;
+  if (v->validity != NULL && (absent = v->role == kRoleColumn ? Py_None : hook_get(kHookAbsent)) == NULL) return NULL;
   PyObject *rows = PyList_New((Py_ssize_t)v->rows);
   if (rows == NULL) return NULL;
   for (uint64_t i = 0; i < v->rows; i++) {
@@ -296,11 +310,13 @@ PyObject *decode_block(const uint8_t *data, size_t n) {
   }
   PyObject *columns = PyList_New(count);
   if (columns == NULL) return NULL;
+  /* A table block: each column has its own length. */
+  int table = count > 0 && load_u32(data + kBlockHeader) == kRoleColumn;
   for (uint32_t i = 0; i < count; i++) {
     View v = {.block = data, .size = n};
     PyObject *decoded = NULL, *column = NULL;
     int result = view_column(&v, data + kBlockHeader + (size_t)i * kColumnHeader);
-    if (result == 0 && v.role != kRoleState && v.role != kRoleCounts && v.rows != rows) {
+    if (result == 0 && !table && v.role != kRoleState && v.role != kRoleCounts && v.rows != rows) {
       result = malformed("columns of different lengths");
     }
     if (result == 0) decoded = decode_rows(&v);

@@ -14,6 +14,16 @@ auto At(const arrow::Array& column, std::int64_t row) {
   return static_cast<const ArrayType&>(column).GetView(row);
 }
 
+void AppendVarint(std::uint64_t number, std::string* out) {
+  for (; number >= 0x80; number >>= 7) out->push_back(static_cast<char>(number | 0x80));
+  out->push_back(static_cast<char>(number));
+}
+
+void AppendCounted(std::string_view text, std::string* out) {
+  AppendVarint(text.size(), out);
+  out->append(text);
+}
+
 std::int64_t Floor(std::int64_t value, std::int64_t by) { return value / by - (value % by < 0 ? 1 : 0); }
 
 std::int64_t Micros(arrow::TimeUnit::type unit, std::int64_t ticks) {
@@ -140,6 +150,27 @@ Status AppendTypedRow(const arrow::RecordBatch& batch, std::int64_t row, std::st
     const std::string& name = batch.schema()->field(i)->name();
     if (name.starts_with("__")) continue;
     writer.String(name);
+    HR_RETURN_NOT_OK(AppendColumnValue(*batch.column(i), row, out));
+  }
+  return Status::OK();
+}
+
+Status AppendRecord(const arrow::RecordBatch& batch, const arrow::Schema& schema, const std::string& record, std::int64_t row,
+                    std::string* out) {
+  ValueWriter writer(out);
+  const auto fields = static_cast<std::uint64_t>(schema.num_fields());
+  if (record.empty())
+    writer.DictHeader(fields);
+  else {
+    out->push_back(static_cast<char>(ValueTag::kDataclass));
+    AppendCounted(record, out);
+    AppendVarint(fields, out);
+  }
+  for (int i = 0; i < schema.num_fields(); ++i) {
+    if (record.empty())
+      writer.String(schema.field(i)->name());
+    else
+      AppendCounted(schema.field(i)->name(), out);
     HR_RETURN_NOT_OK(AppendColumnValue(*batch.column(i), row, out));
   }
   return Status::OK();

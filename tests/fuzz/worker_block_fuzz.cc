@@ -1,6 +1,8 @@
 // What a hostile Python worker may put into its arena: batch blocks and error reports.
+#include <arrow/array.h>
 #include <arrow/buffer.h>
 #include <arrow/record_batch.h>
+#include <arrow/type.h>
 
 #include <cstdint>
 #include <cstdlib>
@@ -10,7 +12,37 @@
 
 #include "columnar/value_column.h"
 #include "data/python/batch_block.h"
+#include "data/python/table_block.h"
 #include "data/python/worker_error.h"
+
+namespace {
+
+/// A table block: whatever is accepted must be well formed, as it is and as any type.
+void ReadAsTable(const std::shared_ptr<arrow::Buffer>& bytes) {
+  using namespace headrace::data::python;
+  const auto columns = ReadTable(bytes);
+  if (!columns.ok()) return;
+  const std::shared_ptr<arrow::DataType> types[] = {arrow::int64(),
+                                                    arrow::int8(),
+                                                    arrow::float64(),
+                                                    arrow::utf8(),
+                                                    arrow::binary(),
+                                                    arrow::timestamp(arrow::TimeUnit::NANO, "UTC"),
+                                                    arrow::decimal128(5, 1),
+                                                    arrow::list(arrow::int64()),
+                                                    arrow::struct_({arrow::field("a", arrow::utf8())})};
+  for (const TableColumn& column : *columns) {
+    if (!column.values->ValidateFull().ok()) std::abort();
+    if (column.rows() > 1000) continue;
+    for (const auto& type : types) {
+      std::int64_t bad_row = 0;
+      const auto typed = AsType(column, type, &bad_row);
+      if (typed.ok() && !(*typed)->ValidateFull().ok()) std::abort();
+    }
+  }
+}
+
+}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace headrace::data::python;
@@ -23,6 +55,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!allocated.ok()) return 0;
   std::shared_ptr<arrow::Buffer> bytes = std::move(*allocated);
   if (size > 0) std::memcpy(bytes->mutable_data(), data, size);
+  ReadAsTable(bytes);
   BlockExpectation expectation;
   expectation.key = (choice & 1) != 0;
   expectation.states = (choice & 2) != 0 ? (choice >> 2) % 8 : -1;

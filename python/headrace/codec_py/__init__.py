@@ -9,7 +9,17 @@ Thread: any one at a time (the registry of classes is global).
 """
 
 from headrace.codec_py.arena import Arena
-from headrace.codec_py.blocks import ABSENT, ROLE_COUNTS, ROLE_GROUP, ROLE_KEY, ROLE_STATE, ROLE_VALUE, decode_block, encode_block
+from headrace.codec_py.blocks import (
+    ABSENT,
+    ROLE_COLUMN,
+    ROLE_COUNTS,
+    ROLE_GROUP,
+    ROLE_KEY,
+    ROLE_STATE,
+    ROLE_VALUE,
+    decode_block,
+    encode_block,
+)
 from headrace.codec_py.classes import build_dataclass, clear_types, describe_type, register_type
 from headrace.codec_py.keys import encode_key, encode_key_other
 from headrace.codec_py.values_decode import decode, decode_other
@@ -17,6 +27,7 @@ from headrace.codec_py.values_encode import encode, encode_other
 
 __all__ = [
     "ABSENT",
+    "ROLE_COLUMN",
     "ROLE_COUNTS",
     "ROLE_GROUP",
     "ROLE_KEY",

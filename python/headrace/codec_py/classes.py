@@ -37,6 +37,16 @@ def _find_class(name: str, allow_import: bool) -> Any:
     return target
 
 
+def find_class(name: str) -> Any:
+    """The class "module:qualname", registered or imported. TypeError if there is none."""
+    found = _find_class(name, allow_import=True)
+    if not isinstance(found, type):
+        raise TypeError(
+            f"the class {name.replace(':', '.')} cannot be found by the workers: define it where the job's functions are, or in a module that they can import"
+        )
+    return found
+
+
 descriptions: dict[type, tuple[bytes, tuple[tuple[str, bytes], ...]] | None] = {}
 
 

@@ -359,6 +359,8 @@ class Program::Compiler {
         HR_ASSIGN_OR_RAISE(reg, Call(expression));
         break;
       }
+      case Kind::kUser:
+        return Status::Invalid("the Python function ", expression.text, " cannot be called here: in select() and filter() only");
     }
     known_.emplace(key, reg);
     return reg;

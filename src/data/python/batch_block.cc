@@ -10,6 +10,9 @@
 #include <cstring>
 #include <limits>
 #include <optional>
+#include <utility>
+
+#include "data/python/block_column.h"
 
 namespace headrace::data::python {
 
@@ -148,11 +151,6 @@ void BlockWriter::WriteStates(const Column& column, std::uint8_t* out) const {
 
 namespace {
 
-struct RawColumn {
-  std::uint32_t role, form;
-  std::uint64_t rows, offsets_at, data_at, data_length, validity_at;
-};
-
 Status Broken(std::string what) { return Status::Invalid("malformed batch block: " + std::move(what)); }
 
 /// [at, at + length) lies inside the block and starts aligned.
@@ -191,6 +189,31 @@ Result<std::shared_ptr<arrow::Array>> ReadVariable(const std::shared_ptr<arrow::
   return std::make_shared<arrow::LargeBinaryArray>(rows, offsets_buffer, data_buffer);
 }
 
+}  // namespace
+
+Result<std::vector<RawColumn>> ReadColumnHeads(const arrow::Buffer& bytes, std::uint32_t most, std::uint32_t* rows) {
+  const auto size = static_cast<std::uint64_t>(bytes.size());
+  if (size < kHeaderBytes) return Broken("shorter than its header");
+  *rows = Load<std::uint32_t>(bytes.data());
+  const auto columns = Load<std::uint32_t>(bytes.data() + 4);
+  if (columns > most || kHeaderBytes + columns * kColumnBytes > size) return Broken(fmt::format("{} columns in {} bytes", columns, size));
+  std::vector<RawColumn> heads;
+  heads.reserve(columns);
+  for (std::uint32_t i = 0; i < columns; ++i) {
+    const std::uint8_t* at = bytes.data() + kHeaderBytes + i * kColumnBytes;
+    heads.push_back({Load<std::uint32_t>(at), Load<std::uint32_t>(at + 4), Load<std::uint64_t>(at + 8), Load<std::uint64_t>(at + 16),
+                     Load<std::uint64_t>(at + 24), Load<std::uint64_t>(at + 32), Load<std::uint64_t>(at + 40)});
+    if (heads.back().rows > std::numeric_limits<std::uint32_t>::max()) return Broken("row count of a column");
+  }
+  return heads;
+}
+
+Result<const std::uint8_t*> ReadValidity(const arrow::Buffer& bytes, const RawColumn& column) {
+  if (column.validity_at == 0) return nullptr;
+  HR_RETURN_NOT_OK(CheckRange(column.validity_at, column.rows, static_cast<std::uint64_t>(bytes.size()), "validity"));
+  return bytes.data() + column.validity_at;
+}
+
 Result<std::shared_ptr<arrow::Array>> ReadColumn(const std::shared_ptr<arrow::Buffer>& bytes, const RawColumn& column) {
   if (column.form > 5) return Broken(fmt::format("unknown form {}", column.form));
   if (HasOffsets(column.form)) return ReadVariable(bytes, column);
@@ -212,6 +235,8 @@ Result<std::shared_ptr<arrow::Array>> ReadColumn(const std::shared_ptr<arrow::Bu
   return std::make_shared<arrow::BooleanArray>(rows, std::shared_ptr<arrow::Buffer>(std::move(bits)));
 }
 
+namespace {
+
 /// The columns of a block by role.
 struct RawBlock {
   std::uint32_t rows = 0;
@@ -219,19 +244,9 @@ struct RawBlock {
 };
 
 Result<RawBlock> ReadHeaders(const arrow::Buffer& bytes) {
-  const auto size = static_cast<std::uint64_t>(bytes.size());
-  if (size < kHeaderBytes) return Broken("shorter than its header");
   RawBlock block;
-  block.rows = Load<std::uint32_t>(bytes.data());
-  const auto columns = Load<std::uint32_t>(bytes.data() + 4);
-  if (columns > kMaxColumns || kHeaderBytes + columns * kColumnBytes > size)
-    return Broken(fmt::format("{} columns in {} bytes", columns, size));
-  for (std::uint32_t i = 0; i < columns; ++i) {
-    const std::uint8_t* at = bytes.data() + kHeaderBytes + i * kColumnBytes;
-    const RawColumn column{Load<std::uint32_t>(at),      Load<std::uint32_t>(at + 4),  Load<std::uint64_t>(at + 8),
-                           Load<std::uint64_t>(at + 16), Load<std::uint64_t>(at + 24), Load<std::uint64_t>(at + 32),
-                           Load<std::uint64_t>(at + 40)};
-    if (column.rows > std::numeric_limits<std::uint32_t>::max()) return Broken("row count of a column");
+  HR_ASSIGN_OR_RAISE(const auto columns, ReadColumnHeads(bytes, kMaxColumns, &block.rows));
+  for (const RawColumn& column : columns) {
     auto* place = column.role == kValue ? &block.value : column.role == kKey ? &block.key : column.role == kState ? &block.state : nullptr;
     if (place == nullptr) return Broken(fmt::format("unexpected role {}", column.role));
     if (place->has_value()) return Broken("two columns of one role");

@@ -143,7 +143,11 @@ Status KeyedReduce::Take(StageResult result, op::Collector* out) {
   HR_ASSIGN_OR_RAISE(const auto form, columnar::FormOf(*values.records()->schema()->field(values.value_column())));
   HR_ASSIGN_OR_RAISE(auto keyed, columnar::MakeValueBatch(form, values.records()->column(values.value_column()),
                                                           trip.batch.records()->column(trip.batch.key_column())));
-  return out->Emit(std::move(keyed));
+  if (trip.batch.event_time_column() < 0) return out->Emit(std::move(keyed));
+  const int times = trip.batch.event_time_column();
+  HR_ASSIGN_OR_RAISE(auto timed, keyed.records()->AddColumn(keyed.records()->num_columns(), trip.batch.records()->schema()->field(times),
+                                                            trip.batch.records()->column(times)));
+  return out->Emit(columnar::DataBatch(std::move(timed)));
 }
 
 }  // namespace headrace::data::python

@@ -12,11 +12,12 @@
 namespace headrace::data::python {
 
 /// Brings the answers of trips from the supervisor's thread to the task's, in order. Shared by an operator and its callbacks.
-class TripMailbox {
+template <typename Answer>
+class BasicTripMailbox {
  public:
-  explicit TripMailbox(Waker* waker) : waker_(waker) {}
+  explicit BasicTripMailbox(Waker* waker) : waker_(waker) {}
   /// Any thread.
-  void Put(Result<StageResult> result) {
+  void Put(Result<Answer> result) {
     {
       std::lock_guard lock(mutex_);
       answers_.push_back(std::move(result));
@@ -24,10 +25,10 @@ class TripMailbox {
     if (waker_ != nullptr) waker_->Wake();
   }
   /// Task's thread.
-  std::optional<Result<StageResult>> Take() {
+  std::optional<Result<Answer>> Take() {
     std::lock_guard lock(mutex_);
     if (answers_.empty()) return std::nullopt;
-    std::optional<Result<StageResult>> answer(std::move(answers_.front()));
+    std::optional<Result<Answer>> answer(std::move(answers_.front()));
     answers_.pop_front();
     return answer;
   }
@@ -35,7 +36,8 @@ class TripMailbox {
  private:
   Waker* waker_;
   std::mutex mutex_;
-  std::deque<Result<StageResult>> answers_;
+  std::deque<Result<Answer>> answers_;
 };
+using TripMailbox = BasicTripMailbox<StageResult>;
 
 }  // namespace headrace::data::python

@@ -10,18 +10,19 @@ namespace headrace::data::python {
 class TripSize {
  public:
   static constexpr std::int64_t kTripNanoseconds = 200'000'000;
-  explicit TripSize(std::int64_t most_rows) : most_(most_rows), rows_(std::min(kFirst, most_rows)) {}
+  explicit TripSize(std::int64_t most_rows, std::int64_t trip_nanoseconds = kTripNanoseconds)
+      : most_(most_rows), rows_(std::min(kFirst, most_rows)), nanoseconds_(trip_nanoseconds) {}
   std::int64_t rows() const { return rows_; }
   /// A trip of `rows` rows spent so long in user code.
   void Took(std::int64_t rows, std::uint64_t nanoseconds) {
     if (rows <= 0) return;
     const std::int64_t row_ns = std::max<std::int64_t>(1, static_cast<std::int64_t>(nanoseconds) / rows);
-    rows_ = std::clamp<std::int64_t>(std::min(kTripNanoseconds / row_ns, rows_ * kGrowth), 1, most_);
+    rows_ = std::clamp<std::int64_t>(std::min(nanoseconds_ / row_ns, rows_ * kGrowth), 1, most_);
   }
 
  private:
   static constexpr std::int64_t kFirst = 8, kGrowth = 8;
-  std::int64_t most_, rows_;
+  std::int64_t most_, rows_, nanoseconds_;
 };
 
 }  // namespace headrace::data::python

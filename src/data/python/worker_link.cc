@@ -20,6 +20,8 @@ namespace {
 /// Trips that one stage may have outstanding: one runs, one waits, one is on its way back.
 constexpr int kTripsPerStage = 3;
 constexpr std::uint64_t kMaxErrorBytes = 1u << 20;
+/// Bodies start here, so that what follows the stage's number is 64-byte aligned, as Arrow wants its buffers.
+constexpr std::uint64_t kBodyAt = 56;
 
 Status Breach(std::string what) { return Status::Invalid("the Python worker broke its protocol: " + std::move(what)); }
 
@@ -43,7 +45,7 @@ std::string_view KindOf(plan::PythonFunction::Verb verb) {
 std::string EncodeDescription(std::uint64_t stage, const StageSpec& spec, const std::vector<std::string>& sys_path) {
   std::string out;
   columnar::ValueWriter writer(&out);
-  writer.DictHeader(3);
+  writer.DictHeader(spec.kind.empty() ? 3 : 5);
   writer.String("stage");
   writer.Int(static_cast<std::int64_t>(stage));
   writer.String("operators");
@@ -58,6 +60,12 @@ std::string EncodeDescription(std::uint64_t stage, const StageSpec& spec, const 
     writer.String(function.name);
     writer.String("function");
     writer.Bytes(function.pickled);
+  }
+  if (!spec.kind.empty()) {
+    writer.String("kind");
+    writer.String(spec.kind);
+    writer.String("setup");
+    out += spec.setup;
   }
   writer.String("sys_path");
   writer.ListHeader(sys_path.size());
@@ -199,9 +207,56 @@ std::optional<std::uint32_t> WorkerLink::TakeArenaLocked() {
   return std::nullopt;
 }
 
+namespace {
+
+/// The block of a verb's or a reduce's trip.
+class BlockBody final : public TripBody {
+ public:
+  explicit BlockBody(BlockWriter block) : block_(std::move(block)) {}
+  std::uint64_t size() const override { return block_.size(); }
+  void Write(std::uint8_t* out) const override { block_.Write(out); }
+
+ private:
+  BlockWriter block_;
+};
+
+}  // namespace
+
 Status WorkerLink::Start(const std::shared_ptr<StageState>& stage, const columnar::DataBatch& batch, const ReduceInput* reduce,
                          StageCallback done) {
   HR_ASSIGN_OR_RAISE(BlockWriter block, BlockWriter::Make(batch, reduce));
+  BlockExpectation expectation;
+  expectation.key = stage->keyed;
+  if (stage->reduce) {
+    expectation.rows = batch.num_rows();
+    expectation.states = reduce == nullptr ? -1 : static_cast<std::int64_t>(reduce->states.size());
+  }
+  auto take = [expectation, done = std::move(done), state = stage.get()](Result<TripAnswer> answer) -> Status {
+    if (!answer.ok()) {
+      done(answer.status());
+      return Status::OK();
+    }
+    auto result = ReadBlock(answer->bytes, expectation);
+    if (!result.ok()) {
+      const Status breach = Breach(result.status().message());
+      done(FunctionFailure(ErrorCode::kPythonCrashed, breach.message(), {{}, {}, 0, state->first_uid, state->names}));
+      return breach;
+    }
+    result->user_nanoseconds = answer->user_nanoseconds;
+    done(std::move(result));
+    return Status::OK();
+  };
+  return Send(stage, BlockBody(std::move(block)), std::move(take));
+}
+
+Status WorkerLink::Start(const std::shared_ptr<StageState>& stage, const TripBody& body, TripCallback done) {
+  return Send(stage, body, [done = std::move(done)](Result<TripAnswer> answer) {
+    done(std::move(answer));
+    return Status::OK();
+  });
+}
+
+Status WorkerLink::Send(const std::shared_ptr<StageState>& stage, const TripBody& body, std::function<Status(Result<TripAnswer>)> done) {
   std::optional<std::uint32_t> arena;
   {
     std::lock_guard lock(mutex_);
@@ -210,14 +265,14 @@ Status WorkerLink::Start(const std::shared_ptr<StageState>& stage, const columna
   }
   if (!arena) return Error(ErrorCode::kInternal, "a trip was started while the stage was not accepting");
   Arena& in = arenas_[*arena]->in;
-  const std::uint64_t length = sizeof(std::uint64_t) + block.size();
-  auto memory = in.Reserve(length);
+  const std::uint64_t length = sizeof(std::uint64_t) + body.size();
+  auto memory = in.Reserve(kBodyAt + length);
   if (!memory.ok()) {
     FreeArena(*arena);
     return memory.status();
   }
-  std::memcpy(*memory, &stage->id, sizeof(stage->id));
-  block.Write(*memory + sizeof(std::uint64_t));
+  std::memcpy(*memory + kBodyAt, &stage->id, sizeof(stage->id));
+  body.Write(*memory + kBodyAt + sizeof(std::uint64_t));
 
   std::lock_guard lock(mutex_);
   HR_RETURN_NOT_OK(failure_);
@@ -225,10 +280,8 @@ Status WorkerLink::Start(const std::shared_ptr<StageState>& stage, const columna
   request.id = next_request_++;
   request.arena = *arena;
   request.stage = stage;
-  request.rows = batch.num_rows();
-  request.states = reduce == nullptr ? -1 : static_cast<std::int64_t>(reduce->states.size());
   request.done = std::move(done);
-  const Datagram datagram{static_cast<std::uint32_t>(MessageType::kRun), *arena, request.id, 0, length, in.size()};
+  const Datagram datagram{static_cast<std::uint32_t>(MessageType::kRun), *arena, request.id, kBodyAt, length, in.size()};
   stage->trips.fetch_add(1);
   PushLocked(std::move(request));
   (void)SendLocked(datagram);
@@ -296,10 +349,10 @@ void WorkerLink::FreeArena(std::uint32_t arena) {
   for (const auto& stage : waiting) stage->Wake();
 }
 
-void WorkerLink::Deliver(const Request& request, Result<StageResult> result) {
+Status WorkerLink::Deliver(const Request& request, Result<TripAnswer> answer) {
   request.stage->trips.fetch_sub(1);
   std::lock_guard lock(request.stage->mutex);
-  if (!request.stage->closed) request.done(std::move(result));
+  return request.stage->closed ? Status::OK() : request.done(std::move(answer));
 }
 
 Status WorkerLink::HandleLoaded(const Datagram& datagram) {
@@ -313,33 +366,22 @@ Status WorkerLink::HandleDone(const Datagram& datagram) {
   auto request = TakeAnswered(datagram, false);
   if (!request) return Breach("an answer that nobody waits for");
   constexpr std::uint64_t kPrefix = sizeof(std::uint64_t);
-  const auto read = [&]() -> Result<StageResult> {
+  const auto read = [&]() -> Result<TripAnswer> {
     HR_ASSIGN_OR_RAISE(auto view, arenas_[request->arena]->out.View(datagram.offset, datagram.length, datagram.arena_size));
     if (view.size() < kPrefix) return Status::Invalid("an answer of ", view.size(), " bytes");
     // Copied before it is checked: the worker can still write to its arena.
-    HR_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> bytes, arrow::AllocateBuffer(static_cast<std::int64_t>(view.size() - kPrefix)));
-    std::uint64_t nanoseconds = 0;
-    std::memcpy(&nanoseconds, view.data(), kPrefix);
-    std::memcpy(bytes->mutable_data(), view.data() + kPrefix, view.size() - kPrefix);
+    TripAnswer answer;
+    HR_ASSIGN_OR_RAISE(answer.bytes, arrow::AllocateBuffer(static_cast<std::int64_t>(view.size() - kPrefix)));
+    std::memcpy(&answer.user_nanoseconds, view.data(), kPrefix);
+    std::memcpy(answer.bytes->mutable_data(), view.data() + kPrefix, view.size() - kPrefix);
     FreeArena(request->arena);
-    BlockExpectation expectation;
-    expectation.key = request->stage->keyed;
-    if (request->stage->reduce) {
-      expectation.rows = request->rows;
-      expectation.states = request->states;
-    }
-    HR_ASSIGN_OR_RAISE(StageResult result, ReadBlock(bytes, expectation));
-    result.user_nanoseconds = nanoseconds;
-    return result;
+    return answer;
   };
-  auto result = read();
-  if (result.ok()) {
-    Deliver(*request, std::move(result));
-    return Status::OK();
-  }
-  const Status breach = Breach(result.status().message());
-  Deliver(*request,
-          FunctionFailure(ErrorCode::kPythonCrashed, breach.message(), {{}, {}, 0, request->stage->first_uid, request->stage->names}));
+  auto answer = read();
+  if (answer.ok()) return Deliver(*request, std::move(answer));
+  const Status breach = Breach(answer.status().message());
+  HR_RETURN_NOT_OK(Deliver(*request, FunctionFailure(ErrorCode::kPythonCrashed, breach.message(),
+                                                     {{}, {}, 0, request->stage->first_uid, request->stage->names})));
   return breach;
 }
 
@@ -357,8 +399,7 @@ Status WorkerLink::HandleFailed(const Datagram& datagram) {
   FreeArena(request->arena);
   const Status failure = DecodeWorkerError(body, request->stage->names);
   request->stage->SetFailed(failure);
-  if (!request->load) Deliver(*request, failure);
-  return Status::OK();
+  return request->load ? Status::OK() : Deliver(*request, failure);
 }
 
 std::optional<MonotonicTime> WorkerLink::Deadline() const {
@@ -393,7 +434,7 @@ void WorkerLink::Fail(const Status& why) {
   }
   for (const auto& stage : stages) stage->SetFailed(why);
   for (const Request& request : unanswered) {
-    if (!request.load) Deliver(request, why);
+    if (!request.load) (void)Deliver(request, why);  // an error takes no breach
   }
 }
 

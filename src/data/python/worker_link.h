@@ -59,6 +59,8 @@ class WorkerLink {
   bool CanStart(StageState& stage);
   /// Sends one trip. An error means that it was not taken.
   Status Start(const std::shared_ptr<StageState>& stage, const columnar::DataBatch& batch, const ReduceInput* reduce, StageCallback done);
+  /// As above for stages with a kind; the answer is the caller's to check.
+  Status Start(const std::shared_ptr<StageState>& stage, const TripBody& body, TripCallback done);
 
   // Supervisor thread.
   int socket() const { return socket_.get(); }
@@ -78,8 +80,8 @@ class WorkerLink {
     bool load = false;
     std::uint32_t arena = 0;
     std::shared_ptr<StageState> stage;
-    std::int64_t rows = 0, states = -1;
-    StageCallback done;
+    /// Takes the answer; an error is a breach of the protocol, which the callback was told already.
+    std::function<Status(Result<TripAnswer>)> done;
   };
   struct ArenaPair {
     Arena in, out;
@@ -100,7 +102,8 @@ class WorkerLink {
   Status HandleDone(const Datagram& datagram);
   Status HandleFailed(const Datagram& datagram);
   Status HandleLoaded(const Datagram& datagram);
-  static void Deliver(const Request& request, Result<StageResult> result);
+  Status Send(const std::shared_ptr<StageState>& stage, const TripBody& body, std::function<Status(Result<TripAnswer>)> done);
+  static Status Deliver(const Request& request, Result<TripAnswer> answer);
 
   Options options_;
   Descriptor socket_;

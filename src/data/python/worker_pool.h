@@ -26,6 +26,8 @@ struct StageSpec {
     std::string pickled;
   };
   std::vector<Function> functions;
+  std::string kind;   ///< how the functions are run; empty: verbs over untyped rows. The others: docs/formats/worker.md
+  std::string setup;  ///< of other kinds: what they need to know, a value-encoded dict
 };
 
 /// What a reduce trip carries beside its rows: groups[i] = index into states of row i; states[g] = value-encoded accumulator, empty = none
@@ -43,6 +45,21 @@ struct StageResult {
 };
 using StageCallback = std::function<void(Result<StageResult>)>;  ///< on the supervisor's thread: post it on
 
+/// What a trip of a stage with a kind carries: it is written straight into shared memory.
+class TripBody {
+ public:
+  virtual ~TripBody() = default;
+  virtual std::uint64_t size() const = 0;
+  /// Writes exactly size() bytes; `out` is 8-byte aligned.
+  virtual void Write(std::uint8_t* out) const = 0;
+};
+/// What came back, as the worker wrote it: nothing in it is checked. The bytes are private and 64-byte aligned.
+struct TripAnswer {
+  std::shared_ptr<arrow::Buffer> bytes;
+  std::uint64_t user_nanoseconds = 0;
+};
+using TripCallback = std::function<void(Result<TripAnswer>)>;  ///< on the supervisor's thread: post it on
+
 /// One stage loaded into one worker. Trips are answered in order. Thread: owner's task; callbacks on the supervisor's.
 /// When the worker fails, every outstanding and later trip answers with the failure (kPythonRaised with traceback, kPythonCrashed,
 /// kPythonHung).
@@ -55,6 +72,8 @@ class Stage {
   virtual Status status() const = 0;
   virtual Status Run(columnar::DataBatch batch, StageCallback done) = 0;
   virtual Status RunReduce(columnar::DataBatch batch, ReduceInput input, StageCallback done) = 0;
+  /// Of stages with a kind. `body` is written before the call returns. TooLarge when it has more than an arena takes.
+  virtual Status RunTrip(const TripBody& body, TripCallback done) = 0;
 };
 
 struct WorkerPoolOptions {

@@ -51,6 +51,10 @@ class LinkedStage final : public Stage {
     HR_RETURN_NOT_OK(status());
     return link_->Start(state_, batch, &input, std::move(done));
   }
+  Status RunTrip(const TripBody& body, TripCallback done) override {
+    HR_RETURN_NOT_OK(status());
+    return link_->Start(state_, body, std::move(done));
+  }
 
  private:
   std::shared_ptr<WorkerLink> link_;
@@ -156,7 +160,7 @@ Result<std::unique_ptr<Stage>> WorkerSupervisor::LoadStage(const StageSpec& spec
   state->id = next_stage_.fetch_add(1);
   for (const auto& function : spec.functions) state->names += (state->names.empty() ? "" : " -> ") + function.name;
   state->first_uid = spec.functions.front().uid.str();
-  state->keyed = spec.functions.back().verb == plan::PythonFunction::Verb::kKeyBy;
+  state->keyed = spec.kind.empty() && spec.functions.back().verb == plan::PythonFunction::Verb::kKeyBy;
   state->reduce = spec.functions.back().verb == plan::PythonFunction::Verb::kReduce;
   state->waker = waker;
   const auto& link = links_[slot % links_.size()];

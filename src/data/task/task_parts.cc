@@ -7,8 +7,7 @@
 #include "data/operator/event_time.h"
 #include "data/operator/sink_operator.h"
 #include "data/operator/union.h"
-#include "data/python/keyed_reduce.h"
-#include "data/python/python_stage.h"
+#include "data/task/python_parts.h"
 #include "data/window/group_aggregate.h"
 #include "data/window/window_aggregate.h"
 #include "data/window/window_top.h"
@@ -16,8 +15,6 @@
 namespace headrace::data::task {
 
 namespace {
-
-using Verb = plan::PythonFunction::Verb;
 
 connector::ConnectorContext MakeConnectorContext(const TaskSpec& spec, const TaskEnvironment& environment, const plan::OperatorSpec& op,
                                                  TaskVitals* vitals, Waker* waker) {
@@ -37,37 +34,6 @@ connector::ConnectorContext MakeConnectorContext(const TaskSpec& spec, const Tas
   return context;
 }
 
-op::ChainLink MakeLink(std::unique_ptr<op::Operator> made, std::string name, const plan::OperatorSpec& op) {
-#ifndef NDEBUG
-  made = op::MakeCheckingOperator(std::move(made), name);
-#endif
-  return {std::move(made), std::move(name), op.uid.str(), op.Describe(), op.location.file.empty() ? std::string() : op.location.ToString()};
-}
-
-/// The Python verbs from `at` that run in one trip; `at` moves behind them.
-op::ChainLink MakePythonLink(const TaskSpec& spec, const TaskEnvironment& environment, std::size_t* at) {
-  const auto& operators = spec.vertex().operators;
-  const plan::OperatorSpec& first = operators[*at];
-  python::StageSpec stage;
-  std::string name;
-  while (*at < operators.size() && operators[*at].python() != nullptr) {
-    const plan::OperatorSpec& op = operators[*at];
-    const bool reduce = op.is_python(Verb::kReduce);
-    if (reduce && !stage.functions.empty()) break;
-    stage.functions.push_back({op.python()->verb, op.uid, op.name, op.python()->pickled});
-    name += (name.empty() ? "" : " -> ") + op.name;
-    ++*at;
-    if (reduce || op.is_python(Verb::kKeyBy)) break;
-  }
-  std::unique_ptr<op::Operator> made;
-  if (first.is_python(Verb::kReduce)) {
-    made = std::make_unique<python::KeyedReduce>(environment.pool, std::move(stage), spec.slot, environment.reduce_trip_rows);
-  } else {
-    made = std::make_unique<python::PythonStage>(environment.pool, std::move(stage), spec.slot);
-  }
-  return MakeLink(std::move(made), std::move(name), first);
-}
-
 /// where() and select() from `at` that run as one step: conditions, then columns.
 Result<op::ChainLink> MakeCalcLink(const std::vector<plan::OperatorSpec>& operators, const std::shared_ptr<arrow::Schema>& input,
                                    std::size_t* at) {
@@ -77,6 +43,7 @@ Result<op::ChainLink> MakeCalcLink(const std::vector<plan::OperatorSpec>& operat
   const plan::SelectSpec* columns = nullptr;
   for (; *at < operators.size() && columns == nullptr; ++*at) {
     const plan::OperatorSpec& op = operators[*at];
+    if (IsBuiltWithPython(op)) break;
     if (const auto* where = std::get_if<plan::WhereSpec>(&op.kind))
       condition = condition ? plan::Expression::Call("and", {condition, where->condition}) : where->condition;
     else
@@ -120,17 +87,25 @@ bool IsRelational(const plan::OperatorSpec& op) {
 }
 
 /// The rows that come into a vertex.
-std::shared_ptr<arrow::Schema> InputSchema(const plan::ExecutionPlan& plan, const plan::ExecutionVertex& vertex) {
-  if (vertex.input_edges.empty()) return nullptr;
-  const plan::ExecutionEdge& edge = plan.edges[vertex.input_edges[0]];
+std::shared_ptr<arrow::Schema> InputSchema(const plan::ExecutionPlan& plan, const plan::ExecutionVertex& vertex, std::size_t input = 0) {
+  if (input >= vertex.input_edges.size()) return nullptr;
+  const plan::ExecutionEdge& edge = plan.edges[vertex.input_edges[input]];
   const plan::ExecutionVertex& producer = plan.vertices[edge.producer];
   if (edge.tag.empty()) return producer.operators.back().schema;
+  if (std::holds_alternative<plan::ProcessSpec>(producer.operators.back().kind)) return nullptr;
   // A side output has the rows that came into its operator, the last one of the vertex.
   const std::size_t operators = producer.operators.size();
   return operators > 1 ? producer.operators[operators - 2].schema : InputSchema(plan, producer);
 }
 
 }  // namespace
+
+op::ChainLink MakeLink(std::unique_ptr<op::Operator> made, std::string name, const plan::OperatorSpec& op) {
+#ifndef NDEBUG
+  made = op::MakeCheckingOperator(std::move(made), name);
+#endif
+  return {std::move(made), std::move(name), op.uid.str(), op.Describe(), op.location.file.empty() ? std::string() : op.location.ToString()};
+}
 
 Result<TaskParts> BuildParts(const TaskSpec& spec, const TaskEnvironment& environment, TaskVitals* vitals, Waker* waker) {
   if (spec.attempt.vertex >= spec.plan->vertices.size()) return Status::Invalid("the plan has no vertex ", spec.attempt.vertex);
@@ -153,13 +128,14 @@ Result<TaskParts> BuildParts(const TaskSpec& spec, const TaskEnvironment& enviro
     parts.cutter = std::make_unique<BatchCutter>(environment.cut_batches_seed + spec.attempt.vertex * 1'000'003ull + spec.attempt.subtask);
   for (std::size_t at = 0; at < vertex.operators.size();) {
     const plan::OperatorSpec& op = vertex.operators[at];
-    if (op.python() != nullptr) {
-      if (environment.pool == nullptr) return Error(ErrorCode::kInternal, "a plan without Python has a Python operator");
-      parts.links.push_back(MakePythonLink(spec, environment, &at));
+    const auto input = at > 0 ? vertex.operators[at - 1].schema : InputSchema(*spec.plan, vertex);
+    if (IsBuiltWithPython(op)) {
+      std::vector<std::shared_ptr<arrow::Schema>> inputs = {input};
+      if (at == 0 && vertex.input_edges.size() > 1) inputs.push_back(InputSchema(*spec.plan, vertex, 1));
+      HR_RETURN_NOT_OK(AddPythonLinks(spec, environment, inputs, &at, &parts.links));
       continue;
     }
     if (IsRelational(op)) {
-      const auto input = at > 0 ? vertex.operators[at - 1].schema : InputSchema(*spec.plan, vertex);
       op::EventTimeOperator* times = nullptr;
       HR_ASSIGN_OR_RAISE(op::ChainLink link, MakeRelationalLink(vertex.operators, input, &at, &times));
       if (times != nullptr && parts.links.empty() && parts.source.reader != nullptr && parts.source.reader->tells_splits()) {

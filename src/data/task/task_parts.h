@@ -64,6 +64,8 @@ struct TaskParts {
   op::OperatorContext context;
   std::unique_ptr<BatchCutter> cutter;  ///< null: batches stay whole
 };
+/// A step of a chain as errors and metrics name it; checked in debug builds.
+op::ChainLink MakeLink(std::unique_ptr<op::Operator> made, std::string name, const plan::OperatorSpec& op);
 Result<TaskParts> BuildParts(const TaskSpec& spec, const TaskEnvironment& environment, TaskVitals* vitals, Waker* waker);
 
 }  // namespace headrace::data::task

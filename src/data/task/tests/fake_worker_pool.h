@@ -54,6 +54,7 @@ class FakeWorkerPool final : public python::WorkerPool {
       trips_.emplace_back(std::move(done), Apply(std::move(batch)));
       return Status::OK();
     }
+    Status RunTrip(const python::TripBody&, python::TripCallback) override { return Status::NotImplemented("trips of kinds"); }
     Status RunReduce(columnar::DataBatch batch, python::ReduceInput input, python::StageCallback done) override {
       std::vector<std::int64_t> counts;
       for (const auto& state : input.states) counts.push_back(state.empty() ? 0 : columnar::DecodeValue(state)->integer);

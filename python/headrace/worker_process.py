@@ -1,0 +1,247 @@
+"""The stage of a worker that runs a process function: rows or timers of keys, with the keys' states.
+
+In (a table block): [0 rows | 3 rows of the second input | 1 event-time timers | 2 processing-time timers, wall clock ms, watermark ms, 1 = rows have event times]; the key of each group; for each state a column of
+bytes by group; the group of each row or timer; its time, none when rows have no event times; the rows: their columns, or their values.
+Out: [typed]; the time of each row given; for each state the groups that changed and their bytes; timers: groups, times, kinds;
+side outputs: names, the name of each row, times, values; the rows given: columns, or values.
+"""
+
+from __future__ import annotations
+
+from itertools import repeat
+from time import perf_counter_ns
+from typing import Any
+
+from headrace import codec
+from headrace.codec_py import ROLE_COLUMN, ROLE_VALUE
+from headrace.codec_py.keys_decode import decode_key
+from headrace.process import Context, OutputTag
+from headrace.state import State, states_of
+from headrace.timers import Timers
+from headrace.worker_columns import Records, TypedRows
+from headrace.worker_errors import UserError
+
+Rows = list[Any]
+_LEAST = -(2**63)
+_NOT_ROWS = (str, bytes, dict)
+
+
+class Cursor(Context):
+    """Where the function is: the context it gets, and what its states and timers look at."""
+
+    def __init__(self) -> None:
+        self.group = 0
+        self.now = 0
+        self.watermark = _LEAST
+        self.firing = 0  # kind of timers that fire: 0 event time, 2 processing time
+        self.timestamp: int | None = None
+        self.keys: list[Any] = []
+        self.rows: Rows = []
+        self.timers = Timers(self)
+        self.side: list[tuple[str, int, Any]] = []
+
+    @property
+    def current_key(self) -> Any:
+        key = self.keys[self.group]
+        if type(key) is bytes:
+            key = self.keys[self.group] = (decode_key(key),)
+        return key[0]
+
+    @property
+    def timer_is_event_time(self) -> bool:
+        return self.firing == 0
+
+    def emit(self, row: Any) -> None:
+        self.rows.append(row)
+
+    def output(self, tag: str | OutputTag, row: Any) -> None:
+        name = tag.name if isinstance(tag, OutputTag) else tag
+        if type(name) is not str:
+            raise TypeError(f"ctx.output() takes a tag, a str or an OutputTag, not {tag!r}")
+        self.side.append((name, self.group, row))
+
+
+class OpenContext:
+    """What open() gets."""
+
+    def __init__(self, subtask: int, parallelism: int) -> None:
+        self.subtask, self.parallelism = subtask, parallelism
+
+
+class _Called:
+    """The function as errors name it."""
+
+    def __init__(self, operator: Any, method: Any) -> None:
+        self.uid, self.name, self.kind = operator.uid, operator.name, "process"
+        self.function = getattr(method, "__func__", method)
+
+
+class ProcessStage:
+    """Runs one process function. setup: {"columns", "record", "returns", "states": [names], "subtask", "parallelism"}; with two inputs "second": {"columns", "record"}."""
+
+    def __init__(self, operator: Any, setup: dict[str, Any]) -> None:
+        function = operator.function
+        self.process: Any = (
+            None
+            if "second" in setup
+            else (
+                function.process
+                if type(function).__dict__.get("process") or not hasattr(function, "process_element")
+                else function.process_element
+            )
+        )
+        self.second: Any = self.process
+        self.second_records: Records | None = None
+        if "second" in setup:
+            self.process, self.second = function.process1, function.process2
+            names = setup["second"]["columns"]
+            self.second_records = Records(names, setup["second"]["record"]) if names is not None else None
+        self.on_timer = function.on_timer
+        self.process_operator = _Called(operator, self.process)
+        self.second_operator = _Called(operator, self.second)
+        self.timer_operator = _Called(operator, self.on_timer)
+        self.timed = False
+        self.records = Records(setup["columns"], setup["record"]) if setup["columns"] is not None else None
+        self.returns = TypedRows(setup["returns"]) if setup["returns"] is not None else None
+        self.cursor = Cursor()
+        self.states = self._bind(function, setup["states"])
+        try:
+            function.open(OpenContext(setup["subtask"], setup["parallelism"]))
+        except BaseException as error:
+            raise UserError(_Called(operator, function.open), None, False) from error
+
+    def _bind(self, function: Any, names: list[str]) -> list[State]:
+        by_name: dict[str, State] = {}
+        for attribute, declared in states_of(function).items():
+            state = by_name.get(declared.name)
+            if state is None:
+                state = by_name[declared.name] = type(declared).__new__(type(declared))
+                state.__setstate__(declared.__getstate__())
+                state._bind(self.cursor)
+            setattr(function, attribute, state)
+        return [by_name[name] for name in names]
+
+    def trip(self, source: Any, offset: int, length: int) -> tuple[list[tuple[int, Rows]], int]:
+        columns = [rows for _, _, rows in source.read_block(offset, length)]
+        start = perf_counter_ns()
+        cursor, count = self.cursor, len(self.states)
+        kind, cursor.now, cursor.watermark, timed = columns[0]
+        self.timed = timed == 1
+        cursor.keys = list(columns[1])
+        for state, raw in zip(self.states, columns[2:]):
+            state._begin(raw)
+        groups, times = columns[2 + count], columns[3 + count]
+        cursor.rows, cursor.side = [], []
+        cursor.timers._begin()
+        out_times: Rows = []
+        side_times: Rows = []
+        if kind in (0, 3):
+            rows = columns[4 + count :]
+            records = self.records if kind == 0 else self.second_records
+            values = records.of(rows) if records is not None else rows[0]
+            self._rows(kind == 3, values, groups, times, out_times, side_times)
+        else:
+            cursor.firing = 0 if kind == 1 else 2
+            self._fire(groups, times, out_times, side_times)
+        return self._answer(out_times, side_times), perf_counter_ns() - start
+
+    def _rows(self, second: bool, values: Rows, groups: list[int], times: Rows, out_times: Rows, side_times: Rows) -> None:
+        cursor, timed = self.cursor, self.timed
+        process = self.second if second else self.process
+        out, side = cursor.rows, cursor.side
+        given = noted = 0
+        left: Any = iter(values)
+        try:
+            for row, group, time in zip(left, groups, times or repeat(None)):
+                cursor.group = group
+                cursor.timestamp = time
+                result = process(row, cursor)
+                if result is not None:
+                    if result.__class__ in _NOT_ROWS:
+                        raise TypeError(
+                            f"process() yields rows or returns a list of them, not one {type(result).__name__}: {result!r}"
+                        )
+                    out.extend(result)
+                if timed:
+                    if len(out) != given:
+                        out_times.extend(repeat(time, len(out) - given))
+                        given = len(out)
+                    if len(side) != noted:
+                        side_times.extend(repeat(time, len(side) - noted))
+                        noted = len(side)
+        except BaseException as error:
+            raise UserError(
+                self.second_operator if second else self.process_operator, values[len(values) - left.__length_hint__() - 1], True
+            ) from error
+
+    def _fire(self, groups: list[int], times: list[int], out_times: Rows, side_times: Rows) -> None:
+        cursor, on_timer = self.cursor, self.on_timer
+        out, side = cursor.rows, cursor.side
+        # Rows that a processing-time timer gives come just behind the watermark.
+        behind = cursor.watermark + 1 if cursor.watermark > _LEAST else cursor.now
+        for time, group in cursor.timers._in_order(groups, times):
+            cursor.group = group
+            cursor.timestamp = time
+            try:
+                result = on_timer(time, cursor)
+                if result is not None:
+                    if result.__class__ in _NOT_ROWS:
+                        raise TypeError(
+                            f"on_timer() yields rows or returns a list of them, not one {type(result).__name__}: {result!r}"
+                        )
+                    out.extend(result)
+            except BaseException as error:
+                raise UserError(self.timer_operator, _Timer(time, cursor.current_key), True) from error
+            if self.timed:
+                stamp = time if cursor.firing == 0 else behind
+                out_times.extend(repeat(stamp, len(out) - len(out_times)))
+                side_times.extend(repeat(stamp, len(side) - len(side_times)))
+
+    def _answer(self, out_times: Rows, side_times: Rows) -> list[tuple[int, Rows]]:
+        cursor = self.cursor
+        out: list[tuple[int, Rows]] = [(ROLE_COLUMN, [int(self.returns is not None)]), (ROLE_COLUMN, out_times)]
+        for state in self.states:
+            cursor.group = 0
+            try:
+                groups, encoded = state._finish()
+            except BaseException as error:
+                raise UserError(self.process_operator, None, False) from type(error)(
+                    f"the state {state.name!r} holds what cannot be kept: {error}"
+                )
+            out += [(ROLE_COLUMN, groups), (ROLE_COLUMN, encoded)]
+        timers = cursor.timers
+        out += [(ROLE_COLUMN, timers._groups), (ROLE_COLUMN, timers._times), (ROLE_COLUMN, timers._kinds)]
+        names = list(dict.fromkeys(name for name, _, _ in cursor.side))
+        places = {name: at for at, name in enumerate(names)}
+        out += [
+            (ROLE_COLUMN, names), (ROLE_COLUMN, [places[name] for name, _, _ in cursor.side]), (ROLE_COLUMN, side_times),
+            (ROLE_VALUE, [row for _, _, row in cursor.side]),
+        ]  # fmt: skip
+        if self.returns is not None:
+            out += self.returns.columns(self.process_operator, cursor.rows)
+        else:
+            out.append((ROLE_VALUE, cursor.rows))
+        return out
+
+    def write(self, target: Any, at: int, columns: list[tuple[int, Rows]]) -> int:
+        try:
+            written: int = target.write_block(at, columns)
+        except BaseException as error:
+            for _, rows in columns:
+                for row in rows:
+                    try:
+                        codec.encode(row)
+                    except BaseException:
+                        raise UserError(self.process_operator, row, True) from error
+            raise UserError(self.process_operator, None, False) from error
+        return written
+
+
+class _Timer:
+    """The row of an error in on_timer()."""
+
+    def __init__(self, time: int, key: Any) -> None:
+        self.time, self.key = time, key
+
+    def __repr__(self) -> str:
+        return f"the timer {self.time} of the key {self.key!r}"

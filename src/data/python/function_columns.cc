@@ -1,0 +1,222 @@
+#include "data/python/function_columns.h"
+
+#include <arrow/array.h>
+#include <arrow/buffer.h>
+#include <arrow/ipc/options.h>
+#include <arrow/ipc/writer.h>
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+#include <fmt/format.h>
+
+#include <cstring>
+#include <utility>
+
+#include "columnar/ipc.h"
+#include "columnar/value_encoding.h"
+#include "data/python/python_stage.h"
+#include "data/python/table_block.h"
+#include "data/python/worker_error.h"
+#include "plan/typed_expression.h"
+
+namespace headrace::data::python {
+
+namespace {
+
+/// One Arrow IPC message.
+class MessageBody final : public TripBody {
+ public:
+  explicit MessageBody(std::shared_ptr<arrow::Buffer> message) : message_(std::move(message)) {}
+  std::uint64_t size() const override { return static_cast<std::uint64_t>(message_->size()); }
+  void Write(std::uint8_t* out) const override { std::memcpy(out, message_->data(), static_cast<std::size_t>(message_->size())); }
+
+ private:
+  std::shared_ptr<arrow::Buffer> message_;
+};
+
+/// How deep Python calls stand inside each other: 0 for none.
+std::size_t Depth(const plan::Expression& expression) {
+  std::size_t depth = 0;
+  for (const plan::Expression& argument : expression.arguments) depth = std::max(depth, Depth(argument));
+  return depth + (expression.kind == plan::Expression::Kind::kUser ? 1 : 0);
+}
+
+std::size_t NumCalls(const std::vector<FunctionStep>& steps) {
+  std::size_t count = 0;
+  for (const FunctionStep& step : steps) count += step.calls.size();
+  return count;
+}
+
+/// A batch in one IPC message: 0xFFFFFFFF, the size of the metadata, the metadata, the body.
+Result<columnar::DataBatch> ReadMessage(const std::shared_ptr<arrow::Buffer>& bytes, const std::shared_ptr<arrow::Schema>& schema) {
+  std::uint32_t head[2] = {0, 0};
+  if (bytes->size() < static_cast<std::int64_t>(sizeof(head))) return Status::Invalid("an Arrow message of ", bytes->size(), " bytes");
+  std::memcpy(head, bytes->data(), sizeof(head));
+  const std::int64_t metadata = head[1];
+  if (head[0] != 0xFFFFFFFF || metadata > bytes->size() - 8) return Status::Invalid("an Arrow message whose head does not fit");
+  return columnar::DecodeBatch(schema, arrow::SliceBuffer(bytes, 8, metadata), arrow::SliceBuffer(bytes, 8 + metadata));
+}
+
+}  // namespace
+
+plan::Expression SplitCalls(const plan::Expression& expression, std::vector<FunctionStep>* steps) {
+  plan::Expression replaced = expression;
+  replaced.arguments.clear();
+  for (const plan::Expression& argument : expression.arguments) replaced.arguments.push_back(SplitCalls(argument, steps));
+  if (expression.kind != plan::Expression::Kind::kUser) return replaced;
+  // A call whose arguments call nothing may go with the last step; any other comes behind what it reads.
+  const bool joins = !steps->empty() && !expression.vectorized && !steps->back().vectorized && Depth(expression) == 1;
+  const std::string name = fmt::format("__function{}", NumCalls(*steps));
+  if (!joins) steps->push_back({{}, {}, expression.vectorized});
+  steps->back().calls.push_back(std::move(replaced));
+  steps->back().names.push_back(name);
+  return plan::Expression::Column(name);
+}
+
+std::shared_ptr<arrow::Schema> WithFunctionColumns(const arrow::Schema& schema, const std::vector<FunctionStep>& steps) {
+  arrow::FieldVector fields = schema.fields();
+  for (const FunctionStep& step : steps) {
+    for (std::size_t i = 0; i < step.calls.size(); ++i) fields.push_back(arrow::field(step.names[i], step.calls[i].type));
+  }
+  return arrow::schema(std::move(fields));
+}
+
+Result<std::unique_ptr<op::Operator>> FunctionColumns::Make(const FunctionStep& step, const std::shared_ptr<arrow::Schema>& schema,
+                                                            WorkerPool* pool, std::uint32_t slot, const OperatorUid& uid) {
+  std::unique_ptr<FunctionColumns> made(new FunctionColumns(step.vectorized ? kVectorRows : kScalarRows));
+  made->pool_ = pool;
+  made->slot_ = slot;
+  made->vectorized_ = step.vectorized;
+  made->schema_columns_ = schema->num_fields();
+  made->spec_.kind = step.vectorized ? "vector" : "scalar";
+  columnar::ValueWriter setup(&made->spec_.setup);
+  setup.DictHeader(step.vectorized ? 3 : 1);
+  setup.String("arguments");
+  if (!step.vectorized) setup.ListHeader(step.calls.size());
+  std::vector<plan::TypedExpression> arguments;
+  arrow::FieldVector argument_fields;
+  for (std::size_t i = 0; i < step.calls.size(); ++i) {
+    const plan::Expression& call = step.calls[i];
+    made->spec_.functions.push_back({plan::PythonFunction::Verb::kMap, uid, call.name, call.pickled});
+    made->fields_.push_back(arrow::field(step.names[i], call.type));
+    setup.ListHeader(call.arguments.size());
+    for (const plan::Expression& argument : call.arguments) {
+      setup.Int(static_cast<std::int64_t>(arguments.size()));
+      HR_ASSIGN_OR_RAISE(plan::TypedExpression settled, plan::Settle(argument, *schema));
+      argument_fields.push_back(
+          arrow::field(fmt::format("a{}", arguments.size()), settled.type->id() == arrow::Type::NA ? arrow::int64() : settled.type));
+      arguments.push_back(std::move(settled));
+    }
+  }
+  if (step.vectorized) {
+    made->arguments_ = arrow::schema(argument_fields);
+    made->result_ = arrow::schema({arrow::field("result", step.calls[0].type)});
+    const auto flat = [&](const arrow::Schema& what) -> Result<std::shared_ptr<arrow::Buffer>> {
+      auto encoded = columnar::EncodeSchema(what);
+      if (encoded.ok()) return encoded;
+      return Error(ErrorCode::kInvalidPlan, fmt::format("the vectorized function {}: {}", step.calls[0].name, encoded.status().message()),
+                   "Vectorized functions take and give columns without parts: no lists, no structs.");
+    };
+    HR_ASSIGN_OR_RAISE(const auto input, flat(*made->arguments_));
+    HR_ASSIGN_OR_RAISE(const auto output, flat(*made->result_));
+    setup.String("input");
+    setup.Bytes(input->ToString());
+    setup.String("output");
+    setup.Bytes(output->ToString());
+  }
+  HR_ASSIGN_OR_RAISE(made->evaluator_, expression::Evaluator::Make(std::move(arguments), schema));
+  return std::unique_ptr<op::Operator>(std::move(made));
+}
+
+Status FunctionColumns::Open(const op::OperatorContext& context) { return line_.Open(pool_, spec_, slot_, context); }
+
+Status FunctionColumns::Process(std::uint32_t, columnar::DataBatch batch, op::Collector*) {
+  waiting_.Push(std::move(batch));
+  return StartTrips();
+}
+
+Status FunctionColumns::StartTrips() {
+  while (!waiting_.empty() && line_.accepting()) {
+    // While a trip is outstanding more rows gather, so that the next one is worth its way.
+    if (!trips_.empty() && waiting_.rows() < trip_size_.rows()) return Status::OK();
+    HR_ASSIGN_OR_RAISE(columnar::DataBatch batch, waiting_.Take(trip_size_.rows()));
+    HR_RETURN_NOT_OK(Send(std::move(batch)));
+  }
+  return Status::OK();
+}
+
+Status FunctionColumns::Send(columnar::DataBatch batch) {
+  HR_ASSIGN_OR_RAISE(arrow::ArrayVector arguments, evaluator_->Evaluate(*batch.records()));
+  if (vectorized_) {
+    const auto records = arrow::RecordBatch::Make(arguments_, batch.num_rows(), std::move(arguments));
+    HR_ASSIGN_OR_RAISE(auto message, arrow::ipc::SerializeRecordBatch(*records, arrow::ipc::IpcWriteOptions::Defaults()));
+    HR_RETURN_NOT_OK(line_.Send(MessageBody(std::move(message))));
+  } else {
+    TableWriter table;
+    for (const auto& argument : arguments) HR_RETURN_NOT_OK(table.AddColumn(argument));
+    HR_RETURN_NOT_OK(line_.Send(table));
+  }
+  trips_.push_back(std::move(batch));
+  return Status::OK();
+}
+
+Status FunctionColumns::Poll(op::Collector* out) {
+  for (;;) {
+    HR_ASSIGN_OR_RAISE(auto answer, line_.Take());
+    if (!answer) break;
+    const columnar::DataBatch batch = std::move(trips_.front());
+    trips_.pop_front();
+    trip_size_.Took(batch.num_rows(), answer->user_nanoseconds);
+    HR_ASSIGN_OR_RAISE(arrow::ArrayVector results,
+                       vectorized_ ? VectorResult(*answer, batch.num_rows()) : Results(*answer, batch.num_rows()));
+    HR_RETURN_NOT_OK(Emit(batch, std::move(results), out));
+  }
+  HR_RETURN_NOT_OK(line_.status());
+  return StartTrips();
+}
+
+Status FunctionColumns::NotOfType(std::size_t call, const Status& why) const {
+  const StageSpec::Function& function = spec_.functions[call];
+  return FunctionFailure(ErrorCode::kPythonRaised, fmt::format("{} gave {}", function.name, why.message()),
+                         {{}, {}, 0, function.uid.str(), function.name});
+}
+
+Result<arrow::ArrayVector> FunctionColumns::Results(const TripAnswer& answer, std::int64_t rows) const {
+  auto columns = ReadTable(answer.bytes);
+  if (!columns.ok()) return BadAnswer(spec_, columns.status());
+  if (columns->size() != fields_.size()) return BadAnswer(spec_, Status::Invalid("another number of columns"));
+  arrow::ArrayVector results;
+  for (std::size_t i = 0; i < fields_.size(); ++i) {
+    if ((*columns)[i].rows() != rows) return BadAnswer(spec_, Status::Invalid("another number of rows"));
+    std::int64_t bad_row = 0;
+    auto typed = AsType((*columns)[i], fields_[i]->type(), &bad_row);
+    if (!typed.ok()) return NotOfType(i, typed.status());
+    results.push_back(std::move(*typed));
+  }
+  return results;
+}
+
+Result<arrow::ArrayVector> FunctionColumns::VectorResult(const TripAnswer& answer, std::int64_t rows) const {
+  auto batch = ReadMessage(answer.bytes, result_);
+  if (!batch.ok()) return BadAnswer(spec_, batch.status());
+  if (batch->num_rows() != rows) return BadAnswer(spec_, Status::Invalid("another number of rows"));
+  return arrow::ArrayVector{batch->records()->column(0)};
+}
+
+Status FunctionColumns::Emit(const columnar::DataBatch& batch, arrow::ArrayVector results, op::Collector* out) {
+  const arrow::RecordBatch& records = *batch.records();
+  arrow::FieldVector fields;
+  arrow::ArrayVector columns;
+  for (int i = 0; i <= records.num_columns(); ++i) {
+    if (i == schema_columns_) {
+      fields.insert(fields.end(), fields_.begin(), fields_.end());
+      columns.insert(columns.end(), results.begin(), results.end());
+    }
+    if (i == records.num_columns()) break;
+    fields.push_back(records.schema()->field(i));
+    columns.push_back(records.column(i));
+  }
+  return EmitInSlices(columnar::DataBatch(arrow::RecordBatch::Make(arrow::schema(std::move(fields)), batch.num_rows(), std::move(columns))),
+                      out);
+}
+
+}  // namespace headrace::data::python

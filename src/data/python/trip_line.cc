@@ -1,0 +1,84 @@
+#include "data/python/trip_line.h"
+
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "data/python/worker_error.h"
+
+namespace headrace::data::python {
+
+Status TripLine::Open(WorkerPool* pool, const StageSpec& spec, std::uint32_t slot, const op::OperatorContext& context) {
+  mailbox_ = std::make_shared<BasicTripMailbox<TripAnswer>>(context.waker);
+  if (context.metrics != nullptr) {
+    user_nanoseconds_ =
+        context.metrics->GetCounter("headrace_python_function_nanoseconds_total", "Time spent inside Python functions", context.labels);
+  }
+  HR_ASSIGN_OR_RAISE(stage_, pool->LoadStage(spec, slot, context.waker));
+  return Status::OK();
+}
+
+Status TripLine::Send(const TripBody& body) {
+  HR_RETURN_NOT_OK(stage_->RunTrip(body, [mailbox = mailbox_](Result<TripAnswer> answer) { mailbox->Put(std::move(answer)); }));
+  ++outstanding_;
+  return Status::OK();
+}
+
+Result<std::optional<TripAnswer>> TripLine::Take() {
+  auto answer = mailbox_->Take();
+  if (!answer) return std::optional<TripAnswer>();
+  HR_RETURN_NOT_OK(answer->status());
+  HR_CHECK(outstanding_ > 0, "an answer without a trip");
+  --outstanding_;
+  if (user_nanoseconds_) user_nanoseconds_->Add((**answer).user_nanoseconds);
+  return std::optional<TripAnswer>(std::move(**answer));
+}
+
+void BatchQueue::Push(columnar::DataBatch batch) {
+  if (batch.num_rows() == 0) return;
+  rows_ += batch.num_rows();
+  batches_.push_back(std::move(batch));
+}
+
+void BatchQueue::PutBack(columnar::DataBatch batch) {
+  if (batch.num_rows() == 0) return;
+  rows_ += batch.num_rows();
+  batches_.push_front(std::move(batch));
+}
+
+Result<columnar::DataBatch> BatchQueue::Take(std::int64_t most) {
+  std::vector<std::shared_ptr<arrow::RecordBatch>> parts;
+  std::int64_t rows = 0, bytes = 0;
+  columnar::DataBatch taken;
+  while (!batches_.empty() &&
+         (rows == 0 || (rows + batches_.front().num_rows() <= most && bytes + batches_.front().size_bytes() <= kMostBytes)) &&
+         (parts.empty() || parts.front()->schema()->Equals(*batches_.front().records()->schema(), /*check_metadata=*/true))) {
+    columnar::DataBatch& front = batches_.front();
+    std::int64_t count = std::min(front.num_rows(), most);
+    if (front.size_bytes() > kMostBytes)
+      count = std::min(count, std::max<std::int64_t>(1, kMostBytes / (front.size_bytes() / front.num_rows() + 1)));
+    bytes += front.size_bytes();
+    taken = front.Slice(0, count);
+    rows += count;
+    parts.push_back(taken.records());
+    if (count < front.num_rows())
+      front = front.Slice(count, front.num_rows() - count);
+    else
+      batches_.pop_front();
+  }
+  rows_ -= rows;
+  if (parts.size() == 1) return taken;
+  HR_ASSIGN_OR_RAISE(auto joined, arrow::ConcatenateRecordBatches(parts));
+  return columnar::DataBatch(std::move(joined));
+}
+
+Status BadAnswer(const StageSpec& spec, const Status& why) {
+  const StageSpec::Function& last = spec.functions.back();
+  return FunctionFailure(ErrorCode::kPythonCrashed, "the Python worker broke its protocol: " + why.message(),
+                         {{}, {}, 0, last.uid.str(), last.name});
+}
+
+}  // namespace headrace::data::python
