@@ -1,4 +1,5 @@
-"""Word count functions through a real Python worker, beside the same functions in a bare Python loop, on one core.
+"""Word count functions, functions of columns and a process function through a real Python worker, beside the same functions in a bare Python
+loop or called on the whole column, on one core.
 
 The TaskManager's part is prepared before the clock runs (blocks lie in the arenas), so that what is measured is the worker:
 datagram in, decode, user functions, encode, datagram out. Rates are words per second; ratios are medians over alternating
@@ -23,8 +24,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "python" / "tests")]
 
 from fake_taskmanager import FakeTaskManager  # noqa: E402
-from headrace import codec, worker  # noqa: E402
+from headrace import KeyedProcessFunction, ValueState, codec, worker  # noqa: E402
 from headrace.codec import ABSENT  # noqa: E402
+from headrace.codec_py import ROLE_COLUMN  # noqa: E402
 
 WORDS_PER_LINE, VOCABULARY = 20, 100_000
 
@@ -134,6 +136,7 @@ def measure(pairs: int, words_per_batch: int) -> list[dict[str, Any]]:
     with FakeTaskManager(arenas=2) as tm:
         if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > 1:
             os.sched_setaffinity(tm.pid, {max(os.sched_getaffinity(0))})
+        functions = measure_functions(tm, pairs)  # before the trips below take the arenas
         stage = tm.load(("flat_map", str.split), ("map", to_pair), ("key_by", first))
         reduce_stage = tm.load(("reduce", add))
         splitting = Trip(tm, stage, [(0, lines)], 0)
@@ -148,7 +151,110 @@ def measure(pairs: int, words_per_batch: int) -> list[dict[str, Any]]:
             codec_row("encode (str, int)", lambda: codec.encode_block([(0, split)]), words, pairs),
             codec_row("decode (str, int)", lambda: codec.decode_block(block), words, pairs),
             codec_row("encode str keys", lambda: codec.encode_block([(1, list(groups))]), len(groups), pairs),
+            *functions,
         ]
+
+
+# ---- functions of columns, process functions ----
+
+SCALAR_ROWS, VECTOR_ROWS = 8192, 16_384
+
+
+def gcd(a: int, b: int) -> int:
+    while b:
+        a, b = b, a % b
+    return a
+
+
+def product(a: int, b: int) -> int:
+    return a * b
+
+
+def normalized(a: Any) -> Any:
+    """A few passes over the column: what a vectorized function is for."""
+    import pyarrow.compute as pc
+
+    return pc.sqrt(pc.abs(pc.subtract(pc.log1p(pc.multiply(a, 0.908)), 1.0)))
+
+
+class Counter(KeyedProcessFunction[Any, Any]):
+    count = ValueState("count", default=0)
+
+    def process(self, row: Any, ctx: Any) -> Any:
+        n = self.count.value() + 1
+        self.count.update(n)
+        return ((row, n),)
+
+
+class ArrowTrip:
+    """A prepared RUN of one Arrow message."""
+
+    def __init__(self, tm: FakeTaskManager, stage: int, body: bytes, arena: int) -> None:
+        self.tm = tm
+        tm.inputs[arena].write(56, struct.pack("<Q", stage) + body)
+        self.message = (worker.RUN, arena, 1, 56, len(body) + 8, tm.inputs[arena].size())
+
+    def __call__(self) -> None:
+        self.tm._send(*self.message)
+        kind, *_ = self.tm._receive()
+        if kind != worker.DONE:
+            raise SystemExit(f"the worker answered {kind}")
+
+
+def measure_functions(tm: FakeTaskManager, pairs: int) -> list[dict[str, Any]]:
+    import pyarrow as pa
+
+    r = random.Random(2)
+    a = [r.randrange(1, 1_000_000) for _ in range(SCALAR_ROWS)]
+    b = [r.randrange(1, 1_000_000) for _ in range(SCALAR_ROWS)]
+    rows: list[dict[str, Any]] = []
+    for name, function, bare in (
+        ("scalar a * b", product, lambda: [product(x, y) for x, y in zip(a, b)]),
+        ("scalar gcd(a, b)", gcd, lambda: [gcd(x, y) for x, y in zip(a, b)]),
+    ):
+        stage = tm.load(("map", function), kind="scalar", setup={"arguments": [[0, 1]]})
+        trip = Trip(tm, stage, [(ROLE_COLUMN, a), (ROLE_COLUMN, b)], 0)
+        rows.append({**compare(name, trip, bare, SCALAR_ROWS, pairs, ">= 0.4"), "metric": "rows"})
+
+    column = pa.array([r.random() * 1000 for _ in range(VECTOR_ROWS)])
+    schema, result = pa.schema([("a0", pa.float64())]), pa.schema([("result", pa.float64())])
+    setup = {"arguments": [0], "input": schema.serialize().to_pybytes(), "output": result.serialize().to_pybytes()}
+    stage = tm.load(("map", normalized), kind="vector", setup=setup)
+    vector = ArrowTrip(tm, stage, pa.record_batch([column], schema=schema).serialize().to_pybytes(), 1)
+    rows.append(
+        {
+            **compare("vectorized sqrt(abs(log1p(a)))", vector, lambda: normalized(column), VECTOR_ROWS, pairs, ">= 0.6"),
+            "metric": "rows",
+        }
+    )
+
+    keys = [f"key{r.randrange(1000)}" for _ in range(SCALAR_ROWS)]
+    distinct = list(dict.fromkeys(keys))
+    group_of = {key: at for at, key in enumerate(distinct)}
+    stage = tm.load(
+        ("map", Counter()), kind="process",
+        setup={"columns": None, "record": "", "returns": None, "states": ["count"], "subtask": 0, "parallelism": 1},
+    )  # fmt: skip
+    columns = [
+        [0, 0, 0, 0],
+        [codec.encode_key(k) for k in distinct],
+        [(5,)] * len(distinct),
+        [group_of[k] for k in keys],
+        [],
+        keys,
+    ]
+    process = Trip(tm, stage, [(ROLE_COLUMN, c) for c in columns], 0)
+    counts = dict.fromkeys(distinct, 5)
+
+    def bare_process() -> list[Any]:
+        out = []
+        for key in keys:
+            n = counts[key] = counts.get(key, 0) + 1
+            out.append((key, n))
+        return out
+
+    rows.append({**compare("process function, a counter a key", process, bare_process, SCALAR_ROWS, pairs, ""), "metric": "rows"})
+    return rows
 
 
 def main() -> None:

@@ -38,7 +38,10 @@ if TYPE_CHECKING:
     from headrace.environment import JobResult, RestartStrategy, StreamExecutionEnvironment
     from headrace.errors import EngineNotFound, JobError, JobFailed, SubmitError
     from headrace.job_graph import JobGraph
+    from headrace.process import CoProcessFunction, KeyedProcessFunction, KeyedProcessOperator, OutputTag
+    from headrace.state import AggregateFunction, AggregatingState, ListState, MapState, ReducingState, StateTtl, ValueState
     from headrace.stream import DataStream, DataStreamSink, KeyedStream
+    from headrace.user_functions import udf
 
 _HOME = {
     "aggregates": ("avg", "collect", "count", "count_distinct", "first", "last", "max", "min", "sum", "top"),
@@ -54,7 +57,12 @@ _HOME = {
     ),
     "job_graph": ("JobGraph",),
     "grouped_stream": ("GroupedStream", "WindowedStream"),
+    "process": ("CoProcessFunction", "KeyedProcessFunction", "KeyedProcessOperator", "OutputTag"),
+    "state": (
+        "AggregateFunction", "AggregatingState", "ListState", "MapState", "ReducingState", "StateTtl", "ValueState",
+    ),
     "stream": ("DataStream", "DataStreamSink", "KeyedStream"),
+    "user_functions": ("udf",),
     "windows": (
         "CountWindow", "CumulateWindow", "GlobalWindow", "SessionWindow", "SlidingWindow", "TumblingWindow", "Window",
     ),
@@ -63,14 +71,15 @@ _HOME = {
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
-    "BlackholeSink", "CollectSink", "CollectionSource", "CountWindow", "CumulateWindow", "DataStream", "DataStreamSink",
-    "EngineNotFound", "Expression", "FileSink", "FileSource", "GeneratorSource", "GlobalWindow", "GroupedStream", "JobError",
-    "JobFailed", "JobGraph", "JobResult", "KafkaSink", "KafkaSinkOperator", "KafkaSource", "KafkaSourceOperator", "KeyedStream",
-    "NexmarkSource", "PrintSink", "RestartStrategy", "SessionWindow", "Sink", "SlidingWindow", "Source",
-    "StreamExecutionEnvironment", "SubmitError", "TumblingWindow", "WatermarkStrategies", "Window", "WindowedStream",
-    "__version__", "avg", "coalesce", "col", "collect", "concat", "count", "count_distinct", "dead_letter", "first",
-    "from_epoch_ms", "greatest",
-    "hash_of", "if_", "last", "least", "lit", "max", "min", "shipped_file", "struct", "sum", "top", "when",
+    "AggregateFunction", "AggregatingState", "BlackholeSink", "CoProcessFunction", "CollectSink", "CollectionSource",
+    "CountWindow", "CumulateWindow", "DataStream", "DataStreamSink", "EngineNotFound", "Expression", "FileSink",
+    "FileSource", "GeneratorSource", "GlobalWindow", "GroupedStream", "JobError", "JobFailed", "JobGraph", "JobResult",
+    "KafkaSink", "KafkaSinkOperator", "KafkaSource", "KafkaSourceOperator", "KeyedProcessFunction", "KeyedProcessOperator",
+    "KeyedStream", "ListState", "MapState", "NexmarkSource", "OutputTag", "PrintSink", "ReducingState", "RestartStrategy",
+    "SessionWindow", "Sink", "SlidingWindow", "Source", "StateTtl", "StreamExecutionEnvironment", "SubmitError",
+    "TumblingWindow", "ValueState", "WatermarkStrategies", "Window", "WindowedStream", "__version__", "avg", "coalesce",
+    "col", "collect", "concat", "count", "count_distinct", "dead_letter", "first", "from_epoch_ms", "greatest", "hash_of",
+    "if_", "last", "least", "lit", "max", "min", "shipped_file", "struct", "sum", "top", "udf", "when",
 ]  # fmt: skip
 
 

@@ -30,7 +30,7 @@ def build_job_graph(env: StreamExecutionEnvironment) -> JobGraph:
     for operator in env._operators:
         _fill_operator(graph.operators.add(), operator, uids, modules)
     _fill_archives(graph, env)
-    has_functions = any(operator.function is not None for operator in env._operators)
+    has_functions = any(_runs_python(message) for message in graph.operators)
     header = plan_pb2.JobFileHeader(
         format_version=FORMAT_VERSION,
         python_version=f"{sys.version_info[0]}.{sys.version_info[1]}" if has_functions else "",
@@ -38,6 +38,27 @@ def build_job_graph(env: StreamExecutionEnvironment) -> JobGraph:
         packages=_loaded_packages() if has_functions else [],
     )
     return JobGraph.from_parts(header.SerializeToString(deterministic=True), graph.SerializeToString(deterministic=True))
+
+
+def _runs_python(message: Any) -> bool:
+    """Whether an operator as it travels has Python functions in it."""
+    kind = message.WhichOneof("kind")
+    if kind in ("map", "filter", "flat_map", "key_by", "reduce", "process"):
+        return True
+    if kind == "event_time":
+        return bool(message.event_time.function.pickled)
+    if kind == "aggregate":
+        return any(call.user.pickled for call in message.aggregate.calls)
+    if kind == "where":
+        return _calls_python(message.where)
+    return kind == "select" and any(_calls_python(column.expression) for column in message.select.columns)
+
+
+def _calls_python(expression: Any) -> bool:
+    kind = expression.WhichOneof("kind")
+    if kind == "call":
+        return any(_calls_python(argument) for argument in expression.call.arguments)
+    return kind == "user" or (kind == "cast" and _calls_python(expression.cast.argument))
 
 
 def _fill_settings(settings: Any, env: StreamExecutionEnvironment) -> None:
@@ -101,7 +122,7 @@ def _fill_operator(out: Any, operator: Operator, uids: dict[Operator, str], modu
     at = operator.location
     out.location.file, out.location.line, out.location.code = _clean(at.file), at.line, _clean(at.code)
     if operator.spec is not None:
-        operator.spec.fill(out, lambda function: _pickle_of(operator, function, modules))
+        _fill_spec(out, operator, modules)
     elif operator.kind == "union":
         out.union.SetInParent()
     elif operator.connector is not None:
@@ -109,6 +130,18 @@ def _fill_operator(out: Any, operator: Operator, uids: dict[Operator, str], modu
     else:
         function = getattr(out, operator.kind)
         function.pickled, function.display_name = _pickle(operator, modules)
+        if operator.returns is not None:
+            operator.returns.fill(function.returns)
+
+
+def _fill_spec(out: Any, operator: Operator, modules: list[ModuleType]) -> None:
+    def pickle(function: Any) -> tuple[bytes, str]:
+        return _pickle_of(operator, function, modules)
+
+    user_functions = sys.modules.get("headrace.user_functions")
+    if user_functions is not None:
+        user_functions.pickling_with(pickle)
+    operator.spec.fill(out, pickle)
 
 
 def _clean(text: str) -> str:

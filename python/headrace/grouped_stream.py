@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from headrace.errors import JobTypeError, JobValueError
 from headrace.location import here
@@ -10,8 +10,11 @@ from headrace.stream import check_label
 
 if TYPE_CHECKING:
     from headrace.aggregates import Aggregate
-    from headrace.stream import DataStream
+    from headrace.process import ConnectedStreams, Keyed, KeyedProcessFunction
+    from headrace.stream import DataStream, KeyedStream
     from headrace.windows import Window
+
+U = TypeVar("U")
 
 
 class GroupedStream:
@@ -19,6 +22,23 @@ class GroupedStream:
 
     def __init__(self, stream: DataStream[Any], keys: tuple[str, ...]) -> None:
         self._stream, self._keys = stream, keys
+
+    def process(self, function: KeyedProcessFunction[Any, U], *, returns: Any = None) -> DataStream[U]:
+        """As KeyedStream.process(), keyed by the columns: ctx.current_key is the column's value, of several columns a tuple."""
+        from headrace.process import process
+
+        return process(self._keyed(), function, returns)
+
+    def connect(self, other: KeyedStream[Any] | GroupedStream) -> ConnectedStreams:
+        """As KeyedStream.connect(); both are keyed by as many columns, of the same types."""
+        from headrace.process import connect
+
+        return connect(self._keyed(), other)
+
+    def _keyed(self) -> Keyed:
+        from headrace.process import Keyed
+
+        return Keyed(self._stream, self._keys)
 
     def window(self, window: Window) -> WindowedStream:
         """The groups by window."""

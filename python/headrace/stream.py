@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from headrace.execution import CollectedRows
     from headrace.expressions import Expression
     from headrace.grouped_stream import GroupedStream, WindowedStream
+    from headrace.process import ConnectedStreams, Keyed, KeyedProcessFunction
+    from headrace.row_types import RowType
     from headrace.watermarks import WatermarkStrategies
     from headrace.windows import Window
 
@@ -47,6 +49,7 @@ class Operator:
         "kind",
         "location",
         "parallelism",
+        "returns",
         "spec",
     )
 
@@ -61,6 +64,7 @@ class Operator:
         self.connector = connector
         self.spec = spec
         self.parallelism = 0
+        self.returns: RowType | None = None
         self.explicit_name: str | None = None
         self.explicit_uid: str | None = None
         self.location: Location = here()
@@ -132,11 +136,13 @@ class DataStream(_Settable, Generic[T]):
     if not TYPE_CHECKING:  # to a type checker a stream without a key has no such verb
 
         def __getattr__(self, name: str) -> Any:
-            if name == "reduce":
-                raise AttributeError(f"reduce ({here()}): it folds the rows of a key: call key_by() on the stream first")
+            if name in ("reduce", "process", "connect"):
+                raise AttributeError(
+                    f"{name} ({here()}): it works on the rows of a key: call key_by() or group_by() on the stream first"
+                )
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
-    def _function(self, kind: str, function: Any) -> Operator:
+    def _function(self, kind: str, function: Any, returns: Any = None) -> Operator:
         from headrace.functions import describe
 
         if not callable(function):
@@ -145,11 +151,18 @@ class DataStream(_Settable, Generic[T]):
             raise JobTypeError(f"{kind} ({here()}): it takes a plain function; an async one gives no row when it is called")
         shown = describe(function)
         name = kind if "<lambda>" in shown else shown
-        return self._env._add(Operator(kind, name, [self._input], function=function))
+        operator = Operator(kind, name, [self._input], function=function)
+        if returns is not None:
+            from headrace.row_types import row_type
 
-    def map(self, function: Callable[[T], U]) -> DataStream[U]:
-        """One row out for each row in: function(row)."""
-        return DataStream(self._env, self._function("map", function))
+            operator.returns = row_type(f"{kind} returns", returns)
+        return self._env._add(operator)
+
+    def map(self, function: Callable[[T], U], *, returns: Any = None) -> DataStream[U]:
+        """One row out for each row in: function(row). Typed rows come as dicts, or as instances of the source's dataclass.
+
+        returns: a row type (dataclass, TypedDict, dict of names and types, pyarrow schema): what comes out is typed."""
+        return DataStream(self._env, self._function("map", function, returns))
 
     def filter(self, condition: Callable[[T], object] | Expression) -> DataStream[T]:
         """The rows for which condition(row) is true; of typed rows also an expression: filter(col("price") > 10), without Python."""
@@ -218,9 +231,9 @@ class DataStream(_Settable, Generic[T]):
         """The first n rows by a column's order; behind a windowed aggregate, of each window. See GroupedStream.top()."""
         return self._grouped().top(n, by=by, descending=descending, ties=ties, rank=rank)
 
-    def flat_map(self, function: Callable[[T], Iterable[U]]) -> DataStream[U]:
-        """Any number of rows out for each row in: the items of function(row), a list or a generator."""
-        return DataStream(self._env, self._function("flat_map", function))
+    def flat_map(self, function: Callable[[T], Iterable[U]], *, returns: Any = None) -> DataStream[U]:
+        """Any number of rows out for each row in: the items of function(row), a list or a generator. returns: as for map()."""
+        return DataStream(self._env, self._function("flat_map", function, returns))
 
     def key_by(self, function: Callable[[T], K]) -> KeyedStream[T]:
         """Groups rows by function(row): equal keys meet in one subtask. Keys: None, bool, int, float, Decimal, str, bytes, tuple,
@@ -244,7 +257,8 @@ class DataStream(_Settable, Generic[T]):
         return DataStream(self._env, self._operator, partitioning, self._tag)
 
     def side_output(self, tag: str) -> DataStream[Any]:
-        """Rows that the operator gave to a side output: those of late_to(tag), as they came in."""
+        """Rows that the operator gave to a side output: those of late_to(tag), as they came in, or what a process
+        function sent there with ctx.output(tag, row)."""
         return DataStream(self._env, self._operator, 0, check_label(f"side_output ({here()})", "the tag", tag))
 
     def forward(self) -> DataStream[T]:
@@ -293,3 +307,20 @@ class KeyedStream(DataStream[T]):
         """Folds the rows of each key: function(accumulator, row) -> accumulator; the first row is the first accumulator.
         Emits the running result for every row, in order per key. The function must return new objects, not change its arguments."""
         return DataStream(self._env, self._function("reduce", function))
+
+    def process(self, function: KeyedProcessFunction[T, U], *, returns: Any = None) -> DataStream[U]:
+        """Runs a KeyedProcessFunction over the rows and timers of each key, with its states. returns: as for map()."""
+        from headrace.process import process
+
+        return process(self._keyed(), function, returns)
+
+    def connect(self, other: KeyedStream[Any] | GroupedStream) -> ConnectedStreams:
+        """This stream and another one: equal keys of both meet, for a CoProcessFunction."""
+        from headrace.process import connect
+
+        return connect(self._keyed(), other)
+
+    def _keyed(self) -> Keyed:
+        from headrace.process import Keyed
+
+        return Keyed(self, ())

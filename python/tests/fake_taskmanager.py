@@ -89,14 +89,17 @@ class FakeTaskManager:
             raise WorkerFailed(codec.decode(self.outputs[arena].read(offset, length)))
         return offset, length
 
-    def load(self, *operators: tuple[str, Any], sys_path: list[str] | None = None) -> int:
-        """operators: (kind, function or its pickled bytes). Gives the stage's id."""
+    def load(self, *operators: tuple[str, Any], sys_path: list[str] | None = None, kind: str = "", setup: Any = None) -> int:
+        """operators: (kind, function or its pickled bytes). kind, setup: of stages that are not verbs over untyped rows. Gives the stage's id."""
         self._next += 1
         described = [
-            {"kind": kind, "uid": f"uid{i}", "name": f"{kind}-{i}", "function": f if isinstance(f, bytes) else packed(f)}
-            for i, (kind, f) in enumerate(operators)
+            {"kind": verb, "uid": f"uid{i}", "name": f"{verb}-{i}", "function": f if isinstance(f, bytes) else packed(f)}
+            for i, (verb, f) in enumerate(operators)
         ]
-        body = codec.encode({"stage": self._next, "operators": described, "sys_path": sys_path or []})
+        description: dict[str, Any] = {"stage": self._next, "operators": described, "sys_path": sys_path or []}
+        if kind:
+            description.update(kind=kind, setup=setup)
+        body = codec.encode(description)
         self.inputs[0].write(0, body)
         self._send(worker.LOAD, 0, self._next, 0, len(body), self.inputs[0].size())
         self._answer(0)
@@ -121,6 +124,19 @@ class FakeTaskManager:
     def reduce(self, stage: int, values: list[Any], groups: list[int], states: list[Any]) -> dict[int, list[Any]]:
         self.start(stage, [(0, values), (2, groups), (3, states)])
         return self.finish()
+
+    def run_table(self, stage: int, columns: list[tuple[int, list[Any]]], arena: int = 0) -> list[list[Any]]:
+        """The columns of the answer to a table block."""
+        self.start(stage, columns, arena)
+        offset, length = self._answer(arena)
+        return [rows for _, _, rows in self.outputs[arena].read_block(offset + 8, length - 8)]
+
+    def run_bytes(self, stage: int, body: bytes, arena: int = 0) -> bytes:
+        """The body of the answer to a RUN of these bytes."""
+        self.inputs[arena].write(56, struct.pack("<Q", stage) + body)
+        self._send(worker.RUN, arena, 1000 + arena, 56, len(body) + 8, self.inputs[arena].size())
+        offset, length = self._answer(arena)
+        return self.outputs[arena].read(offset + 8, length - 8)
 
     def drop(self, stage: int) -> None:
         self._send(worker.DROP, 0, stage, 0, 0, 0)
