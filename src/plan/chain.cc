@@ -123,7 +123,7 @@ Result<std::shared_ptr<const ExecutionPlan>> Chain(const JobGraph& graph) {
       edge.consumer = static_cast<VertexIndex>(v);
       edge.input_index = static_cast<std::uint32_t>(i);
       edge.partitioning = Resolve(graph.operators[producer], head, head.inputs[i].partitioning);
-      if (edge.partitioning == Partitioning::kHash) edge.hash_columns = MeetingColumns(head, graph.operators[producer].schema.get());
+      if (edge.partitioning == Partitioning::kHash) edge.hash_columns = MeetingColumns(head, graph.operators[producer].schema.get(), i);
       edge.tag = head.inputs[i].tag;
       plan->vertices[edge.producer].output_edges.push_back(edge.id);
       plan->vertices[edge.consumer].input_edges.push_back(edge.id);

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "plan/changelog.h"
+#include "plan/join.h"
 #include "plan/relational.h"
 
 namespace headrace::plan {
@@ -53,8 +55,8 @@ struct SinkSpec {
 };
 struct UnionSpec {};
 
-using OperatorKind =
-    std::variant<SourceSpec, PythonFunction, UnionSpec, SinkSpec, SelectSpec, WhereSpec, EventTimeSpec, AggregateSpec, TopSpec>;
+using OperatorKind = std::variant<SourceSpec, PythonFunction, UnionSpec, SinkSpec, SelectSpec, WhereSpec, EventTimeSpec, AggregateSpec,
+                                  TopSpec, JoinSpec, DeduplicateSpec>;
 
 struct OperatorSpec {
   OperatorUid uid;
@@ -66,12 +68,14 @@ struct OperatorSpec {
   OperatorKind kind;
   /// Typed rows that leave the operator, filled by validation; null = untyped.
   std::shared_ptr<arrow::Schema> schema;
+  Changelog changelog = Changelog::kAppend;  ///< of these rows; filled by validation
 
   bool is_source() const { return std::holds_alternative<SourceSpec>(kind); }
   bool is_sink() const { return std::holds_alternative<SinkSpec>(kind); }
   const PythonFunction* python() const { return std::get_if<PythonFunction>(&kind); }
   bool is_python(PythonFunction::Verb verb) const { return python() != nullptr && python()->verb == verb; }
-  /// "source", "map", "filter", "flat_map", "key_by", "reduce", "union", "sink", "select", "where", "event_time", "aggregate", "top"
+  /// "source", "map", "filter", "flat_map", "key_by", "reduce", "union", "sink", "select", "where", "event_time", "aggregate", "top",
+  /// "join", "deduplicate"
   std::string KindName() const;
   /// `map "parse" (uid 1a2b, job.py:12)`: how every error names an operator.
   std::string Describe() const;

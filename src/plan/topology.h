@@ -33,8 +33,9 @@ inline bool IsKeyed(const OperatorSpec& spec) {
   return spec.is_python(PythonFunction::Verb::kKeyBy) || spec.is_python(PythonFunction::Verb::kReduce);
 }
 
-/// Columns of the typed rows by whose values rows must meet in one subtask of `spec`; empty when they need not, or by __key.
-std::vector<std::string> MeetingColumns(const OperatorSpec& spec, const arrow::Schema* input);
+/// Columns of the typed rows of input `index` by whose values rows must meet in one subtask of `spec`; empty when they need not, or by
+/// __key.
+std::vector<std::string> MeetingColumns(const OperatorSpec& spec, const arrow::Schema* input, std::size_t index = 0);
 /// True when all rows must meet in one subtask: aggregates and tops without any key.
 bool MeetsInOne(const OperatorSpec& spec, const arrow::Schema* input);
 

@@ -9,6 +9,7 @@
 #include "data/operator/union.h"
 #include "data/python/keyed_reduce.h"
 #include "data/python/python_stage.h"
+#include "data/task/join_parts.h"
 #include "data/window/group_aggregate.h"
 #include "data/window/window_aggregate.h"
 #include "data/window/window_top.h"
@@ -130,6 +131,21 @@ std::shared_ptr<arrow::Schema> InputSchema(const plan::ExecutionPlan& plan, cons
   return operators > 1 ? producer.operators[operators - 2].schema : InputSchema(plan, producer);
 }
 
+Schemas InputSchemas(const plan::ExecutionPlan& plan, const plan::ExecutionVertex& vertex) {
+  Schemas schemas;
+  for (const std::uint32_t edge : vertex.input_edges) schemas.push_back(plan.vertices[plan.edges[edge].producer].operators.back().schema);
+  return schemas;
+}
+
+/// What the rows that come into operator `at` mean, by input.
+std::vector<plan::Changelog> InputChangelogs(const plan::ExecutionPlan& plan, const plan::ExecutionVertex& vertex, std::size_t at) {
+  if (at > 0) return {vertex.operators[at - 1].changelog};
+  std::vector<plan::Changelog> changelogs;
+  for (const std::uint32_t edge : vertex.input_edges)
+    changelogs.push_back(plan.vertices[plan.edges[edge].producer].operators.back().changelog);
+  return changelogs;
+}
+
 }  // namespace
 
 Result<TaskParts> BuildParts(const TaskSpec& spec, const TaskEnvironment& environment, TaskVitals* vitals, Waker* waker) {
@@ -156,6 +172,13 @@ Result<TaskParts> BuildParts(const TaskSpec& spec, const TaskEnvironment& enviro
     if (op.python() != nullptr) {
       if (environment.pool == nullptr) return Error(ErrorCode::kInternal, "a plan without Python has a Python operator");
       parts.links.push_back(MakePythonLink(spec, environment, &at));
+      continue;
+    }
+    if (IsJoinPart(op)) {
+      const auto inputs = at > 0 ? Schemas{vertex.operators[at - 1].schema} : InputSchemas(*spec.plan, vertex);
+      HR_ASSIGN_OR_RAISE(auto made, MakeJoinPart(op, inputs, InputChangelogs(*spec.plan, vertex, at)));
+      parts.links.push_back(MakeLink(std::move(made), op.name, op));
+      ++at;
       continue;
     }
     if (IsRelational(op)) {
