@@ -32,7 +32,9 @@ class JoinSpec:
         if how not in KINDS:
             raise JobValueError(f"join ({here()}): how is {how!r}; it is one of {', '.join(KINDS)}")
         if window is not None and not isinstance(window, Window):
-            raise JobTypeError(f"join ({here()}): window takes a window such as TumblingWindow(10_000), not {type(window).__name__}")
+            raise JobTypeError(
+                f"join ({here()}): window takes a window such as TumblingWindow(10_000), not {type(window).__name__}"
+            )
         if not isinstance(suffix, str) or not suffix:
             raise JobTypeError(f"join ({here()}): suffix takes text that is added to names, not {suffix!r}")
         if as_of not in (False, True):
@@ -77,10 +79,14 @@ def _interval(between: Any) -> tuple[int, int]:
     if between is None:
         return 0, 0
     if not isinstance(between, (tuple, list)) or len(between) != 2:
-        raise JobTypeError(f"join ({here()}): between takes two bounds in ms or as timedelta, as in between=(-5000, 10000), not {between!r}")
+        raise JobTypeError(
+            f"join ({here()}): between takes two bounds in ms or as timedelta, as in between=(-5000, 10000), not {between!r}"
+        )
     lower, upper = (milliseconds("join: between", bound, -(2**62)) for bound in between)
     if lower > upper:
-        raise JobValueError(f"join ({here()}): the interval from {lower} ms to {upper} ms is empty; the first bound is the lower one")
+        raise JobValueError(
+            f"join ({here()}): the interval from {lower} ms to {upper} ms is empty; the first bound is the lower one"
+        )
     return lower, upper
 
 

@@ -40,6 +40,12 @@ Trait TraitOf(const PythonFunction& function) {
           .instead = "Use an expression in place of the function, or map() first: it sees each row's kind as \"__row_kind\"."};
 }
 
+/// Whether the aggregate can leave out a row again. A float sum that shrinks would drift.
+bool CanTakeBack(const TypedAggregateCall& call) {
+  if (call.function == "count") return true;
+  return (call.function == "sum" || call.function == "avg") && call.arguments[0].type->id() == arrow::Type::INT64;
+}
+
 Trait TraitOf(const OperatorSpec& spec, const Schemas& inputs) {
   constexpr const char* kNoUpdates = "Put it in front of the operator that updates, or give that one a window.";
   if (const PythonFunction* function = spec.python()) return TraitOf(*function);
@@ -50,7 +56,13 @@ Trait TraitOf(const OperatorSpec& spec, const Schemas& inputs) {
   if (std::holds_alternative<WhereSpec>(spec.kind)) return {.passes = true, .needs_before = true};
   if (const auto* aggregate = std::get_if<AggregateSpec>(&spec.kind)) {
     if (aggregate->window.kind != Window::Kind::kNone) return {.takes = false, .instead = kNoUpdates};
-    return {.makes = true, .needs_before = true};
+    Trait trait{.makes = true, .needs_before = true};
+    for (const AggregateCall& call : aggregate->calls) {
+      const auto settled = SettleAggregate(call, *inputs[0]);
+      if (settled.ok() && !CanTakeBack(*settled)) trait.takes = false;
+    }
+    trait.instead = "Of rows that may be taken back there are count, and sum and avg of ints.";
+    return trait;
   }
   if (const auto* top = std::get_if<TopSpec>(&spec.kind)) {
     if (top->window.kind != Window::Kind::kNone || HasWindows(inputs[0])) return {.takes = false, .instead = kNoUpdates};

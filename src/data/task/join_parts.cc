@@ -8,6 +8,7 @@
 #include "data/join/interval_join.h"
 #include "data/join/regular_join.h"
 #include "data/join/running_top.h"
+#include "data/join/updating_aggregate.h"
 #include "data/join/version_join.h"
 #include "data/join/window_join.h"
 #include "plan/row_schema.h"
@@ -31,6 +32,8 @@ Result<std::unique_ptr<op::Operator>> MakeJoin(const plan::OperatorSpec& spec, c
 
 bool IsJoinPart(const plan::OperatorSpec& spec) {
   if (std::holds_alternative<plan::JoinSpec>(spec.kind) || std::holds_alternative<plan::DeduplicateSpec>(spec.kind)) return true;
+  const auto* aggregate = std::get_if<plan::AggregateSpec>(&spec.kind);
+  if (aggregate != nullptr) return aggregate->window.kind == plan::Window::Kind::kNone;
   const auto* top = std::get_if<plan::TopSpec>(&spec.kind);
   return top != nullptr && spec.changelog != plan::Changelog::kAppend;
 }
@@ -41,6 +44,9 @@ Result<std::unique_ptr<op::Operator>> MakeJoinPart(const plan::OperatorSpec& spe
   if (const auto* join = std::get_if<plan::JoinSpec>(&spec.kind)) return MakeJoin(spec, *join, inputs, changelogs);
   if (const auto* deduplicate = std::get_if<plan::DeduplicateSpec>(&spec.kind))
     return join::Deduplicate::Make(*deduplicate, inputs[0], before);
+  const bool updates = changelogs[0] != plan::Changelog::kAppend;
+  if (const auto* aggregate = std::get_if<plan::AggregateSpec>(&spec.kind))
+    return join::UpdatingAggregate::Make(*aggregate, inputs[0], spec.schema, updates, before);
   return join::RunningTop::Make(std::get<plan::TopSpec>(spec.kind), inputs[0], spec.schema, changelogs[0] != plan::Changelog::kAppend,
                                 before);
 }

@@ -12,7 +12,7 @@ namespace headrace::data::task {
 
 using Schemas = std::vector<std::shared_ptr<arrow::Schema>>;
 
-/// Whether MakeJoinPart() knows the operator: joins, deduplication, rankings without windows.
+/// Whether MakeJoinPart() knows the operator: joins, deduplication, aggregates and rankings without windows.
 bool IsJoinPart(const plan::OperatorSpec& spec);
 /// The operator for a spec. `inputs`: the rows that come in, by input; `changelogs`: what they mean.
 Result<std::unique_ptr<op::Operator>> MakeJoinPart(const plan::OperatorSpec& spec, const Schemas& inputs,
