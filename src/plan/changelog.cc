@@ -40,10 +40,9 @@ Trait TraitOf(const PythonFunction& function) {
           .instead = "Use an expression in place of the function, or map() first: it sees each row's kind as \"__row_kind\"."};
 }
 
-/// Whether the aggregate can leave out a row again. A float sum that shrinks would drift.
-bool CanTakeBack(const TypedAggregateCall& call) {
-  if (call.function == "count") return true;
-  return (call.function == "sum" || call.function == "avg") && call.arguments[0].type->id() == arrow::Type::INT64;
+/// Whether the aggregate can leave out a row again.
+bool CanTakeBack(const AggregateCall& call) {
+  return call.function != "first" && call.function != "last" && call.function != "top" && (call.function != "collect" || call.limit == 0);
 }
 
 Trait TraitOf(const OperatorSpec& spec, const Schemas& inputs) {
@@ -57,11 +56,10 @@ Trait TraitOf(const OperatorSpec& spec, const Schemas& inputs) {
   if (const auto* aggregate = std::get_if<AggregateSpec>(&spec.kind)) {
     if (aggregate->window.kind != Window::Kind::kNone) return {.takes = false, .instead = kNoUpdates};
     Trait trait{.makes = true, .needs_before = true};
-    for (const AggregateCall& call : aggregate->calls) {
-      const auto settled = SettleAggregate(call, *inputs[0]);
-      if (settled.ok() && !CanTakeBack(*settled)) trait.takes = false;
-    }
-    trait.instead = "Of rows that may be taken back there are count, and sum and avg of ints.";
+    trait.takes = std::all_of(aggregate->calls.begin(), aggregate->calls.end(), CanTakeBack);
+    trait.instead =
+        "first, last, top and a limited collect cannot leave a row out again: take another aggregate, or put it in front of the operator "
+        "that updates.";
     return trait;
   }
   if (const auto* top = std::get_if<TopSpec>(&spec.kind)) {

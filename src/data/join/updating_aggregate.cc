@@ -31,9 +31,7 @@ bool SameRow(const arrow::Array& a, const arrow::Array& b, std::int64_t i) {
 Result<std::unique_ptr<op::Operator>> UpdatingAggregate::Make(const plan::AggregateSpec& spec, const std::shared_ptr<arrow::Schema>& input,
                                                               const std::shared_ptr<arrow::Schema>& output, bool updates, bool before) {
   HR_ASSIGN_OR_RAISE(window::KeyWords keys, window::KeyWords::Make(*input, spec.keys));
-  HR_ASSIGN_OR_RAISE(window::AggregateCalls calls, window::AggregateCalls::Make(spec.calls, input));
-  for (std::size_t f = 0; updates && f < calls.functions().size(); ++f)
-    if (!calls.functions()[f]->invertible()) return Status::NotImplemented(spec.calls[f].function, " of rows that are taken back");
+  HR_ASSIGN_OR_RAISE(window::AggregateCalls calls, window::AggregateCalls::Make(spec.calls, input, /*retractable=*/updates));
   arrow::FieldVector fields = output->fields();
   fields.push_back(arrow::field(std::string(columnar::kRowKindColumn), arrow::uint8(), /*nullable=*/false));
   return std::unique_ptr<op::Operator>(
@@ -49,10 +47,10 @@ UpdatingAggregate::UpdatingAggregate(window::AggregateCalls calls, window::KeyWo
       before_(before),
       stamp_(calls_.state_words()),
       count_(calls_.state_words() + 1),
-      groups_(keys_.words(), calls_.state_words() + 2),
-      taken_(keys_.words(), calls_.state_words()) {}
+      groups_(keys_.words(), calls_.state_words() + 2) {}
 
 UpdatingAggregate::~UpdatingAggregate() {
+  window::ReleaseAll(calls_.functions(), &groups_);
   if (state_bytes_ != nullptr) state_bytes_->fetch_sub(accounted_bytes_, std::memory_order_relaxed);
 }
 
@@ -66,7 +64,9 @@ Status UpdatingAggregate::Process(std::uint32_t, columnar::DataBatch batch, op::
   const std::uint8_t* kinds =
       batch.row_kind_column() < 0 ? nullptr : records.column_data(batch.row_kind_column())->GetValues<std::uint8_t>(1);
   HR_ASSIGN_OR_RAISE(const auto keys, keys_.Encode(records));
-  HR_ASSIGN_OR_RAISE(std::vector<op::AggregateInput> inputs, calls_.Evaluate(records));
+  const std::int64_t* times =
+      batch.event_time_column() < 0 ? nullptr : records.column_data(batch.event_time_column())->GetValues<std::int64_t>(1);
+  HR_ASSIGN_OR_RAISE(const std::vector<op::AggregateInput> inputs, calls_.Evaluate(records, times));
   rows_.resize(static_cast<std::size_t>(records.num_rows()));
   HR_RETURN_NOT_OK(groups_.Resolve(keys, records.num_rows(), rows_.data()));
   FindChanged();
@@ -74,7 +74,7 @@ Status UpdatingAggregate::Process(std::uint32_t, columnar::DataBatch batch, op::
   if (before_) {
     HR_ASSIGN_OR_RAISE(before, Results());
   }
-  HR_RETURN_NOT_OK(Fold(keys, std::move(inputs), kinds));
+  HR_RETURN_NOT_OK(Fold(inputs, kinds));
   HR_ASSIGN_OR_RAISE(const arrow::ArrayVector after, Results());
   HR_RETURN_NOT_OK(Emit(Choose(before, after), before, after, out));
   Tidy();
@@ -94,42 +94,26 @@ void UpdatingAggregate::FindChanged() {
   }
 }
 
-Status UpdatingAggregate::Fold(const std::vector<const std::uint64_t*>& keys, std::vector<op::AggregateInput> inputs,
-                               const std::uint8_t* kinds) {
+Status UpdatingAggregate::Fold(const std::vector<op::AggregateInput>& inputs, const std::uint8_t* kinds) {
   const auto rows = static_cast<std::int64_t>(rows_.size());
   const bool any_back = kinds != nullptr && std::any_of(kinds, kinds + rows, columnar::TakesBack);
   for (std::int64_t i = 0; i < rows; ++i)
     rows_[static_cast<std::size_t>(i)][count_] += any_back && columnar::TakesBack(kinds[i]) ? ~std::uint64_t{0} : 1;
-  if (any_back) return TakeBack(keys, std::move(inputs), kinds);
-  for (std::size_t f = 0; f < inputs.size(); ++f) HR_RETURN_NOT_OK(calls_.functions()[f]->Add(inputs[f], rows_.data(), rows));
-  return Status::OK();
-}
-
-/// Adds the rows that come, folds those that go for themselves, and subtracts them.
-Status UpdatingAggregate::TakeBack(const std::vector<const std::uint64_t*>& keys, std::vector<op::AggregateInput> inputs,
-                                   const std::uint8_t* kinds) {
-  const auto rows = static_cast<std::int64_t>(rows_.size());
-  taken_.Clear();
-  taken_rows_.resize(rows_.size());
-  HR_RETURN_NOT_OK(taken_.Resolve(keys, rows, taken_rows_.data()));
-  from_.clear();
-  for (std::int64_t row = 0; row < taken_.num_rows(); ++row)
-    from_.push_back(taken_.RowValues(row));  // in the order of changed_: that of first rows
-  masks_.resize(2);
-  for (std::size_t f = 0; f < inputs.size(); ++f) {
-    for (auto& mask : masks_) mask.resize(rows_.size());
-    for (std::size_t i = 0; i < rows_.size(); ++i) {
-      const std::uint8_t counts = inputs[f].valid == nullptr ? 1 : inputs[f].valid[i], back = columnar::TakesBack(kinds[i]) ? 1 : 0;
-      masks_[0][i] = counts & (back ^ 1);
-      masks_[1][i] = counts & back;
-    }
-    const op::AggregateFunction& function = *calls_.functions()[f];
-    inputs[f].valid = masks_[0].data();
-    HR_RETURN_NOT_OK(function.Add(inputs[f], rows_.data(), rows));
-    inputs[f].valid = masks_[1].data();
-    HR_RETURN_NOT_OK(function.Add(inputs[f], taken_rows_.data(), rows));
-    HR_RETURN_NOT_OK(function.Subtract(changed_.data(), from_.data(), static_cast<std::int64_t>(changed_.size())));
+  const auto& functions = calls_.functions();
+  if (!any_back) {
+    for (std::size_t f = 0; f < inputs.size(); ++f) HR_RETURN_NOT_OK(functions[f]->Add(inputs[f], rows_.data(), rows));
+    return Status::OK();
   }
+  back_.resize(rows_.size());
+  stays_.resize(rows_.size());
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    back_[i] = columnar::TakesBack(kinds[i]) ? 1 : 0;
+    stays_[i] = back_[i] ^ 1;
+  }
+  const auto added = without_.Without(inputs, back_.data(), rows);
+  for (std::size_t f = 0; f < inputs.size(); ++f) HR_RETURN_NOT_OK(functions[f]->Add(added[f], rows_.data(), rows));
+  const auto taken = without_.Without(inputs, stays_.data(), rows);
+  for (std::size_t f = 0; f < inputs.size(); ++f) HR_RETURN_NOT_OK(functions[f]->Retract(taken[f], rows_.data(), rows));
   return Status::OK();
 }
 
@@ -198,7 +182,7 @@ void UpdatingAggregate::Tidy() {
 
 void UpdatingAggregate::AccountBytes() {
   if (state_bytes_ == nullptr) return;
-  const std::int64_t bytes = groups_.allocated_bytes() + taken_.allocated_bytes() + keys_.allocated_bytes();
+  const std::int64_t bytes = groups_.allocated_bytes() + keys_.allocated_bytes() + window::BytesOf(calls_.functions());
   state_bytes_->fetch_add(bytes - std::exchange(accounted_bytes_, bytes), std::memory_order_relaxed);
 }
 

@@ -9,6 +9,7 @@
 #include "data/operator/operator.h"
 #include "data/state/group_table.h"
 #include "data/window/aggregate_calls.h"
+#include "data/window/aggregate_states.h"
 #include "data/window/key_words.h"
 #include "plan/relational.h"
 
@@ -31,8 +32,7 @@ class UpdatingAggregate final : public op::Operator {
  private:
   UpdatingAggregate(window::AggregateCalls calls, window::KeyWords keys, std::shared_ptr<arrow::Schema> output, bool has_keys, bool before);
   void FindChanged();
-  Status Fold(const std::vector<const std::uint64_t*>& keys, std::vector<op::AggregateInput> inputs, const std::uint8_t* kinds);
-  Status TakeBack(const std::vector<const std::uint64_t*>& keys, std::vector<op::AggregateInput> inputs, const std::uint8_t* kinds);
+  Status Fold(const std::vector<op::AggregateInput>& inputs, const std::uint8_t* kinds);
   Result<arrow::ArrayVector> Results() const;
   /// Rows to show: of changed groups, before and after; kinds.
   struct Shown {
@@ -49,14 +49,14 @@ class UpdatingAggregate final : public op::Operator {
   const std::shared_ptr<arrow::Schema> output_;
   const bool has_keys_, before_;
   const std::uint32_t stamp_, count_;  // words of a group behind the functions': the batch that changed it last; its rows
-  state::GroupTable groups_, taken_;   // taken_: of the rows that a batch takes back
+  state::GroupTable groups_;
   std::uint64_t batch_ = 0;
   std::atomic<std::int64_t>* state_bytes_ = nullptr;
   std::int64_t accounted_bytes_ = 0;
   // Of the batch in hand.
-  std::vector<std::uint64_t*> rows_, taken_rows_, changed_, from_;
-  std::vector<std::uint8_t> had_rows_;
-  std::vector<std::vector<std::uint8_t>> masks_;
+  std::vector<std::uint64_t*> rows_, changed_;
+  std::vector<std::uint8_t> had_rows_, back_, stays_;
+  window::LeftOut without_;
 };
 
 }  // namespace headrace::data::join

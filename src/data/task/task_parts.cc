@@ -10,7 +10,6 @@
 #include "data/python/keyed_reduce.h"
 #include "data/python/python_stage.h"
 #include "data/task/join_parts.h"
-#include "data/window/group_aggregate.h"
 #include "data/window/window_aggregate.h"
 #include "data/window/window_top.h"
 
@@ -102,9 +101,7 @@ Result<op::ChainLink> MakeRelationalLink(const std::vector<plan::OperatorSpec>& 
     return MakeLink(std::move(made), op.name, op);
   }
   if (const auto* aggregate = std::get_if<plan::AggregateSpec>(&op.kind)) {
-    const bool grouped = aggregate->window.kind == plan::Window::Kind::kNone;
-    HR_ASSIGN_OR_RAISE(auto made, grouped ? window::GroupAggregate::Make(*aggregate, input, op.schema)
-                                          : window::WindowAggregate::Make(*aggregate, input, op.schema));
+    HR_ASSIGN_OR_RAISE(auto made, window::WindowAggregate::Make(*aggregate, input, op.schema));
     return MakeLink(std::move(made), op.name, op);
   }
   if (const auto* top = std::get_if<plan::TopSpec>(&op.kind)) {
@@ -120,10 +117,10 @@ bool IsRelational(const plan::OperatorSpec& op) {
          std::holds_alternative<plan::TopSpec>(op.kind);
 }
 
-/// The rows that come into a vertex.
-std::shared_ptr<arrow::Schema> InputSchema(const plan::ExecutionPlan& plan, const plan::ExecutionVertex& vertex) {
-  if (vertex.input_edges.empty()) return nullptr;
-  const plan::ExecutionEdge& edge = plan.edges[vertex.input_edges[0]];
+std::shared_ptr<arrow::Schema> InputSchema(const plan::ExecutionPlan& plan, const plan::ExecutionVertex& vertex);
+
+/// The rows that come over an edge.
+std::shared_ptr<arrow::Schema> EdgeSchema(const plan::ExecutionPlan& plan, const plan::ExecutionEdge& edge) {
   const plan::ExecutionVertex& producer = plan.vertices[edge.producer];
   if (edge.tag.empty()) return producer.operators.back().schema;
   // A side output has the rows that came into its operator, the last one of the vertex.
@@ -131,9 +128,14 @@ std::shared_ptr<arrow::Schema> InputSchema(const plan::ExecutionPlan& plan, cons
   return operators > 1 ? producer.operators[operators - 2].schema : InputSchema(plan, producer);
 }
 
+/// The rows that come into a vertex, over the first of its edges.
+std::shared_ptr<arrow::Schema> InputSchema(const plan::ExecutionPlan& plan, const plan::ExecutionVertex& vertex) {
+  return vertex.input_edges.empty() ? nullptr : EdgeSchema(plan, plan.edges[vertex.input_edges[0]]);
+}
+
 Schemas InputSchemas(const plan::ExecutionPlan& plan, const plan::ExecutionVertex& vertex) {
   Schemas schemas;
-  for (const std::uint32_t edge : vertex.input_edges) schemas.push_back(plan.vertices[plan.edges[edge].producer].operators.back().schema);
+  for (const std::uint32_t edge : vertex.input_edges) schemas.push_back(EdgeSchema(plan, plan.edges[edge]));
   return schemas;
 }
 
@@ -141,8 +143,10 @@ Schemas InputSchemas(const plan::ExecutionPlan& plan, const plan::ExecutionVerte
 std::vector<plan::Changelog> InputChangelogs(const plan::ExecutionPlan& plan, const plan::ExecutionVertex& vertex, std::size_t at) {
   if (at > 0) return {vertex.operators[at - 1].changelog};
   std::vector<plan::Changelog> changelogs;
-  for (const std::uint32_t edge : vertex.input_edges)
-    changelogs.push_back(plan.vertices[plan.edges[edge].producer].operators.back().changelog);
+  for (const std::uint32_t number : vertex.input_edges) {
+    const plan::ExecutionEdge& edge = plan.edges[number];
+    changelogs.push_back(edge.tag.empty() ? plan.vertices[edge.producer].operators.back().changelog : plan::Changelog::kAppend);
+  }
   return changelogs;
 }
 
