@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "plan/lookup.h"
 #include "plan/relational.h"
 
 namespace headrace::plan {
@@ -54,7 +55,7 @@ struct SinkSpec {
 struct UnionSpec {};
 
 using OperatorKind =
-    std::variant<SourceSpec, PythonFunction, UnionSpec, SinkSpec, SelectSpec, WhereSpec, EventTimeSpec, AggregateSpec, TopSpec>;
+    std::variant<SourceSpec, PythonFunction, UnionSpec, SinkSpec, SelectSpec, WhereSpec, EventTimeSpec, AggregateSpec, TopSpec, LookupSpec>;
 
 struct OperatorSpec {
   OperatorUid uid;
