@@ -37,6 +37,7 @@ std::string OperatorSpec::KindName() const {
   if (std::holds_alternative<ProcessSpec>(kind)) return "process";
   if (std::holds_alternative<JoinSpec>(kind)) return "join";
   if (std::holds_alternative<DeduplicateSpec>(kind)) return "deduplicate";
+  if (std::holds_alternative<LookupSpec>(kind)) return "lookup_join";
   return "union";
 }
 

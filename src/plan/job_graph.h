@@ -9,9 +9,10 @@
 #include <vector>
 
 #include "base/ids.h"
-#include "plan/process.h"
 #include "plan/changelog.h"
 #include "plan/join.h"
+#include "plan/lookup.h"
+#include "plan/process.h"
 #include "plan/relational.h"
 
 namespace headrace::plan {
@@ -58,7 +59,7 @@ struct SinkSpec {
 struct UnionSpec {};
 
 using OperatorKind = std::variant<SourceSpec, PythonFunction, UnionSpec, SinkSpec, SelectSpec, WhereSpec, EventTimeSpec, AggregateSpec,
-                                  TopSpec, JoinSpec, DeduplicateSpec, ProcessSpec>;
+                                  TopSpec, JoinSpec, DeduplicateSpec, ProcessSpec, LookupSpec>;
 
 struct OperatorSpec {
   OperatorUid uid;

@@ -7,8 +7,9 @@
 #include "proto/call.pb.h"
 #include "proto/deploy.pb.h"
 #include "proto/plan.pb.h"
-#include "wire/process_message.h"
 #include "wire/join_message.h"
+#include "wire/lookup_message.h"
+#include "wire/process_message.h"
 #include "wire/relational_message.h"
 
 namespace headrace::wire {
@@ -100,6 +101,10 @@ Result<plan::OperatorKind> KindFromMessage(const proto::Operator& message) {
       return FromMessage(message.join());
     case proto::Operator::kDeduplicate:
       return FromMessage(message.deduplicate());
+    case proto::Operator::kLookup: {
+      HR_ASSIGN_OR_RAISE(plan::ConnectorSpec table, FromMessage(message.lookup().table()));
+      return FromMessage(message.lookup(), std::move(table));
+    }
     case proto::Operator::KIND_NOT_SET:
       break;
   }
@@ -212,6 +217,10 @@ void ToMessage(const plan::OperatorSpec& spec, proto::Operator* message) {
   if (const auto* process = std::get_if<plan::ProcessSpec>(&spec.kind)) ToMessage(*process, message->mutable_process());
   if (const auto* join = std::get_if<plan::JoinSpec>(&spec.kind)) ToMessage(*join, message->mutable_join());
   if (const auto* deduplicate = std::get_if<plan::DeduplicateSpec>(&spec.kind)) ToMessage(*deduplicate, message->mutable_deduplicate());
+  if (const auto* lookup = std::get_if<plan::LookupSpec>(&spec.kind)) {
+    ToMessage(*lookup, message->mutable_lookup());
+    ToMessage(*lookup->table, message->mutable_lookup()->mutable_table());
+  }
   if (const PythonFunction* function = spec.python()) {
     proto::PythonFunction* body = FunctionOf(function->verb, message);
     body->set_pickled(function->pickled);
