@@ -10,6 +10,7 @@
 #include "data/task/join_parts.h"
 #include "data/task/python_parts.h"
 #include "data/window/group_aggregate.h"
+#include "data/window/local_aggregate.h"
 #include "data/window/lookup_join.h"
 #include "data/window/window_aggregate.h"
 #include "data/window/window_top.h"
@@ -133,6 +134,21 @@ std::vector<plan::Changelog> InputChangelogs(const plan::ExecutionPlan& plan, co
   return changelogs;
 }
 
+/// In front of a shuffle into an aggregate that lets its rows be added up before it.
+Status AddLocalAggregate(const plan::ExecutionPlan& plan, const plan::ExecutionVertex& vertex, TaskParts* parts) {
+  if (vertex.output_edges.size() != 1) return Status::OK();
+  const plan::ExecutionEdge& edge = plan.edges[vertex.output_edges[0]];
+  if (!edge.tag.empty() || (edge.partitioning != plan::Partitioning::kHash && edge.partitioning != plan::Partitioning::kRebalance))
+    return Status::OK();
+  if (vertex.operators.back().changelog != plan::Changelog::kAppend) return Status::OK();
+  const plan::OperatorSpec& consumer = plan.vertices[edge.consumer].operators.front();
+  const auto* aggregate = std::get_if<plan::AggregateSpec>(&consumer.kind);
+  if (aggregate == nullptr) return Status::OK();
+  HR_ASSIGN_OR_RAISE(auto made, window::LocalAggregate::Make(*aggregate, vertex.operators.back().schema));
+  if (made != nullptr) parts->links.push_back(MakeLink(std::move(made), consumer.name + " (before the exchange)", consumer));
+  return Status::OK();
+}
+
 }  // namespace
 
 op::ChainLink MakeLink(std::unique_ptr<op::Operator> made, std::string name, const plan::OperatorSpec& op) {
@@ -210,6 +226,7 @@ Result<TaskParts> BuildParts(const TaskSpec& spec, const TaskEnvironment& enviro
       parts.links.push_back(MakeLink(std::make_unique<op::Union>(), op.name, op));
     }
   }
+  if (environment.pre_aggregates) HR_RETURN_NOT_OK(AddLocalAggregate(*spec.plan, vertex, &parts));
   return parts;
 }
 
