@@ -223,6 +223,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "window_latency": window_latency,
     "kafka_passthrough": without_options(kafka_passthrough),
     "exchange": without_options(exchange),
+    "json_decode": without_options(lambda: program_rows("json_decode")),
     "python_stage": without_options(python_stage),
     "python_worker": without_options(python_worker),
     "embedded_start": without_options(embedded_start),

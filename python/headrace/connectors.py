@@ -391,7 +391,8 @@ class GeneratorSource(Source[Any]):
     """Made-up rows. count=0: endless; rows_per_second=0: as fast as it goes. Both are for the whole source, not a subtask.
 
     kind "sequence": the ints 0, 1, 2 …; "words": lines of words_per_row words from a skewed vocabulary of that many words.
-    The same seed gives the same rows.
+    The same seed gives the same rows. column: of a sequence, makes typed rows with the number in this column; select() makes others
+    of it, as in select(user=col("n") % 1000, t=from_epoch_ms(col("n") * 10)).
     """
 
     def __init__(
@@ -400,6 +401,7 @@ class GeneratorSource(Source[Any]):
         rows_per_second: int = 0,
         *,
         kind: Literal["sequence", "words"] = "sequence",
+        column: str | None = None,
         vocabulary: int | None = None,
         words_per_row: int | None = None,
         seed: int | None = None,
@@ -411,6 +413,10 @@ class GeneratorSource(Source[Any]):
             if value is not None:
                 options[name] = _count(what, name, value, least)
         super().__init__("generator", options, "generator", bounded=count > 0)
+        if column is not None:
+            if kind != "sequence":
+                _refuse(what, f"kind {kind!r} makes lines of text; kind='sequence' has a column")
+            self.row_type = _row_type(what, {_text(what, "column", column): "int64"})
 
 
 _NEXMARK: dict[str, dict[str, str]] = {

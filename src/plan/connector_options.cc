@@ -1,5 +1,6 @@
 #include "plan/connector_options.h"
 
+#include <arrow/type.h>
 #include <fmt/format.h>
 
 #include <charconv>
@@ -250,6 +251,9 @@ Status CheckKafka(const ConnectorSpec& spec, bool is_source, std::string_view wh
 }
 
 Status CheckGenerator(const ConnectorSpec& spec, std::string_view who) {
+  if (spec.schema != nullptr && (spec.schema->num_fields() != 1 || spec.schema->field(0)->type()->id() != arrow::Type::INT64 ||
+                                 OptionString(spec, true, "kind") != "sequence"))
+    return Error(ErrorCode::kBadOption, fmt::format("{}: typed rows of a generator have one int64 column, and kind=sequence", who));
   for (const auto& [name, most] : {std::pair<std::string_view, std::int64_t>{"vocabulary", 10'000'000}, {"words_per_row", 10'000}}) {
     const std::int64_t value = OptionInt(spec, true, name);
     if (value < 1 || value > most)

@@ -1,5 +1,9 @@
 #include "data/connector/generator/generator_source.h"
 
+#include <arrow/array/data.h>
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -67,6 +71,7 @@ class Alarm {
 
 struct GeneratorOptions {
   bool words = false;
+  std::shared_ptr<arrow::Schema> schema;  ///< of typed rows: one column; null: untyped
   std::int64_t rows_per_second = 0;
   WordRows word_rows{1, 1, 1};
 };
@@ -103,6 +108,8 @@ class GeneratorSourceReader final : public SourceReader {
     if (due == 0) return SourcePoll{};
     HR_RETURN_NOT_OK(MakeRows(std::min(due, kBatchRows)));
     HR_ASSIGN_OR_RAISE(columnar::DataBatch batch, builder_.Finish());
+    if (options_.schema != nullptr)
+      batch = columnar::DataBatch(arrow::RecordBatch::Make(options_.schema, batch.num_rows(), {batch.records()->column_data(0)}));
     return SourcePoll{SourcePoll::Kind::kBatch, std::move(batch)};
   }
 
@@ -172,6 +179,7 @@ Result<std::unique_ptr<SourceReader>> MakeGeneratorSourceReader(const plan::Conn
   const auto number = [&](std::string_view name) { return plan::OptionInt(spec, true, name); };
   GeneratorOptions options;
   options.words = plan::OptionString(spec, true, "kind") == "words";
+  options.schema = spec.schema;
   options.rows_per_second = number("rows_per_second");
   options.word_rows = WordRows(static_cast<std::uint64_t>(number("seed")), static_cast<std::uint32_t>(number("vocabulary")),
                                static_cast<std::uint32_t>(number("words_per_row")));

@@ -32,7 +32,7 @@ DeadLetterTopic::DeadLetterTopic(kafka::ClientSettings settings, std::string top
 
 DeadLetterTopic::~DeadLetterTopic() {
   if (client_ == nullptr) return;
-  rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+  rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
   rd_kafka_poll(client_.get(), 0);
 }
 
