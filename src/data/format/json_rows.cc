@@ -36,7 +36,7 @@ struct NameHash {
 /// The fields of one object and the columns that they go to. `positions` guesses by the field's place in the object.
 struct Fields {
   struct Guess {
-    std::string name;  ///< with the quote behind it
+    std::string name;  ///< with the quote behind it; empty: none yet
     int column = kUnwanted;
   };
   std::unordered_map<std::string, int, NameHash, std::equal_to<>> by_name;
@@ -295,7 +295,7 @@ Status JsonRowDecoder::State::Object(Fields* fields, std::vector<ColumnBuilder>*
     int index = kUnwanted;
     const bool remembered = position < fields->positions.size();
     const std::string* name = remembered ? &fields->positions[position].name : nullptr;
-    if (remembered && *at + 1 + name->size() <= at[1] && std::memcmp(text + *at + 1, name->data(), name->size()) == 0) {
+    if (remembered && !name->empty() && *at + 1 + name->size() <= at[1] && std::memcmp(text + *at + 1, name->data(), name->size()) == 0) {
       index = fields->positions[position].column;
     } else {
       HR_RETURN_NOT_OK(Learn(position, fields, &index));

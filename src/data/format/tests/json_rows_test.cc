@@ -63,6 +63,12 @@ TEST(JsonRows, OrderBlanksUnknownAndRepeatedFieldsDoNotMatter) {
             "{\"a\":1,\"b\":\"x\"}\n{\"a\":2,\"b\":\"y\"}\n{\"a\":3,\"b\":\"z\"}\n{\"a\":9,\"b\":\"q\"}\n{\"a\":5,\"b\":\"é\"}\n");
 }
 
+TEST(JsonRows, APlaceWhoseNameWasNotRememberedMatchesNothing) {
+  const auto schema = arrow::schema({field("a", arrow::int64()), field("b", arrow::int64())});
+  EXPECT_EQ(Again(schema, {R"({"\u0078":0,"\u0079":0,"b":1})", R"({"a":2,"b":3})", R"({"b":4,"a":5,"":6})"}),
+            "{\"a\":null,\"b\":1}\n{\"a\":2,\"b\":3}\n{\"a\":5,\"b\":4}\n");
+}
+
 TEST(JsonRows, ARefusedRowLeavesNothingBehind) {
   const auto schema = arrow::schema({field("s", arrow::utf8()), field("l", arrow::list(arrow::struct_({field("x", arrow::int8())}))),
                                      field("p", arrow::struct_({field("t", arrow::utf8()), field("i", arrow::int64(), false)})),
