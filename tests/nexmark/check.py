@@ -80,6 +80,8 @@ class Input:
         self.load("raw", rows)
         if self._columns("raw").keys() != want.keys():
             return "", f"columns are {list(self._columns('raw'))}, not {list(want)}"
+        want = {name: kind for name, kind in want.items() if not oracle.compared or name in oracle.compared}
+        self.db.execute(f"CREATE OR REPLACE TABLE want AS SELECT {', '.join(want)} FROM want")
         self.db.execute(
             "CREATE OR REPLACE TABLE got AS SELECT " + ", ".join(f'"{n}"::{k} AS "{n}"' for n, k in want.items()) + " FROM raw"
         )

@@ -7,12 +7,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Oracle:
-    """sql: the result. fold: of updating results, the columns that name a row; the last row of each counts."""
+    """sql: the result. fold: of updating results, the columns that name a row; the last row of each counts. compared: the columns that
+    are fixed when several rows have the same place in an order; all by default."""
 
     sql: str
     fold: tuple[str, ...] = ()
+    compared: tuple[str, ...] = ()
 
 
+_DISTINCT = ", ".join(
+    f"count(*) FILTER ({rank}) AS {name}_bids, count(DISTINCT bidder) FILTER ({rank}) AS {name}_bidders, "
+    f"count(DISTINCT auction) FILTER ({rank}) AS {name}_auctions"
+    for name, rank in (
+        ("total", "true"),
+        ("rank1", "price < 10000"),
+        ("rank2", "price >= 10000 AND price < 1000000"),
+        ("rank3", "price >= 1000000"),
+    )
+)
 _DAY_STATISTICS = """
     count(*) AS total_bids, count(*) FILTER (price < 10000) AS rank1_bids,
     count(*) FILTER (price >= 10000 AND price < 1000000) AS rank2_bids, count(*) FILTER (price >= 1000000) AS rank3_bids"""
@@ -46,6 +58,11 @@ ORACLES = {
                  ELSE 'otherTime' END AS bid_time_type,
             length(extra) - length(replace(extra, 'c', '')) AS c_counts
         FROM bid WHERE price * 0.908 > 1000000 AND price * 0.908 < 50000000"""),
+    "q15": Oracle(f"SELECT date_time::DATE AS day, {_DISTINCT} FROM bid GROUP BY ALL", fold=("day",)),
+    "q16": Oracle(
+        f"""SELECT channel, date_time::DATE AS day, max(strftime(date_time, '%H:%M')) AS minute, {_DISTINCT} FROM bid GROUP BY ALL""",
+        fold=("channel", "day"),
+    ),
     "q17": Oracle(
         f"""SELECT auction, date_time::DATE AS day, {_DAY_STATISTICS}, min(price) AS min_price, max(price) AS max_price,
             avg(price) AS avg_price, sum(price) AS sum_price FROM bid GROUP BY ALL""",
