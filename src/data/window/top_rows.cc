@@ -43,9 +43,8 @@ Status TopRows::KeepFirst(const std::uint64_t* words, std::int64_t rows) {
   if (CannotBeAmong(group, &least)) return Status::OK();
   group[0] = 1;
   group[1] = least;
-  for (std::int64_t i = 0; i < rows; ++i) {
-    if (words[i] != least) continue;
-    Keep(group, words + i, static_cast<std::uint32_t>(i));
+  for (const std::uint64_t* at = std::find(words, words + rows, least); at != words + rows; at = std::find(at + 1, words + rows, least)) {
+    Keep(group, at, static_cast<std::uint32_t>(at - words));
     if (!ties_) break;
   }
   return Status::OK();

@@ -101,8 +101,10 @@ Status WindowTop::AddByTime(const columnar::DataBatch& batch) {
   const std::int64_t rows = records->num_rows();
   for (std::int64_t first = 0; first < rows;) {
     const std::int64_t start_ms = spec.SliceStart(times[first]);
-    std::int64_t last = first + 1;
-    while (last < rows && times[last] >= start_ms && times[last] - start_ms < spec.size_ms) ++last;
+    const auto is_outside = [&](std::int64_t time) {
+      return static_cast<std::uint64_t>(time) - static_cast<std::uint64_t>(start_ms) >= static_cast<std::uint64_t>(spec.size_ms);
+    };
+    const std::int64_t last = std::find_if(times + first, times + rows, is_outside) - times;
     HR_RETURN_NOT_OK(AddTo(start_ms + spec.size_ms, last - first == rows ? records : records->Slice(first, last - first)));
     first = last;
   }
