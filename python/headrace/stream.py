@@ -253,6 +253,34 @@ class DataStream(_Settable, Generic[T]):
         inputs = [stream._input for stream in streams]
         return DataStream(self._env, self._env._add(Operator("union", "union", inputs)))
 
+    def join(
+        self, other: DataStream[Any], *, on: Any, how: str = "inner", window: Window | None = None, between: Any = None,
+        as_of: bool = False, ttl: Any = None, suffix: str = "_right",
+    ) -> DataStream[Any]:  # fmt: skip
+        """Pairs of rows of this stream and another with equal keys; null is equal to nothing.
+
+        on: names that both have, or (left, right) pairs. how: inner, left, right, full, semi, anti.
+        window: rows of one tumbling or sliding window; or name window_start and window_end in on, when both streams have windows.
+        between: bounds in ms of the other row's time against this one's, as in (-5000, 10000). as_of: the other stream's newest row that is
+        not newer than this one's. Without any of them every row meets every other; ttl (ms or timedelta, or one a side) lets them go.
+        suffix: for columns of the other stream whose name this one has. See docs/reference/joins.md.
+        """
+        from headrace.joins import JoinSpec
+
+        if not isinstance(other, DataStream):
+            raise JobTypeError(f"join ({here()}): it takes a stream, not {type(other).__name__}")
+        if other._env is not self._env:
+            raise JobValueError(f"join ({here()}): the streams belong to different environments")
+        spec = JoinSpec.of(on, how, window, between, as_of, ttl, suffix)
+        inputs = [self._input, other._input]
+        return DataStream(self._env, self._env._add(Operator("join", "join", inputs, spec=spec)))
+
+    def deduplicate(self, *columns: str | Expression, keep: str = "first", by: str = "arrival") -> DataStream[Any]:
+        """One row for each value of the columns: the first or the last, by "arrival" or by "event_time". See docs/reference/updates.md."""
+        from headrace.joins import DeduplicateSpec
+
+        return self._relational("deduplicate", DeduplicateSpec.of(columns, keep, by))
+
     def _partitioned(self, partitioning: int) -> DataStream[T]:
         return DataStream(self._env, self._operator, partitioning, self._tag)
 

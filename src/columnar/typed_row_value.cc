@@ -4,6 +4,8 @@
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
+#include "columnar/data_batch.h"
+#include "columnar/row_kind.h"
 #include "columnar/value_encoding.h"
 
 namespace headrace::columnar {
@@ -23,6 +25,8 @@ void AppendCounted(std::string_view text, std::string* out) {
   AppendVarint(text.size(), out);
   out->append(text);
 }
+/// Of the reserved columns people see the row kind alone.
+bool IsShown(const std::string& name) { return !name.starts_with("__") || name == kRowKindColumn; }
 
 std::int64_t Floor(std::int64_t value, std::int64_t by) { return value / by - (value % by < 0 ? 1 : 0); }
 
@@ -143,13 +147,17 @@ Status AppendColumnValue(const arrow::Array& column, std::int64_t row, std::stri
 
 Status AppendTypedRow(const arrow::RecordBatch& batch, std::int64_t row, std::string* out) {
   std::uint64_t shown = 0;
-  for (const auto& field : batch.schema()->fields()) shown += field->name().starts_with("__") ? 0 : 1;
+  for (const auto& field : batch.schema()->fields()) shown += IsShown(field->name()) ? 1 : 0;
   ValueWriter writer(out);
   writer.DictHeader(shown);
   for (int i = 0; i < batch.num_columns(); ++i) {
     const std::string& name = batch.schema()->field(i)->name();
-    if (name.starts_with("__")) continue;
+    if (!IsShown(name)) continue;
     writer.String(name);
+    if (name == kRowKindColumn) {
+      writer.String(NameOf(static_cast<RowKind>(At<arrow::UInt8Array>(*batch.column(i), row))));
+      continue;
+    }
     HR_RETURN_NOT_OK(AppendColumnValue(*batch.column(i), row, out));
   }
   return Status::OK();

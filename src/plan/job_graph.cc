@@ -35,6 +35,8 @@ std::string OperatorSpec::KindName() const {
   if (std::holds_alternative<AggregateSpec>(kind)) return "aggregate";
   if (std::holds_alternative<TopSpec>(kind)) return "top";
   if (std::holds_alternative<ProcessSpec>(kind)) return "process";
+  if (std::holds_alternative<JoinSpec>(kind)) return "join";
+  if (std::holds_alternative<DeduplicateSpec>(kind)) return "deduplicate";
   return "union";
 }
 

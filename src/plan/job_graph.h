@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "plan/changelog.h"
+#include "plan/join.h"
 #include "plan/process.h"
 #include "plan/relational.h"
 
@@ -56,7 +58,7 @@ struct SinkSpec {
 struct UnionSpec {};
 
 using OperatorKind = std::variant<SourceSpec, PythonFunction, UnionSpec, SinkSpec, SelectSpec, WhereSpec, EventTimeSpec, AggregateSpec,
-                                  TopSpec, ProcessSpec>;
+                                  TopSpec, JoinSpec, DeduplicateSpec, ProcessSpec>;
 
 struct OperatorSpec {
   OperatorUid uid;
@@ -68,13 +70,14 @@ struct OperatorSpec {
   OperatorKind kind;
   /// Typed rows that leave the operator, filled by validation; null = untyped.
   std::shared_ptr<arrow::Schema> schema;
+  Changelog changelog = Changelog::kAppend;  ///< of these rows; filled by validation
 
   bool is_source() const { return std::holds_alternative<SourceSpec>(kind); }
   bool is_sink() const { return std::holds_alternative<SinkSpec>(kind); }
   const PythonFunction* python() const { return std::get_if<PythonFunction>(&kind); }
   bool is_python(PythonFunction::Verb verb) const { return python() != nullptr && python()->verb == verb; }
   /// "source", "map", "filter", "flat_map", "key_by", "reduce", "union", "sink", "select", "where", "event_time", "aggregate", "top",
-  /// "process"
+  /// "join", "deduplicate", "process"
   std::string KindName() const;
   /// `map "parse" (uid 1a2b, job.py:12)`: how every error names an operator.
   std::string Describe() const;

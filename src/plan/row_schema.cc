@@ -367,6 +367,10 @@ Result<SchemaPtr> SchemaOf(const OperatorSpec& spec, const std::vector<SchemaPtr
   }
   if (const PythonFunction* function = spec.python()) return PythonSchema(spec, *function, inputs[0]);
   if (std::holds_alternative<UnionSpec>(spec.kind)) return UnionSchema(spec, inputs);
+  if (const auto* join = std::get_if<JoinSpec>(&spec.kind)) {
+    HR_ASSIGN_OR_RAISE(JoinColumns columns, ColumnsOf(spec, *join, inputs));
+    return std::move(columns.schema);
+  }
   const SchemaPtr& input = inputs[0];
   if (const auto* process = std::get_if<ProcessSpec>(&spec.kind)) return ProcessSchema(spec, *process, inputs);
   if (const auto* times = std::get_if<EventTimeSpec>(&spec.kind)) {
@@ -379,6 +383,7 @@ Result<SchemaPtr> SchemaOf(const OperatorSpec& spec, const std::vector<SchemaPtr
   if (const auto* select = std::get_if<SelectSpec>(&spec.kind)) return SelectSchema(spec, *select, *input);
   if (const auto* aggregate = std::get_if<AggregateSpec>(&spec.kind)) return AggregateSchema(spec, *aggregate, *input);
   if (const auto* top = std::get_if<TopSpec>(&spec.kind)) return TopSchema(spec, *top, input);
+  if (const auto* deduplicate = std::get_if<DeduplicateSpec>(&spec.kind)) return SchemaOf(spec, *deduplicate, input);
   if (const auto* where = std::get_if<WhereSpec>(&spec.kind)) HR_RETURN_NOT_OK(CheckCondition(spec, where->condition, *input));
   return input;
 }

@@ -75,6 +75,8 @@ Result<Topology> Topology::Of(const JobGraph& graph) {
 std::vector<std::string> MeetingColumns(const OperatorSpec& spec, const arrow::Schema* input, std::size_t index) {
   if (const auto* aggregate = std::get_if<AggregateSpec>(&spec.kind)) return aggregate->keys;
   if (const auto* process = std::get_if<ProcessSpec>(&spec.kind)) return index == 0 ? process->keys : process->second_keys;
+  if (const auto* join = std::get_if<JoinSpec>(&spec.kind)) return index == 0 ? join->left_keys : join->right_keys;
+  if (const auto* deduplicate = std::get_if<DeduplicateSpec>(&spec.kind)) return deduplicate->keys;
   const auto* top = std::get_if<TopSpec>(&spec.kind);
   if (top == nullptr) return {};
   std::vector<std::string> columns = top->keys;

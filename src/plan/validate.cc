@@ -70,6 +70,7 @@ class Validator {
     HR_RETURN_NOT_OK(CheckInputs());
     HR_ASSIGN_OR_RAISE(topology_, Topology::Of(graph_));
     HR_RETURN_NOT_OK(FillSchemas());
+    HR_RETURN_NOT_OK(FillChangelogs(topology_, &graph_));
     for (std::size_t i = 0; i < graph_.operators.size(); ++i) HR_RETURN_NOT_OK(CheckConsumers(i));
     updated_in_one_.resize(graph_.operators.size());
     for (const std::size_t i : topology_.order()) HR_RETURN_NOT_OK(FillParallelism(i));
@@ -153,12 +154,14 @@ class Validator {
     for (const OperatorSpec& spec : graph_.operators) {
       if (spec.is_source() && !spec.inputs.empty()) return Invalid(fmt::format("{} has an input; sources take none", spec.Describe()));
       if (!spec.is_source() && spec.inputs.empty()) return Invalid(fmt::format("{} has no input", spec.Describe()));
-      const bool is_union = std::holds_alternative<UnionSpec>(spec.kind);
+      const bool is_union = std::holds_alternative<UnionSpec>(spec.kind), is_join = std::holds_alternative<JoinSpec>(spec.kind);
+      if (is_join && spec.inputs.size() != 2)
+        return Invalid(fmt::format("{} has {} inputs, but a join takes two", spec.Describe(), spec.inputs.size()));
       const auto* process = std::get_if<ProcessSpec>(&spec.kind);
       const bool is_pair = process != nullptr && process->two_inputs;
       if (is_pair && spec.inputs.size() != 2)
         return Invalid(fmt::format("{} has {} inputs, but it connects two", spec.Describe(), spec.inputs.size()));
-      if (!is_union && !is_pair && spec.inputs.size() > 1)
+      if (!is_union && !is_pair && !is_join && spec.inputs.size() > 1)
         return Invalid(fmt::format("{} has {} inputs, but a {} takes one", spec.Describe(), spec.inputs.size(), spec.KindName()),
                        "Join the streams with union() first.");
       for (const InputEdge& input : spec.inputs) {
@@ -220,8 +223,7 @@ class Validator {
             "Leave its parallelism away, or group by a column.");
       }
       spec.parallelism = 1;
-      const auto* aggregate = std::get_if<AggregateSpec>(&spec.kind);
-      updated_in_one_[index] = aggregate != nullptr && aggregate->window.kind == Window::Kind::kNone;
+      updated_in_one_[index] = spec.changelog != Changelog::kAppend;
       return Status::OK();
     }
     // Dealt out over subtasks, an older state of the one group could overtake a newer one.

@@ -7,6 +7,8 @@
 #include "proto/call.pb.h"
 #include "proto/deploy.pb.h"
 #include "proto/plan.pb.h"
+
+#include "wire/join_message.h"
 #include "wire/process_message.h"
 #include "wire/relational_message.h"
 
@@ -95,6 +97,10 @@ Result<plan::OperatorKind> KindFromMessage(const proto::Operator& message) {
       return FromMessage(message.top());
     case proto::Operator::kProcess:
       return FromMessage(message.process());
+    case proto::Operator::kJoin:
+      return FromMessage(message.join());
+    case proto::Operator::kDeduplicate:
+      return FromMessage(message.deduplicate());
     case proto::Operator::KIND_NOT_SET:
       break;
   }
@@ -195,6 +201,7 @@ void ToMessage(const plan::OperatorSpec& spec, proto::Operator* message) {
   message->mutable_location()->set_code(spec.location.code);
   message->set_uid_is_explicit(spec.uid_is_explicit);
   if (spec.schema != nullptr) ToMessage(*spec.schema, message->mutable_schema());
+  message->set_changelog(static_cast<proto::Changelog>(spec.changelog));
   if (const auto* source = std::get_if<plan::SourceSpec>(&spec.kind)) ToMessage(source->connector, message->mutable_source());
   if (const auto* sink = std::get_if<plan::SinkSpec>(&spec.kind)) ToMessage(sink->connector, message->mutable_sink());
   if (std::holds_alternative<plan::UnionSpec>(spec.kind)) message->mutable_union_();
@@ -204,6 +211,8 @@ void ToMessage(const plan::OperatorSpec& spec, proto::Operator* message) {
   if (const auto* aggregate = std::get_if<plan::AggregateSpec>(&spec.kind)) ToMessage(*aggregate, message->mutable_aggregate());
   if (const auto* top = std::get_if<plan::TopSpec>(&spec.kind)) ToMessage(*top, message->mutable_top());
   if (const auto* process = std::get_if<plan::ProcessSpec>(&spec.kind)) ToMessage(*process, message->mutable_process());
+  if (const auto* join = std::get_if<plan::JoinSpec>(&spec.kind)) ToMessage(*join, message->mutable_join());
+  if (const auto* deduplicate = std::get_if<plan::DeduplicateSpec>(&spec.kind)) ToMessage(*deduplicate, message->mutable_deduplicate());
   if (const PythonFunction* function = spec.python()) {
     proto::PythonFunction* body = FunctionOf(function->verb, message);
     body->set_pickled(function->pickled);
@@ -224,6 +233,7 @@ Result<plan::OperatorSpec> FromMessage(const proto::Operator& message) {
     spec.inputs.push_back({OperatorUid(input.uid()), partitioning, input.tag()});
   }
   HR_ASSIGN_OR_RAISE(spec.schema, FromMessage(message.schema()));
+  HR_ASSIGN_OR_RAISE(spec.changelog, ChangelogFromNumber(message.changelog()));
   HR_ASSIGN_OR_RAISE(spec.kind, KindFromMessage(message));
   return spec;
 }

@@ -187,6 +187,8 @@ void ToMessage(const arrow::Field& field, proto::ColumnField* message) {
   ToMessage(field, message->mutable_type());
 }
 
+}  // namespace
+
 Result<plan::Window> FromMessage(const proto::Window& message) {
   plan::Window window;
   switch (message.kind()) {
@@ -255,8 +257,6 @@ void ToMessage(const plan::Window& window, proto::Window* message) {
   message->set_rows(window.rows);
   message->set_every(window.every);
 }
-
-}  // namespace
 
 void ToMessage(const arrow::Schema& schema, proto::RowSchema* message) {
   message->set_record_type(plan::RecordTypeOf(schema));

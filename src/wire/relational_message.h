@@ -14,6 +14,7 @@ class Expression;
 class RowSchema;
 class Select;
 class Top;
+class Window;
 }  // namespace headrace::proto
 
 namespace headrace::wire {
@@ -33,5 +34,7 @@ void ToMessage(const plan::AggregateSpec& spec, proto::Aggregate* message);
 Result<plan::AggregateSpec> FromMessage(const proto::Aggregate& message);
 void ToMessage(const plan::TopSpec& spec, proto::Top* message);
 Result<plan::TopSpec> FromMessage(const proto::Top& message);
+void ToMessage(const plan::Window& window, proto::Window* message);
+Result<plan::Window> FromMessage(const proto::Window& message);
 
 }  // namespace headrace::wire

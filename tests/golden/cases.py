@@ -28,12 +28,14 @@ class Table:
 
 @dataclass
 class Expected:
-    """Rows that must come. fold: the columns that name a row of an updating result, () for all rows; None: every row counts."""
+    """Rows that must come. fold: the columns that name a row of an updating result, () for all rows; None: every row counts.
+    net: rows that are taken back cancel those that came."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     ordered: bool = False
     parallelism: int = 0
     fold: tuple[str, ...] | None = None
+    net: bool = False
 
 
 @dataclass
@@ -191,11 +193,13 @@ def _expected(where: str, options: str, rows: list[dict[str, Any]]) -> Expected:
         word = words.pop(0)
         if word == "ordered":
             out.ordered = True
+        elif word == "net":
+            out.net = True
         elif re.fullmatch(r"p=\d+", word):
             out.parallelism = int(word[2:])
         elif word == "final":
             out.fold = tuple(w.strip(",") for w in words)
             words = []
         else:
-            raise BadCase(f"{where}: {word!r} is no option: ordered, p=1, final KEY, …")
+            raise BadCase(f"{where}: {word!r} is no option: ordered, p=1, net, final KEY, …")
     return out

@@ -103,11 +103,35 @@ def key_of(row: Any, loose: bool = False) -> str:
 
 
 def fold(rows: Iterable[dict[str, Any]], keys: Sequence[str]) -> list[dict[str, Any]]:
-    """The final table of an updating result: the last row of each key, or with no key the last row."""
+    """The final table of an updating result: the last row of each key, or with no key the last row. Rows may have kinds."""
     final: dict[str, dict[str, Any]] = {}
     for row in rows:
-        final[key_of([row.get(name) for name in keys])] = row
+        kind, bare = _kind_of(row)
+        key = key_of([bare.get(name) for name in keys])
+        if kind == "delete" or (kind == "update_before" and final.get(key) == bare):
+            final.pop(key, None)
+        elif kind != "update_before":
+            final[key] = bare
     return list(final.values())
+
+
+def net(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of an updating result that hold at the end, in no order: those that came, less those that were taken back."""
+    held: dict[str, list[dict[str, Any]]] = {}
+    for kind, row in map(_kind_of, rows):
+        same = held.setdefault(key_of(row), [])
+        if kind in ("insert", "update_after"):
+            same.append(row)
+        elif same:
+            same.pop()
+        else:
+            same.append({"taken back before it came": row})
+    return [row for same in held.values() for row in same]
+
+
+def _kind_of(row: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The kind of a row, and the row without it."""
+    return row.get("__row_kind", "insert"), {name: value for name, value in row.items() if name != "__row_kind"}
 
 
 def difference(expected: list[dict[str, Any]], got: list[dict[str, Any]], loose: bool = False) -> str:
@@ -132,6 +156,8 @@ def compare(expected: Expected, got: list[dict[str, Any]]) -> str:
     rows = [plain(row) for row in got]
     if expected.fold is not None:
         rows = fold(rows, expected.fold)
+    if expected.net:
+        rows = net(rows)
     found = difference(expected.rows, rows)
     if not found and expected.ordered and [key_of(row) for row in expected.rows] != [key_of(row) for row in rows]:
         return "  the rows are the same, but their order is:\n" + "\n".join(f"  {_shown(row)}" for row in rows)

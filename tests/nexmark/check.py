@@ -73,7 +73,7 @@ class Input:
         self.db.execute(f"CREATE OR REPLACE TABLE want AS {oracle.sql}")
         want = self._columns("want")
         if oracle.fold:
-            rows = list({tuple(row[name] for name in oracle.fold): row for row in rows}.values())
+            rows = final(rows, oracle.fold)
         if not rows:
             n = self.digest("want")[0]
             return "0 rows", f"no rows came, but DuckDB has {n}" if n else ""
@@ -98,6 +98,19 @@ def run(query: str, input: Input, parallelism: int) -> list[dict[str, Any]]:
     env = StreamExecutionEnvironment(f"nexmark {query}").set_parallelism(parallelism)
     streams = Streams(env, input.events, input.events_per_second, input.disorder)
     return importlib.import_module(query).query(streams).collect()
+
+
+def final(rows: list[dict[str, Any]], keys: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The last row of each key of an updating result, unless it was deleted."""
+    held: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in rows:
+        kind = row.pop("__row_kind", "insert")
+        key = tuple(row[name] for name in keys)
+        if kind == "delete" or (kind == "update_before" and held.get(key) == row):
+            held.pop(key, None)
+        elif kind != "update_before":
+            held[key] = row
+    return list(held.values())
 
 
 @functools.cache

@@ -1,11 +1,13 @@
 #include "control/job/submit_checks.h"
 
+#include <arrow/type.h>
 #include <fmt/format.h>
 
 #include <set>
 #include <utility>
 
 #include "plan/connector_options.h"
+#include "plan/join.h"
 
 namespace headrace::control::job {
 
@@ -34,10 +36,31 @@ Status CheckPythonVersion(const plan::ExecutionPlan& plan, const cluster::TaskMa
                                                       plan.python_version, fmt::join(versions, ", ")));
 }
 
+namespace {
+
+/// Names what a join keeps for ever.
+void AddStateWarning(const plan::ExecutionPlan& plan, const plan::ExecutionVertex& vertex, const plan::OperatorSpec& op,
+                     const plan::JoinSpec& join, std::vector<std::string>* warnings) {
+  if (join.bound != plan::JoinSpec::Bound::kNone || (join.ttl_ms[0] > 0 && join.ttl_ms[1] > 0)) return;
+  std::vector<std::shared_ptr<arrow::Schema>> inputs;
+  for (const std::uint32_t edge : vertex.input_edges) inputs.push_back(plan.vertices[plan.edges[edge].producer].operators.back().schema);
+  const auto columns = plan::ColumnsOf(op, join, inputs);
+  if (columns.ok() && columns->by_window_columns) return;
+  const char* side = join.ttl_ms[0] > 0 ? "its right stream" : join.ttl_ms[1] > 0 ? "its left stream" : "both streams";
+  warnings->push_back(
+      fmt::format("{}: every row of {} is kept for ever, as the join has no bound in time: its state will grow as long as the job runs. "
+                  "Give it window=, between= or ttl=.",
+                  op.Describe(), side));
+}
+
+}  // namespace
+
 std::vector<std::string> SubmitWarnings(const plan::ExecutionPlan& plan) {
   std::vector<std::string> warnings;
   for (const plan::ExecutionVertex& vertex : plan.vertices) {
     for (const plan::OperatorSpec& op : vertex.operators) {
+      if (const auto* join = std::get_if<plan::JoinSpec>(&op.kind); join != nullptr && !plan.bounded())
+        AddStateWarning(plan, vertex, op, *join, &warnings);
       const auto* sink = std::get_if<plan::SinkSpec>(&op.kind);
       if (sink == nullptr || sink->connector.kind != "kafka") continue;
       if (plan::OptionString(sink->connector, /*is_source=*/false, "delivery") == "exactly_once") {

@@ -13,6 +13,8 @@
 #include <cstring>
 #include <utility>
 
+#include "columnar/data_batch.h"
+#include "columnar/row_kind.h"
 #include "columnar/value_encoding.h"
 #include "columnar/value_text.h"
 
@@ -331,6 +333,7 @@ Result<JsonRowWriter> JsonRowWriter::Make(std::shared_ptr<arrow::RecordBatch> ba
   JsonRowWriter made;
   for (int i = 0; i < batch->num_columns(); ++i) {
     const std::string& name = batch->schema()->field(i)->name();
+    if (name == columnar::kRowKindColumn) made.kinds_ = batch->column_data(i)->GetValues<std::uint8_t>(1);
     if (name.starts_with("__")) continue;
     HR_ASSIGN_OR_RAISE(Column column, ColumnOf(*batch->column(i), timestamps));
     column.prefix = made.columns_.empty() ? "" : ",";
@@ -347,6 +350,11 @@ Status JsonRowWriter::Append(std::int64_t row, std::string* out) const {
   for (const Column& column : columns_) {
     out->append(column.prefix);
     HR_RETURN_NOT_OK(AppendColumn(column, row, out));
+  }
+  if (kinds_ != nullptr) {
+    out->append(columns_.empty() ? "\"__row_kind\":\"" : ",\"__row_kind\":\"");
+    out->append(columnar::NameOf(static_cast<columnar::RowKind>(kinds_[row])));
+    out->push_back('"');
   }
   out->push_back('}');
   return Status::OK();

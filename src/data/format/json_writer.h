@@ -14,9 +14,9 @@ namespace headrace::data::format {
 enum class TimestampText { kIso, kMilliseconds };
 
 /// Writes rows of one batch as JSON objects straight from their columns: one object a row, fields in the columns' order, reserved
-/// columns (names that begin with __) left out. null for null, NaN and infinities; decimals, dates and times as text, binary as base64.
-/// What JsonRowDecoder reads back equals what was written, but for NaN and infinities.
-/// Thread:  its owner's. Borrows nothing: it keeps the batch. No virtual call and no allocation per row.
+/// columns (names that begin with __) left out, but for __row_kind, a text. null for null, NaN and infinities; decimals, dates and times as
+/// text, binary as base64. What JsonRowDecoder reads back equals what was written, but for NaN and infinities. Thread:  its owner's.
+/// Borrows nothing: it keeps the batch. No virtual call and no allocation per row.
 class JsonRowWriter {
  public:
   /// NotImplemented for column types that rows do not have.
@@ -35,6 +35,7 @@ class JsonRowWriter {
   JsonRowWriter();
   std::shared_ptr<arrow::RecordBatch> batch_;
   std::vector<Column> columns_;
+  const std::uint8_t* kinds_ = nullptr;  // of batch_, when its rows have kinds
 };
 
 }  // namespace headrace::data::format

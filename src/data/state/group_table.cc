@@ -180,6 +180,35 @@ Status GroupTable::Resolve(std::span<const std::uint64_t* const> keys, std::int6
   }
 }
 
+template <std::uint32_t W>
+void GroupTable::LookupWords(std::span<const std::uint64_t* const> keys, std::int64_t count, std::uint64_t** rows) const {
+  std::array<std::uint64_t, kAhead> hashes;
+  for (std::int64_t first = 0; first < count; first += kAhead) {
+    const std::int64_t part = std::min(kAhead, count - first);
+    for (std::int64_t i = 0; i < part; ++i) hashes[static_cast<std::size_t>(i)] = HashWords<W>(keys, first + i);
+    if (slots_.size() >= kPrefetchSlots)
+      for (std::int64_t i = 0; i < part; ++i) __builtin_prefetch(&slots_[hashes[static_cast<std::size_t>(i)] >> slot_shift_]);
+    for (std::int64_t i = 0; i < part; ++i) {
+      const std::uint64_t hash = hashes[static_cast<std::size_t>(i)], tag = hash << 32;
+      rows[first + i] = nullptr;
+      for (std::uint64_t slot = hash >> slot_shift_; slots_[slot] != 0; slot = (slot + 1) & slot_mask_) {
+        if ((slots_[slot] ^ tag) >> 32 != 0) continue;
+        std::uint64_t* row = RowAt(static_cast<std::uint32_t>(slots_[slot]) - 1);
+        if (!SameKey<W>(row, keys, first + i)) continue;
+        rows[first + i] = row + key_words_;
+        break;
+      }
+    }
+  }
+}
+
+void GroupTable::Lookup(std::span<const std::uint64_t* const> keys, std::int64_t count, std::uint64_t** rows) const {
+  HR_CHECK(keys.size() == key_words_, "keys of another width than the table's");
+  if (key_words_ == 1) return LookupWords<1>(keys, count, rows);
+  if (key_words_ == 2) return LookupWords<2>(keys, count, rows);
+  LookupWords<0>(keys, count, rows);
+}
+
 std::uint64_t* GroupTable::Find(const std::uint64_t* key) const {
   std::array<const std::uint64_t*, kMaxKeyWords> words{};
   for (std::uint32_t w = 0; w < key_words_; ++w) words[w] = key + w;

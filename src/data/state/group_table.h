@@ -27,6 +27,8 @@ class GroupTable {
   /// Finds or makes the rows of `count` keys, given by columns of words: keys[w][i]. rows[i] points at the row's first value
   /// word, until the next Resolve(). New rows get their keys and zeroes. OutOfMemory, or CapacityError when row numbers run out.
   Status Resolve(std::span<const std::uint64_t* const> keys, std::int64_t count, std::uint64_t** rows);
+  /// As Resolve(), but makes no rows: rows[i] is null where there is none.
+  void Lookup(std::span<const std::uint64_t* const> keys, std::int64_t count, std::uint64_t** rows) const;
   /// The value words of one key's row, or null.
   std::uint64_t* Find(const std::uint64_t* key) const;
 
@@ -62,6 +64,8 @@ class GroupTable {
   std::uint32_t FindOrMake(std::span<const std::uint64_t* const> keys, std::int64_t at, std::uint64_t hash);
   template <std::uint32_t W>
   bool SameKey(const std::uint64_t* row, std::span<const std::uint64_t* const> keys, std::int64_t at) const;
+  template <std::uint32_t W>
+  void LookupWords(std::span<const std::uint64_t* const> keys, std::int64_t count, std::uint64_t** rows) const;
   Status Reserve(std::int64_t more);
   Status GrowRows(std::int64_t rows);
   void Reindex(std::uint64_t slots);

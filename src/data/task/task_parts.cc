@@ -7,8 +7,8 @@
 #include "data/operator/event_time.h"
 #include "data/operator/sink_operator.h"
 #include "data/operator/union.h"
+#include "data/task/join_parts.h"
 #include "data/task/python_parts.h"
-#include "data/window/group_aggregate.h"
 #include "data/window/window_aggregate.h"
 #include "data/window/window_top.h"
 
@@ -68,9 +68,7 @@ Result<op::ChainLink> MakeRelationalLink(const std::vector<plan::OperatorSpec>& 
     return MakeLink(std::move(made), op.name, op);
   }
   if (const auto* aggregate = std::get_if<plan::AggregateSpec>(&op.kind)) {
-    const bool grouped = aggregate->window.kind == plan::Window::Kind::kNone;
-    HR_ASSIGN_OR_RAISE(auto made, grouped ? window::GroupAggregate::Make(*aggregate, input, op.schema)
-                                          : window::WindowAggregate::Make(*aggregate, input, op.schema));
+    HR_ASSIGN_OR_RAISE(auto made, window::WindowAggregate::Make(*aggregate, input, op.schema));
     return MakeLink(std::move(made), op.name, op);
   }
   if (const auto* top = std::get_if<plan::TopSpec>(&op.kind)) {
@@ -96,6 +94,23 @@ std::shared_ptr<arrow::Schema> InputSchema(const plan::ExecutionPlan& plan, cons
   // A side output has the rows that came into its operator, the last one of the vertex.
   const std::size_t operators = producer.operators.size();
   return operators > 1 ? producer.operators[operators - 2].schema : InputSchema(plan, producer);
+}
+
+Schemas InputSchemas(const plan::ExecutionPlan& plan, const plan::ExecutionVertex& vertex) {
+  Schemas schemas;
+  for (std::size_t input = 0; input < vertex.input_edges.size(); ++input) schemas.push_back(InputSchema(plan, vertex, input));
+  return schemas;
+}
+
+/// What the rows that come into operator `at` mean, by input.
+std::vector<plan::Changelog> InputChangelogs(const plan::ExecutionPlan& plan, const plan::ExecutionVertex& vertex, std::size_t at) {
+  if (at > 0) return {vertex.operators[at - 1].changelog};
+  std::vector<plan::Changelog> changelogs;
+  for (const std::uint32_t number : vertex.input_edges) {
+    const plan::ExecutionEdge& edge = plan.edges[number];
+    changelogs.push_back(edge.tag.empty() ? plan.vertices[edge.producer].operators.back().changelog : plan::Changelog::kAppend);
+  }
+  return changelogs;
 }
 
 }  // namespace
@@ -133,6 +148,13 @@ Result<TaskParts> BuildParts(const TaskSpec& spec, const TaskEnvironment& enviro
       std::vector<std::shared_ptr<arrow::Schema>> inputs = {input};
       if (at == 0 && vertex.input_edges.size() > 1) inputs.push_back(InputSchema(*spec.plan, vertex, 1));
       HR_RETURN_NOT_OK(AddPythonLinks(spec, environment, inputs, &at, &parts.links));
+      continue;
+    }
+    if (IsJoinPart(op)) {
+      const auto inputs = at > 0 ? Schemas{input} : InputSchemas(*spec.plan, vertex);
+      HR_ASSIGN_OR_RAISE(auto made, MakeJoinPart(op, inputs, InputChangelogs(*spec.plan, vertex, at)));
+      parts.links.push_back(MakeLink(std::move(made), op.name, op));
+      ++at;
       continue;
     }
     if (IsRelational(op)) {
