@@ -154,7 +154,9 @@ class Validator {
     for (const OperatorSpec& spec : graph_.operators) {
       if (spec.is_source() && !spec.inputs.empty()) return Invalid(fmt::format("{} has an input; sources take none", spec.Describe()));
       if (!spec.is_source() && spec.inputs.empty()) return Invalid(fmt::format("{} has no input", spec.Describe()));
-      const bool is_union = std::holds_alternative<UnionSpec>(spec.kind);
+      const bool is_union = std::holds_alternative<UnionSpec>(spec.kind), is_join = std::holds_alternative<JoinSpec>(spec.kind);
+      if (is_join && spec.inputs.size() != 2)
+        return Invalid(fmt::format("{} has {} inputs, but a join takes two", spec.Describe(), spec.inputs.size()));
       const auto* process = std::get_if<ProcessSpec>(&spec.kind);
       const bool is_pair = process != nullptr && process->two_inputs;
       if (is_pair && spec.inputs.size() != 2)

@@ -9,7 +9,6 @@
 #include "data/operator/union.h"
 #include "data/task/join_parts.h"
 #include "data/task/python_parts.h"
-#include "data/window/group_aggregate.h"
 #include "data/window/local_aggregate.h"
 #include "data/window/lookup_join.h"
 #include "data/window/window_aggregate.h"
