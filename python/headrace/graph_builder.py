@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.errors import JobError, JobTypeError, JobValueError
 
 if TYPE_CHECKING:
+    from headrace.connectors import Connector
     from headrace.environment import StreamExecutionEnvironment
     from headrace.job_graph import JobGraph
     from headrace.stream import Operator
@@ -126,7 +127,8 @@ def _fill_operator(out: Any, operator: Operator, uids: dict[Operator, str], modu
     elif operator.kind == "union":
         out.union.SetInParent()
     elif operator.connector is not None:
-        _fill_connector(out.source if operator.kind == "source" else out.sink, operator)
+        assert operator.connector is not None
+        fill_connector(out.source if operator.kind == "source" else out.sink, operator.connector, operator.describe())
     else:
         function = getattr(out, operator.kind)
         function.pickled, function.display_name = _pickle(operator, modules)
@@ -149,22 +151,21 @@ def _clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _fill_connector(out: Any, operator: Operator) -> None:
-    connector = operator.connector
-    assert connector is not None
+def fill_connector(out: Any, connector: Connector, who: str) -> None:
+    """Writes it into a plan_pb2.Connector; `who` stands before what is wrong with it."""
     out.kind = connector.kind
     for name, value in connector.options.items():
         try:
             out.options[name] = value
         except (ValueError, TypeError) as error:
-            raise JobValueError(f"{operator.describe()}: option {name} is {value!r}: {error}") from error
+            raise JobValueError(f"{who}: option {name} is {value!r}: {error}") from error
     out.bounded = bool(getattr(connector, "bounded", False))
     if connector.row_type is not None:
         connector.row_type.fill(out.schema)
     try:
         out.payload = connector.payload()
     except (ValueError, TypeError) as error:
-        raise JobTypeError(f"{operator.describe()}: its rows cannot be encoded: {error}") from error
+        raise JobTypeError(f"{who}: its rows cannot be encoded: {error}") from error
 
 
 def _pickle(operator: Operator, modules: list[ModuleType]) -> tuple[bytes, str]:

@@ -5,7 +5,7 @@ Nothing runs here. Wrong arguments raise JobTypeError or JobValueError naming th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from headrace.errors import JobTypeError, JobValueError
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from headrace.aggregates import Aggregate
-    from headrace.connectors import Connector, Sink
+    from headrace.connectors import Connector, Sink, Source
     from headrace.environment import StreamExecutionEnvironment
     from headrace.execution import CollectedRows
     from headrace.expressions import Expression
@@ -193,6 +193,18 @@ class DataStream(_Settable, Generic[T]):
         return self._relational("event_time", EventTime(strategy))
 
     assign_timestamps_and_watermarks = with_watermarks
+
+    def lookup_join(
+        self, table: Source[Any], *, on: str | Sequence[str] | Mapping[str, str], how: str = "inner"
+    ) -> DataStream[Any]:
+        """Each row with the rows of a table that stands still and have equal keys: the row's columns, then the table's others.
+
+        table: a bounded source of typed rows, read whole by every subtask before its first row. on: columns of both, or
+        {"column of the stream": "column of the table"}. how: "inner" leaves rows without a match out, "left" gives them nulls.
+        """
+        from headrace.lookup import LookupSpec
+
+        return self._relational("lookup_join", LookupSpec.of(table, on, how))
 
     def group_by(self, *columns: str | Expression, **named: Any) -> GroupedStream:
         """Groups typed rows by columns: names, col(…), or name=expression for a computed one."""

@@ -34,6 +34,7 @@ std::string OperatorSpec::KindName() const {
   if (std::holds_alternative<EventTimeSpec>(kind)) return "event_time";
   if (std::holds_alternative<AggregateSpec>(kind)) return "aggregate";
   if (std::holds_alternative<TopSpec>(kind)) return "top";
+  if (std::holds_alternative<LookupSpec>(kind)) return "lookup_join";
   if (std::holds_alternative<ProcessSpec>(kind)) return "process";
   return "union";
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "plan/lookup.h"
 #include "plan/process.h"
 #include "plan/relational.h"
 
@@ -56,7 +57,7 @@ struct SinkSpec {
 struct UnionSpec {};
 
 using OperatorKind = std::variant<SourceSpec, PythonFunction, UnionSpec, SinkSpec, SelectSpec, WhereSpec, EventTimeSpec, AggregateSpec,
-                                  TopSpec, ProcessSpec>;
+                                  TopSpec, LookupSpec, ProcessSpec>;
 
 struct OperatorSpec {
   OperatorUid uid;

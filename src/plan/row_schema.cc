@@ -13,6 +13,7 @@
 #include "columnar/data_batch.h"
 #include "plan/format_options.h"
 #include "plan/function_types.h"
+#include "plan/lookup_schema.h"
 
 namespace headrace::plan {
 namespace {
@@ -379,6 +380,7 @@ Result<SchemaPtr> SchemaOf(const OperatorSpec& spec, const std::vector<SchemaPtr
   if (const auto* select = std::get_if<SelectSpec>(&spec.kind)) return SelectSchema(spec, *select, *input);
   if (const auto* aggregate = std::get_if<AggregateSpec>(&spec.kind)) return AggregateSchema(spec, *aggregate, *input);
   if (const auto* top = std::get_if<TopSpec>(&spec.kind)) return TopSchema(spec, *top, input);
+  if (const auto* lookup = std::get_if<LookupSpec>(&spec.kind)) return LookupSchema(spec, *lookup, *input);
   if (const auto* where = std::get_if<WhereSpec>(&spec.kind)) HR_RETURN_NOT_OK(CheckCondition(spec, where->condition, *input));
   return input;
 }

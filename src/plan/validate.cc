@@ -280,6 +280,7 @@ class Validator {
       connector.bounded = IsBounded(connector);
       if (connector.kind == "collection") return CheckCollection(connector.payload, spec);
     }
+    if (auto* lookup = std::get_if<LookupSpec>(&spec.kind)) return CheckTable(lookup, spec);
     if (const auto* sink = std::get_if<SinkSpec>(&spec.kind)) return CheckConnector(sink->connector, false, spec.Describe());
     return Status::OK();
   }
@@ -295,6 +296,18 @@ class Validator {
         return Invalid(fmt::format("{} declares two states \"{}\", or one without a name", spec.Describe(), state.name));
     }
     return CheckName("function's name", process.display_name, spec.Describe());
+  }
+
+  Status CheckTable(LookupSpec* lookup, const OperatorSpec& spec) const {
+    ConnectorSpec table = *lookup->table;
+    HR_RETURN_NOT_OK(CheckConnector(table, true, spec.Describe()));
+    table.bounded = IsBounded(table);
+    if (!table.bounded || table.kind == "kafka")
+      return Invalid(fmt::format("{}: its table comes from a {} source; it must end, and be local", spec.Describe(), table.kind),
+                     "Take a collection or a file, or join two streams.");
+    if (table.kind == "collection") HR_RETURN_NOT_OK(CheckCollection(table.payload, spec));
+    lookup->table = std::make_shared<const ConnectorSpec>(std::move(table));
+    return Status::OK();
   }
 
   static bool IsBounded(const ConnectorSpec& connector) {

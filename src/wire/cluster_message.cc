@@ -58,6 +58,23 @@ Result<TaskState> StateFromMessage(proto::TaskState state) {
   }
 }
 
+using AlignedMessages = google::protobuf::RepeatedPtrField<proto::AlignedWatermark>;
+
+void AlignedToMessage(const std::vector<AlignedWatermark>& aligned, AlignedMessages* messages) {
+  for (const AlignedWatermark& watermark : aligned) {
+    auto* added = messages->Add();
+    added->set_job(watermark.job.str());
+    added->set_group(watermark.group);
+    added->set_watermark_ms(watermark.watermark_ms);
+  }
+}
+
+std::vector<AlignedWatermark> AlignedFromMessage(const AlignedMessages& messages) {
+  std::vector<AlignedWatermark> aligned;
+  for (const auto& message : messages) aligned.push_back({JobId(message.job()), message.group(), message.watermark_ms()});
+  return aligned;
+}
+
 void MetricsToMessage(const TaskMetrics& metrics, proto::TaskMetrics* message) {
   ToMessage(metrics.attempt, message->mutable_attempt());
   message->set_records_in(metrics.records_in);
@@ -70,6 +87,13 @@ void MetricsToMessage(const TaskMetrics& metrics, proto::TaskMetrics* message) {
   message->set_waiting_reason(Cut(metrics.waiting_reason, kMaxName));
   for (std::size_t i = 0; i < std::min(metrics.bad_record_samples.size(), kMaxSamples); ++i)
     message->add_bad_record_samples(Cut(metrics.bad_record_samples[i], kMaxSample));
+  if (!metrics.event_time) return;
+  auto* event_time = message->mutable_event_time();
+  if (metrics.event_time->watermark_ms) event_time->set_watermark_ms(*metrics.event_time->watermark_ms);
+  event_time->set_idle(metrics.event_time->idle);
+  event_time->set_held_by(Cut(metrics.event_time->held_by, kMaxName));
+  if (metrics.event_time->held_at_ms) event_time->set_held_at_ms(*metrics.event_time->held_at_ms);
+  event_time->set_held_since_ms(metrics.event_time->held_since_wall_ms);
 }
 
 TaskMetrics MetricsFromMessage(const proto::TaskMetrics& message) {
@@ -84,6 +108,14 @@ TaskMetrics MetricsFromMessage(const proto::TaskMetrics& message) {
   metrics.backpressured_ratio = message.backpressured_ratio();
   metrics.waiting_reason = message.waiting_reason();
   metrics.bad_record_samples = {message.bad_record_samples().begin(), message.bad_record_samples().end()};
+  if (!message.has_event_time()) return metrics;
+  const proto::TaskEventTime& event_time = message.event_time();
+  auto& taken = metrics.event_time.emplace();
+  if (event_time.has_watermark_ms()) taken.watermark_ms = event_time.watermark_ms();
+  taken.idle = event_time.idle();
+  taken.held_by = event_time.held_by();
+  if (event_time.has_held_at_ms()) taken.held_at_ms = event_time.held_at_ms();
+  taken.held_since_wall_ms = event_time.held_since_ms();
   return metrics;
 }
 
@@ -190,6 +222,7 @@ void ToMessage(const HeartbeatRequest& request, proto::HeartbeatRequest* message
   for (const TaskMetrics& metrics : request.metrics) MetricsToMessage(metrics, message->add_metrics());
   message->set_resident_bytes(request.resident_bytes);
   message->set_worker_processes(request.worker_processes);
+  AlignedToMessage(request.aligned, message->mutable_aligned());
   ToMessage(request.highest_leader, message->mutable_highest_leader());
 }
 
@@ -205,6 +238,7 @@ Result<HeartbeatRequest> FromMessage(const proto::HeartbeatRequest& message) {
   for (const proto::TaskMetrics& metrics : message.metrics()) request.metrics.push_back(MetricsFromMessage(metrics));
   request.resident_bytes = message.resident_bytes();
   request.worker_processes = message.worker_processes();
+  request.aligned = AlignedFromMessage(message.aligned());
   request.highest_leader = FromMessage(message.highest_leader());
   return request;
 }
@@ -212,9 +246,12 @@ Result<HeartbeatRequest> FromMessage(const proto::HeartbeatRequest& message) {
 void ToMessage(const HeartbeatReply& reply, proto::HeartbeatReply* message) {
   ToMessage(reply.leader, message->mutable_leader());
   message->set_known(reply.known);
+  AlignedToMessage(reply.aligned, message->mutable_aligned());
 }
 
-HeartbeatReply FromMessage(const proto::HeartbeatReply& message) { return {FromMessage(message.leader()), message.known()}; }
+HeartbeatReply FromMessage(const proto::HeartbeatReply& message) {
+  return {FromMessage(message.leader()), message.known(), AlignedFromMessage(message.aligned())};
+}
 
 void ToMessage(const TaskManagerId& id, const Incarnation& incarnation, const TaskReport& report, proto::ReportTaskRequest* message) {
   message->set_id(id.str());

@@ -30,6 +30,15 @@ struct TaskFailure {
   std::string operator_name, operator_uid;
 };
 
+/// How far event time has come in a task.
+struct TaskEventTime {
+  std::optional<std::int64_t> watermark_ms;  ///< that its consumers were given; none before the first
+  bool idle = false;                         ///< it holds its consumers back no more
+  std::string held_by;                       ///< the split of a source that holds the watermark back; empty behind channels
+  std::optional<std::int64_t> held_at_ms;    ///< that split's own watermark; none before its first row
+  std::int64_t held_since_wall_ms = 0;       ///< since when it is that split
+};
+
 /// Small numbers that ride on heartbeats and on the last report of an attempt; everything else is scraped.
 struct TaskMetrics {
   AttemptId attempt;
@@ -37,6 +46,7 @@ struct TaskMetrics {
   double busy_ratio = 0, backpressured_ratio = 0;
   std::string waiting_reason;  ///< why a source or sink waits; empty when it does not
   std::vector<std::string> bad_record_samples;
+  std::optional<TaskEventTime> event_time;  ///< none while the task has neither watermarks nor splits that hold them back
 };
 
 struct TaskReport {
@@ -62,6 +72,13 @@ struct RegisterReply {
   std::int64_t heartbeat_timeout_ms = 5000;
 };
 
+/// The least watermark of an alignment group's sources in some processes.
+struct AlignedWatermark {
+  JobId job;
+  std::string group;
+  std::int64_t watermark_ms = 0;
+};
+
 struct HeartbeatRequest {
   TaskManagerId id;
   Incarnation incarnation;
@@ -70,11 +87,13 @@ struct HeartbeatRequest {
   std::vector<TaskMetrics> metrics;  ///< of attempts that have not ended
   std::uint64_t resident_bytes = 0;
   std::uint32_t worker_processes = 0;
-  LeaderToken highest_leader;  ///< the highest that this process has heard of; epoch 0 when none
+  std::vector<AlignedWatermark> aligned;  ///< of the sources here
+  LeaderToken highest_leader;             ///< the highest that this process has heard of; epoch 0 when none
 };
 struct HeartbeatReply {
   LeaderToken leader;
-  bool known = true;  ///< false: register again
+  bool known = true;                           ///< false: register again
+  std::vector<AlignedWatermark> aligned = {};  ///< of the sources in other processes
 };
 
 template <typename T>

@@ -7,6 +7,7 @@
 #include "proto/call.pb.h"
 #include "proto/deploy.pb.h"
 #include "proto/plan.pb.h"
+#include "wire/lookup_message.h"
 #include "wire/process_message.h"
 #include "wire/relational_message.h"
 
@@ -93,6 +94,10 @@ Result<plan::OperatorKind> KindFromMessage(const proto::Operator& message) {
       return FromMessage(message.aggregate());
     case proto::Operator::kTop:
       return FromMessage(message.top());
+    case proto::Operator::kLookup: {
+      HR_ASSIGN_OR_RAISE(plan::ConnectorSpec table, FromMessage(message.lookup().table()));
+      return FromMessage(message.lookup(), std::move(table));
+    }
     case proto::Operator::kProcess:
       return FromMessage(message.process());
     case proto::Operator::KIND_NOT_SET:
@@ -203,6 +208,10 @@ void ToMessage(const plan::OperatorSpec& spec, proto::Operator* message) {
   if (const auto* times = std::get_if<plan::EventTimeSpec>(&spec.kind)) ToMessage(*times, message->mutable_event_time());
   if (const auto* aggregate = std::get_if<plan::AggregateSpec>(&spec.kind)) ToMessage(*aggregate, message->mutable_aggregate());
   if (const auto* top = std::get_if<plan::TopSpec>(&spec.kind)) ToMessage(*top, message->mutable_top());
+  if (const auto* lookup = std::get_if<plan::LookupSpec>(&spec.kind)) {
+    ToMessage(*lookup, message->mutable_lookup());
+    ToMessage(*lookup->table, message->mutable_lookup()->mutable_table());
+  }
   if (const auto* process = std::get_if<plan::ProcessSpec>(&spec.kind)) ToMessage(*process, message->mutable_process());
   if (const PythonFunction* function = spec.python()) {
     proto::PythonFunction* body = FunctionOf(function->verb, message);

@@ -51,6 +51,7 @@ ORACLES = {
             FROM marked)
         SELECT bidder, count(*) AS bid_count, min(date_time) AS starttime, max(date_time) + INTERVAL 10 SECONDS AS endtime
         FROM numbered GROUP BY bidder, session"""),
+    "q13": Oracle("SELECT auction, bidder, price, date_time, (auction % 10000)::VARCHAR AS value FROM bid"),
     "q14": Oracle("""
         SELECT auction, bidder, date_time, extra, (price * 0.908)::DECIMAL(23, 3) AS price,
             CASE WHEN hour(date_time) BETWEEN 8 AND 18 THEN 'dayTime' WHEN hour(date_time) <= 6 OR hour(date_time) >= 20 THEN 'nightTime'

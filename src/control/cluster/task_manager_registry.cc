@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "base/logging.h"
@@ -108,8 +109,8 @@ void TaskManagerRegistry::Heartbeat(wire::HeartbeatRequest request, wire::Reply<
   leadership_->NoteOtherLeader(request.highest_leader);
   const ProcessKey key{request.id, request.incarnation};
   TaskManagerEntry* entry = Alive(key);
-  if (entry == nullptr) return reply(Outcome<wire::HeartbeatReply>::Done({leadership_->token(), /*known=*/false}));
-  reply(Outcome<wire::HeartbeatReply>::Done({leadership_->token(), /*known=*/true}));
+  if (entry == nullptr) return reply(Outcome<wire::HeartbeatReply>::Done({leadership_->token(), /*known=*/false, {}}));
+  reply(Outcome<wire::HeartbeatReply>::Done({leadership_->token(), /*known=*/true, AlignedElsewhere(key)}));
   // A repeated or overtaken heartbeat is no sign of life: it was sent before one that is already here.
   if (request.sequence <= entry->sequence) return;
   entry->sequence = request.sequence;
@@ -117,9 +118,24 @@ void TaskManagerRegistry::Heartbeat(wire::HeartbeatRequest request, wire::Reply<
   entry->last_heartbeat_wall_ms = mailbox_.executor()->clock().WallTimeMs();
   entry->resident_bytes = request.resident_bytes;
   entry->worker_processes = request.worker_processes;
+  entry->aligned = request.aligned;
   const bool back = std::exchange(entry->status, ProcessStatus::kActive) == ProcessStatus::kSuspect;
   listener_->OnHeartbeat(key, request);
   if (back) listener_->OnCapacityChanged();
+}
+
+std::vector<wire::AlignedWatermark> TaskManagerRegistry::AlignedElsewhere(const ProcessKey& process) const {
+  std::map<std::pair<JobId, std::string>, std::int64_t> least;
+  for (const auto& [id, entry] : entries_) {
+    if (entry.key == process || entry.status != ProcessStatus::kActive) continue;
+    for (const wire::AlignedWatermark& watermark : entry.aligned) {
+      const auto [known, added] = least.emplace(std::pair(watermark.job, watermark.group), watermark.watermark_ms);
+      if (!added) known->second = std::min(known->second, watermark.watermark_ms);
+    }
+  }
+  std::vector<wire::AlignedWatermark> aligned;
+  for (const auto& [group, watermark_ms] : least) aligned.push_back({group.first, group.second, watermark_ms});
+  return aligned;
 }
 
 void TaskManagerRegistry::ReportTask(const ProcessKey& from, const wire::TaskReport& report, wire::Reply<Nothing> reply) {

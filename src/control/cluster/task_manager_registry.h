@@ -36,6 +36,7 @@ struct TaskManagerEntry {
   std::uint64_t sequence = 0;  ///< of the newest heartbeat
   std::uint64_t resident_bytes = 0;
   std::uint32_t worker_processes = 0;
+  std::vector<wire::AlignedWatermark> aligned;  ///< of its sources
   std::shared_ptr<wire::TaskManagerGateway> gateway;
   std::map<JobId, DeploymentNumber> cleaning;  ///< left-overs being cancelled; its slots cannot be used until this is empty
   bool probing = false;
@@ -86,6 +87,8 @@ class TaskManagerRegistry {
   const Options& options() const { return options_; }
 
  private:
+  /// The least watermarks of alignment groups in all processes but one.
+  std::vector<wire::AlignedWatermark> AlignedElsewhere(const ProcessKey& process) const;
   TaskManagerEntry* Alive(const ProcessKey& process);
   void Accept(wire::RegisterRequest request, const wire::Reply<wire::RegisterReply>& reply);
   void ProbeBeforeReplacing(wire::RegisterRequest request, wire::Reply<wire::RegisterReply> reply);

@@ -14,22 +14,6 @@ std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::erro
 
 Json TimeOrNull(std::int64_t wall_ms) { return wall_ms == 0 ? Json(nullptr) : Json(wall_ms); }
 
-std::string_view StateName(wire::TaskState state) {
-  switch (state) {
-    case wire::TaskState::kDeploying:
-      return "DEPLOYING";
-    case wire::TaskState::kRunning:
-      return "RUNNING";
-    case wire::TaskState::kFinished:
-      return "FINISHED";
-    case wire::TaskState::kFailed:
-      return "FAILED";
-    case wire::TaskState::kCanceled:
-      return "CANCELED";
-  }
-  return "UNKNOWN";
-}
-
 Json StatusFields(const job::JobView& job) {
   return {{"job_id", job.id.str()},
           {"job_name", job.name},
@@ -114,6 +98,22 @@ Json TaskManagerFields(const job::TaskManagerView& tm) {
 }
 
 }  // namespace
+
+std::string_view StateName(wire::TaskState state) {
+  switch (state) {
+    case wire::TaskState::kDeploying:
+      return "DEPLOYING";
+    case wire::TaskState::kRunning:
+      return "RUNNING";
+    case wire::TaskState::kFinished:
+      return "FINISHED";
+    case wire::TaskState::kFailed:
+      return "FAILED";
+    case wire::TaskState::kCanceled:
+      return "CANCELED";
+  }
+  return "UNKNOWN";
+}
 
 std::string JobListJson(const std::vector<job::JobView>& jobs) {
   Json list = Json::array();

@@ -1,5 +1,6 @@
 #pragma once
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "control/job/dispatcher.h"
@@ -7,6 +8,8 @@
 
 namespace headrace::control::rest {
 
+/// RUNNING and so on.
+std::string_view StateName(wire::TaskState state);
 /// The JSON bodies of openapi.yaml from the views of the control plane. Pure; bytes that are not UTF-8 are replaced.
 std::string JobListJson(const std::vector<job::JobView>& jobs);
 std::string JobJson(const job::JobView& job);

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/logging.h"
+#include "data/time/event_time_progress.h"
 #include "plan/function_types.h"
 #include "plan/typed_expression.h"
 
@@ -18,6 +19,8 @@ namespace {
 using Strategy = plan::EventTimeSpec::Strategy;
 using time::kNoWatermark;
 
+// How soon a source that waits for its group looks again.
+constexpr Duration kLookAgain = std::chrono::milliseconds(10);
 // Seconds since 1970 of the years 1990 to 2100, which read as ms are days of January and February 1970.
 constexpr std::int64_t kLeastSeconds = 631'152'000, kMostSeconds = 4'102'444'800;
 
@@ -38,7 +41,9 @@ EventTimeOperator::EventTimeOperator(const plan::EventTimeSpec& spec)
     : strategy_(spec.strategy),
       bound_ms_(spec.strategy == Strategy::kBounded ? static_cast<std::int64_t>(spec.bound_ms) : 0),
       idle_after_(std::chrono::milliseconds(spec.idle_after_ms)),
-      has_timestamp_(static_cast<bool>(spec.timestamp)) {}
+      has_timestamp_(static_cast<bool>(spec.timestamp)),
+      group_(spec.alignment_group),
+      max_drift_ms_(static_cast<std::int64_t>(spec.max_drift_ms)) {}
 
 Result<std::unique_ptr<EventTimeOperator>> EventTimeOperator::Make(const plan::EventTimeSpec& spec,
                                                                    const std::shared_ptr<arrow::Schema>& input) {
@@ -58,12 +63,18 @@ Result<std::unique_ptr<EventTimeOperator>> EventTimeOperator::Make(const plan::E
 Status EventTimeOperator::Open(const OperatorContext& context) {
   clock_ = context.clock;
   job_ = context.job_name;
+  if (follows_splits_) progress_ = context.event_time;
+  if (aligns_ && context.alignment != nullptr) {
+    alignment_ = context.alignment;
+    member_ = alignment_->Join(group_);
+  }
   if (clock_ != nullptr) polled_at_ = clock_->Now();
   if (!follows_splits_) AddSplit({});
   return Status::OK();
 }
 
 void EventTimeOperator::AddSplit(std::string id) {
+  if (!follows_splits_ && !splits_.empty()) return;
   splits_.push_back({std::move(id)});
   merger_.AddChannel();
 }
@@ -118,7 +129,10 @@ Status EventTimeOperator::Process(std::uint32_t, columnar::DataBatch batch, Coll
   HR_RETURN_NOT_OK(EmitChange(merger_.Take(), out));
   HR_RETURN_NOT_OK(strategy_ == Strategy::kPunctuated ? EmitByMarks(runs, batch, out) : EmitByTimes(runs, std::move(batch), out));
   TakeNews();
-  return EmitChange(merger_.Take(), out);
+  HR_RETURN_NOT_OK(EmitChange(merger_.Take(), out));
+  if (progress_ != nullptr) ShowHolder();
+  if (member_ != nullptr) LookAtGroup();
+  return Status::OK();
 }
 
 Status EventTimeOperator::EmitByTimes(const std::vector<connector::SplitRun>& runs, columnar::DataBatch batch, Collector* out) {
@@ -163,6 +177,22 @@ Status EventTimeOperator::EmitChange(const time::WatermarkMerger::Change& change
   return change.idle == true ? out->EmitStatus({true}) : Status::OK();
 }
 
+void EventTimeOperator::ShowHolder() {
+  const auto holder = merger_.slowest();
+  if (holder != holder_) held_since_wall_ms_ = holder && clock_ != nullptr ? clock_->WallTimeMs() : 0;
+  holder_ = holder;
+  if (!holder) return progress_->SetHolder({}, {}, 0);
+  const std::int64_t at_ms = merger_.watermark_ms(*holder);
+  progress_->SetHolder(splits_[*holder].id, at_ms == kNoWatermark ? std::nullopt : std::optional(at_ms), held_since_wall_ms_);
+}
+
+void EventTimeOperator::LookAtGroup() {
+  const std::int64_t own = merger_.idle() ? kNoWatermark : merger_.watermark_ms();
+  member_->Set(own);
+  const std::int64_t least = own == kNoWatermark ? own : alignment_->Least(group_);
+  paused_ = least != kNoWatermark && own - max_drift_ms_ > least;
+}
+
 void EventTimeOperator::WarnOfSeconds(const std::int64_t* times, std::int64_t rows) {
   if (warned_ || rows == 0) return;
   warned_ = std::all_of(times, times + rows, [](std::int64_t time) { return time >= kLeastSeconds && time <= kMostSeconds; });
@@ -183,21 +213,32 @@ Status EventTimeOperator::OnWatermarkStatus(const columnar::WatermarkStatus& sta
 
 Status EventTimeOperator::Poll(Collector* out) {
   TakeNews();
+  if (member_ != nullptr) LookAtGroup();
   if (idle_after_ > Duration::zero() && clock_ != nullptr) {
     // An operator that is held up is not polled and cannot take rows: a long pause between polls is not the splits'.
     const MonotonicTime now = clock_->Now();
     const Duration passed = std::min(now - polled_at_, idle_after_ / 4 + std::chrono::milliseconds(1));
     polled_at_ = now;
-    for (std::size_t i = 0; i < splits_.size(); ++i) {
+    for (std::size_t i = 0; i < splits_.size() && !paused_; ++i) {
       splits_[i].quiet += passed;
       if (splits_[i].quiet >= idle_after_ && !merger_.ended(i)) merger_.SetIdle(i, true);
     }
   }
-  return EmitChange(merger_.Take(), out);
+  const auto change = merger_.Take();
+  if (progress_ != nullptr && (change.watermark_ms || change.idle || !holder_)) ShowHolder();
+  return EmitChange(change, out);
+}
+
+Status EventTimeOperator::Finish(Collector*) {
+  // The task stays for a while; nobody waits for its sources any more.
+  if (member_ != nullptr) member_->Set(kNoWatermark);
+  return Status::OK();
 }
 
 MonotonicTime EventTimeOperator::next_poll() const {
-  if (idle_after_ == Duration::zero() || merger_.idle() || clock_ == nullptr) return MonotonicTime::max();
+  if (clock_ == nullptr) return MonotonicTime::max();
+  if (paused_) return clock_->Now() + kLookAgain;
+  if (idle_after_ == Duration::zero() || merger_.idle()) return MonotonicTime::max();
   return polled_at_ + idle_after_ / 4 + std::chrono::milliseconds(1);
 }
 

@@ -4,12 +4,14 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "data/connector/source.h"
 #include "data/expression/evaluator.h"
 #include "data/operator/operator.h"
+#include "data/time/watermark_alignment.h"
 #include "data/time/watermark_merger.h"
 #include "plan/relational.h"
 
@@ -33,9 +35,14 @@ class EventTimeOperator final : public Operator {
   bool passes_watermarks() const override { return false; }
   Status OnWatermarkStatus(const columnar::WatermarkStatus& status, Collector* out) override;
   MonotonicTime next_poll() const override;
+  Status Finish(Collector* out) override;
 
   /// From its task, when it is the first operator behind a source that tells its splits; before Open().
   void FollowSplits() { merger_ = time::WatermarkMerger(), follows_splits_ = true; }
+  /// As FollowSplits(), behind any source: keeps to the strategy's alignment group.
+  void Align() { aligns_ = !group_.empty(); }
+  /// The subtask is ahead of the slowest one of its group by more than the drift: its source is not read. Tells anew after Poll().
+  bool paused() const { return paused_; }
   /// Splits are numbered in the order in which they are added, as the source numbers them.
   void AddSplit(std::string id);
   /// What a poll of the source said of its splits, before its batch is processed. The batch may come in pieces.
@@ -59,12 +66,17 @@ class EventTimeOperator final : public Operator {
   Status EmitByTimes(const std::vector<connector::SplitRun>& runs, columnar::DataBatch batch, Collector* out);
   Status EmitByMarks(const std::vector<connector::SplitRun>& runs, const columnar::DataBatch& batch, Collector* out);
   Status EmitChange(const time::WatermarkMerger::Change& change, Collector* out);
+  void ShowHolder();
+  /// Tells the group how far this subtask has come, and looks whether it is ahead.
+  void LookAtGroup();
   void WarnOfSeconds(const std::int64_t* times, std::int64_t rows);
 
   const plan::EventTimeSpec::Strategy strategy_;
   const std::int64_t bound_ms_;
   const Duration idle_after_;
   const bool has_timestamp_;
+  const std::string group_;
+  const std::int64_t max_drift_ms_;
   std::unique_ptr<expression::Evaluator> evaluator_;  // null: the rows bring their times, and no marks
   std::shared_ptr<arrow::Array> marks_;               // of the batch in hand: watermarks behind its rows
   const Clock* clock_ = nullptr;
@@ -73,6 +85,12 @@ class EventTimeOperator final : public Operator {
   std::vector<Split> splits_;
   std::deque<News> news_;
   time::WatermarkMerger merger_;
+  bool aligns_ = false, paused_ = false;
+  time::WatermarkAlignment* alignment_ = nullptr;
+  std::shared_ptr<time::WatermarkAlignment::Member> member_;
+  time::EventTimeProgress* progress_ = nullptr;
+  std::optional<std::size_t> holder_;
+  std::int64_t held_since_wall_ms_ = 0;
   MonotonicTime polled_at_{};
 };
 

@@ -14,6 +14,11 @@
 #include "columnar/stream_element.h"
 #include "plan/job_graph.h"
 
+namespace headrace::data::time {
+class EventTimeProgress;
+class WatermarkAlignment;
+}  // namespace headrace::data::time
+
 namespace headrace::data::op {
 
 /// Takes what an operator emits: the next operator of the chain, or the task's output. Called on the task's thread.
@@ -39,6 +44,8 @@ struct OperatorContext {
   MetricsRegistry* metrics = nullptr;
   MetricLabels labels;
   std::atomic<std::int64_t>* state_bytes = nullptr;  ///< of the task: stateful operators add what they hold, and take it away again
+  time::WatermarkAlignment* alignment = nullptr;     ///< of the job's sources, or null
+  time::EventTimeProgress* event_time = nullptr;     ///< of the task, or null: whoever keeps watermarks by split says which one holds back
 };
 
 /// One step of a chain, on whole batches. Owned by its chain, used on the task's thread only. An operator with work on the

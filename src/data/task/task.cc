@@ -192,6 +192,8 @@ Result<bool> Task::DrainChain(MonotonicTime now) {
       }
       continue;
     }
+    if (const auto* watermark = std::get_if<columnar::Watermark>(&element)) vitals_->event_time.SetWatermark(watermark->event_time_ms);
+    if (const auto* status = std::get_if<columnar::WatermarkStatus>(&element)) vitals_->event_time.SetIdle(status->idle);
     for (auto& output : outputs_) HR_RETURN_NOT_OK(output.AddControl(element));
     if (std::holds_alternative<columnar::EndOfInput>(element)) {
       HR_CHECK(!chain_.busy(), "the end left a busy chain");
@@ -225,6 +227,7 @@ Result<bool> Task::PullInput() {
 }
 
 Result<bool> Task::PullSource() {
+  if (source_.times != nullptr && source_.times->paused()) return false;
   using Kind = connector::SourcePoll::Kind;
   auto polled = source_.reader->Poll();
   HR_RETURN_NOT_OK(OfSource(polled.status()));

@@ -9,8 +9,10 @@
 #include "data/operator/union.h"
 #include "data/task/python_parts.h"
 #include "data/window/group_aggregate.h"
+#include "data/window/lookup_join.h"
 #include "data/window/window_aggregate.h"
 #include "data/window/window_top.h"
+#include "plan/source_splits.h"
 
 namespace headrace::data::task {
 
@@ -86,6 +88,18 @@ bool IsRelational(const plan::OperatorSpec& op) {
          std::holds_alternative<plan::TopSpec>(op.kind);
 }
 
+/// Every subtask reads the whole table.
+Result<std::unique_ptr<op::Operator>> MakeLookup(const plan::LookupSpec& spec, const arrow::Schema& input,
+                                                 const TaskEnvironment& environment, connector::ConnectorContext context) {
+  window::LookupJoin::Table table;
+  HR_ASSIGN_OR_RAISE(table.reader, environment.connectors.source(*spec.table));
+  HR_ASSIGN_OR_RAISE(table.splits, plan::PlanLocalSplits(*spec.table, 1));
+  table.context = std::move(context);
+  table.context.subtask = 0;
+  table.context.parallelism = 1;
+  return window::LookupJoin::Make(spec, std::move(table), input);
+}
+
 /// The rows that come into a vertex.
 std::shared_ptr<arrow::Schema> InputSchema(const plan::ExecutionPlan& plan, const plan::ExecutionVertex& vertex, std::size_t input = 0) {
   if (input >= vertex.input_edges.size()) return nullptr;
@@ -126,6 +140,8 @@ Result<TaskParts> BuildParts(const TaskSpec& spec, const TaskEnvironment& enviro
   parts.context.state_bytes = &vitals->state_bytes;
   if (environment.cut_batches_seed != 0)
     parts.cutter = std::make_unique<BatchCutter>(environment.cut_batches_seed + spec.attempt.vertex * 1'000'003ull + spec.attempt.subtask);
+  parts.context.event_time = &vitals->event_time;
+  parts.context.alignment = environment.alignment;
   for (std::size_t at = 0; at < vertex.operators.size();) {
     const plan::OperatorSpec& op = vertex.operators[at];
     const auto input = at > 0 ? vertex.operators[at - 1].schema : InputSchema(*spec.plan, vertex);
@@ -138,11 +154,19 @@ Result<TaskParts> BuildParts(const TaskSpec& spec, const TaskEnvironment& enviro
     if (IsRelational(op)) {
       op::EventTimeOperator* times = nullptr;
       HR_ASSIGN_OR_RAISE(op::ChainLink link, MakeRelationalLink(vertex.operators, input, &at, &times));
-      if (times != nullptr && parts.links.empty() && parts.source.reader != nullptr && parts.source.reader->tells_splits()) {
-        times->FollowSplits();
+      if (times != nullptr && parts.links.empty() && parts.source.reader != nullptr) {
+        if (parts.source.reader->tells_splits()) times->FollowSplits();
+        times->Align();
         parts.source.times = times;
       }
       parts.links.push_back(std::move(link));
+      continue;
+    }
+    if (const auto* lookup = std::get_if<plan::LookupSpec>(&op.kind)) {
+      const auto input = at > 0 ? vertex.operators[at - 1].schema : InputSchema(*spec.plan, vertex);
+      HR_ASSIGN_OR_RAISE(auto made, MakeLookup(*lookup, *input, environment, MakeConnectorContext(spec, environment, op, vitals, waker)));
+      parts.links.push_back(MakeLink(std::move(made), op.name, op));
+      ++at;
       continue;
     }
     ++at;

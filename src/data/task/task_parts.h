@@ -16,6 +16,7 @@
 #include "data/python/worker_pool.h"
 #include "data/task/batch_cutter.h"
 #include "data/task/task_vitals.h"
+#include "data/time/watermark_alignment.h"
 #include "plan/deployment.h"
 #include "plan/execution_plan.h"
 
@@ -36,6 +37,7 @@ struct TaskEnvironment {
   MetricsRegistry* metrics = nullptr;
   ConnectorFactories connectors;
   const Clock* clock = nullptr;
+  time::WatermarkAlignment* alignment = nullptr;  ///< null: sources are not aligned
   std::function<void(const std::string& uid, const columnar::DataBatch& batch)> on_collected;
 };
 

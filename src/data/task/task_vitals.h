@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "data/time/event_time_progress.h"
 
 namespace headrace::data::task {
 
@@ -22,6 +23,7 @@ class TaskVitals {
 
   std::atomic<std::uint64_t> records_in{0}, records_out{0}, bytes_in{0}, bytes_out{0}, bad_records{0};
   std::atomic<std::int64_t> state_bytes{0};
+  time::EventTimeProgress event_time;
 
   /// The task opened at `now`.
   void StartTimes(MonotonicTime now) {

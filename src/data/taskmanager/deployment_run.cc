@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <set>
 #include <thread>
 #include <utility>
@@ -53,6 +54,7 @@ DeploymentRun::DeploymentRun(plan::JobDeployment deployment, const TaskManagerOp
   environment_.connectors = parts_->connectors;
   environment_.clock = &parts_->executor->clock();
   environment_.on_collected = parts_->on_collected;
+  environment_.alignment = &alignment_;
 }
 
 DeploymentRun::~DeploymentRun() = default;
@@ -315,6 +317,10 @@ wire::TaskMetrics DeploymentRun::CountsOf(TaskEntry& entry) const {
   metrics.bytes_out = vitals.bytes_out.load();
   metrics.bad_records = vitals.bad_records.load();
   metrics.bad_record_samples = vitals.TakeSamples();
+  time::EventTimeReport event_time = vitals.event_time.report();
+  if (event_time.watermark_ms || event_time.idle || !event_time.held_by.empty())
+    metrics.event_time = {event_time.watermark_ms, event_time.idle, std::move(event_time.held_by), event_time.held_at_ms,
+                          event_time.held_since_wall_ms};
   return metrics;
 }
 
@@ -341,20 +347,26 @@ std::vector<wire::TaskMetrics> DeploymentRun::Metrics() {
     sum.busy += metrics.busy_ratio;
     sum.backpressured += metrics.backpressured_ratio;
     sum.state_bytes += static_cast<double>(entry->vitals->state_bytes.load());
+    if (metrics.event_time && !metrics.event_time->idle && metrics.event_time->watermark_ms)
+      sum.watermark_ms = std::min(sum.watermark_ms.value_or(std::numeric_limits<std::int64_t>::max()), *metrics.event_time->watermark_ms);
     all.push_back(std::move(metrics));
   }
   if (parts_->metrics != nullptr) ShowGauges(sums);
   return all;
 }
 
+MetricLabels DeploymentRun::LabelsOf(VertexIndex vertex) const {
+  return {{"job_id", deployment_.job.str()},
+          {"job_name", deployment_.plan->job_name},
+          {"operator", deployment_.plan->vertices[vertex].name},
+          {"tm", options_->id.str()}};
+}
+
 void DeploymentRun::ShowGauges(const std::map<VertexIndex, Sum>& sums) {
   for (const auto& [vertex, sum] : sums) {
     Gauges& gauges = gauges_[vertex];
     if (gauges.busy == nullptr) {
-      const MetricLabels labels = {{"job_id", deployment_.job.str()},
-                                   {"job_name", deployment_.plan->job_name},
-                                   {"operator", deployment_.plan->vertices[vertex].name},
-                                   {"tm", options_->id.str()}};
+      const MetricLabels labels = LabelsOf(vertex);
       gauges.state_bytes = parts_->metrics->GetGauge("headrace_state_bytes", "Memory held by keyed state", labels);
       gauges.busy = parts_->metrics->GetGauge("headrace_busy_ratio", "Share of time spent working", labels);
       gauges.backpressured =
@@ -362,6 +374,12 @@ void DeploymentRun::ShowGauges(const std::map<VertexIndex, Sum>& sums) {
       gauges.idle = parts_->metrics->GetGauge("headrace_idle_ratio", "Share of time spent waiting for input", labels);
     }
     gauges.state_bytes->Set(sum.state_bytes);
+    if (sum.watermark_ms) {
+      if (gauges.watermark_lag == nullptr)
+        gauges.watermark_lag = parts_->metrics->GetGauge("headrace_watermark_lag_seconds",
+                                                         "How far the least watermark is behind the clock", LabelsOf(vertex));
+      gauges.watermark_lag->Set(static_cast<double>(parts_->executor->clock().WallTimeMs() - *sum.watermark_ms) / 1000);
+    }
     gauges.busy->Set(sum.busy / sum.tasks);
     gauges.backpressured->Set(sum.backpressured / sum.tasks);
     gauges.idle->Set(1 - (sum.busy + sum.backpressured) / sum.tasks);

@@ -10,6 +10,7 @@
 #include "data/task/task.h"
 #include "data/taskmanager/callback_gate.h"
 #include "data/taskmanager/task_manager_parts.h"
+#include "data/time/watermark_alignment.h"
 #include "plan/deployment.h"
 #include "wire/gateways.h"
 
@@ -53,6 +54,9 @@ class DeploymentRun {
   /// Tasks that are not gone, for the report of a stuck cancellation.
   std::string DescribeLive() const;
 
+  /// Of the sources here with each other and with those of other processes.
+  time::WatermarkAlignment& alignment() { return alignment_; }
+
  private:
   enum class Phase { kPreparing, kRunning, kDrained, kClosing, kClosed };
   struct TaskEntry {
@@ -67,13 +71,15 @@ class DeploymentRun {
     task::TaskVitals::Times seen;  // at the last heartbeat
   };
   struct Gauges {
-    std::shared_ptr<Gauge> busy, backpressured, idle, state_bytes;
+    std::shared_ptr<Gauge> busy, backpressured, idle, state_bytes, watermark_lag;
   };
   /// Of all subtasks of a vertex here, those that have ended included.
   struct Sum {
     double busy = 0, backpressured = 0, state_bytes = 0;
     int tasks = 0;
+    std::optional<std::int64_t> watermark_ms;  // the least of those that are not idle
   };
+  MetricLabels LabelsOf(VertexIndex vertex) const;
   void OnPool(Result<std::shared_ptr<python::WorkerPool>> pool);
   python::WorkerPoolOptions PoolOptions(std::vector<std::string> sys_path) const;
   Status BuildTasks();
@@ -96,6 +102,7 @@ class DeploymentRun {
   Phase phase_ = Phase::kPreparing;
   bool cancelled_ = false, start_answered_ = false;
   Status start_failure_;
+  time::WatermarkAlignment alignment_;
   task::TaskEnvironment environment_;
   std::shared_ptr<python::WorkerPool> pool_;
   std::vector<std::unique_ptr<TaskEntry>> tasks_;

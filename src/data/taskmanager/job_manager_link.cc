@@ -105,6 +105,7 @@ void JobManagerLink::LoseRegistration(const std::string& why, bool next_address)
   registered_ = false;
   call_open_ = false;
   ++call_;
+  callbacks_.on_aligned({});
   if (timer_ != 0) parts_->executor->Cancel(timer_);
   if (next_address) address_ = (address_ + 1) % parts_->job_managers.size();
   ++failures_;
@@ -154,6 +155,7 @@ void JobManagerLink::OnHeartbeat(std::uint64_t call, const Outcome<wire::Heartbe
   last_contact_ = call_sent_;
   contact_lost_ = false;
   failures_ = 0;
+  callbacks_.on_aligned(reply.aligned);
 }
 
 void JobManagerLink::CheckContact() {

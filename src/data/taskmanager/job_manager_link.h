@@ -21,7 +21,9 @@ class JobManagerLink {
   struct Callbacks {
     std::function<std::vector<AttemptId>()> running;
     std::function<void(wire::HeartbeatRequest*)> fill_heartbeat;  ///< tasks, metrics, sizes
-    std::function<void()> on_contact_lost;                        ///< each time contact_timeout_ms pass without contact
+    /// Watermarks of sources elsewhere, with each answer; none once the JobManager does not answer.
+    std::function<void(const std::vector<wire::AlignedWatermark>&)> on_aligned;
+    std::function<void()> on_contact_lost;  ///< each time contact_timeout_ms pass without contact
   };
   JobManagerLink(const TaskManagerOptions* options, const TaskManagerParts* parts, std::shared_ptr<CallbackGate> gate,
                  wire::EpochGuard* guard, Callbacks callbacks);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "base/logging.h"
@@ -37,7 +38,8 @@ TaskManager::TaskManager(TaskManagerOptions options, TaskManagerParts parts)
                }
                return running;
              },
-             [this](wire::HeartbeatRequest* request) { FillHeartbeat(request); }, [this] { OnContactLost(); }}),
+             [this](wire::HeartbeatRequest* request) { FillHeartbeat(request); },
+             [this](const std::vector<wire::AlignedWatermark>& elsewhere) { OnAligned(elsewhere); }, [this] { OnContactLost(); }}),
       reporter_(&options_, &parts_, gate_, &link_) {
   if (parts_.metrics == nullptr) return;
   const MetricLabels labels = {{"tm", options_.id.str()}};
@@ -276,12 +278,24 @@ void TaskManager::FillHeartbeat(wire::HeartbeatRequest* request) {
     }
     for (auto& metrics : entry.run->Metrics()) request->metrics.push_back(std::move(metrics));
     request->worker_processes += entry.run->num_workers();
+    for (auto& [group, watermark_ms] : entry.run->alignment().OwnLeast()) request->aligned.push_back({id, group, watermark_ms});
   }
   request->resident_bytes = ResidentBytes();
   if (tasks_gauge_ == nullptr) return;
   tasks_gauge_->Set(static_cast<double>(live));
   workers_gauge_->Set(request->worker_processes);
   resident_gauge_->Set(static_cast<double>(request->resident_bytes));
+}
+
+void TaskManager::OnAligned(const std::vector<wire::AlignedWatermark>& elsewhere) {
+  for (auto& [id, entry] : jobs_) {
+    if (entry.run == nullptr) continue;
+    std::map<std::string, std::int64_t> least;
+    for (const wire::AlignedWatermark& watermark : elsewhere) {
+      if (watermark.job == id) least[watermark.group] = watermark.watermark_ms;
+    }
+    entry.run->alignment().SetOthers(std::move(least));
+  }
 }
 
 void TaskManager::OnContactLost() {

@@ -69,6 +69,7 @@ class TaskManager final : public wire::TaskManagerGateway {
   void AnswerCancels(JobEntry& entry);
   void ForgetLater(const JobId& job, JobEntry& entry);
   void FillHeartbeat(wire::HeartbeatRequest* request);
+  void OnAligned(const std::vector<wire::AlignedWatermark>& elsewhere);
   void OnContactLost();
   void CheckStopped();
 

@@ -6,6 +6,7 @@
 
 #include "control/rest/routes/routes.h"
 #include "control/rest/view_json.h"
+#include "control/rest/watermark_json.h"
 
 namespace headrace::control::rest {
 namespace {
@@ -65,6 +66,7 @@ void AddJobRoutes(Router* router, const RouteServices& services) {
   AddView(router, services, "/jobs/{id}/exceptions", JobExceptionsJson);
   AddView(router, services, "/jobs/{id}/metrics", JobMetricsJson);
   AddView(router, services, "/jobs/{id}/config", JobConfigJson);
+  AddView(router, services, "/jobs/{id}/watermarks", JobWatermarksJson);
   router->Add("POST", "/jobs/{id}/cancel", [services](Call call) { CancelJob(services, call); });
 }
 

@@ -94,6 +94,8 @@ class FakeDispatcher : public job::Dispatcher {
     vertex.subtasks[0].state = wire::TaskState::kRunning;
     vertex.subtasks[0].metrics.records_in = 3;
     vertex.subtasks[1].metrics.records_in = 4;
+    vertex.subtasks[0].metrics.event_time = {1000, false, "topic-3", 900, 5};
+    vertex.subtasks[1].metrics.event_time = {2000, true, "", {}, 0};
     view.vertices.push_back(vertex);
     job::ExceptionEntry failure;
     failure.wall_time_ms = 5;
@@ -372,6 +374,11 @@ TEST_F(RestServerTest, AnswersHaveTheFieldsThatAreDescribed) {
   const auto exceptions = json::parse(Get(base + "/exceptions").body)["exceptions"];
   EXPECT_EQ(exceptions[0]["code"], "HR1401");
   EXPECT_EQ(exceptions[0]["traceback"], "job.py:3");
+  const auto watermarks = json::parse(Get(base + "/watermarks").body)["vertices"][0];
+  EXPECT_EQ(watermarks["watermark_ms"], 1000) << "an idle subtask does not count";
+  EXPECT_EQ(watermarks["subtasks"][0]["held_by"], (json{{"split", "topic-3"}, {"watermark_ms", 900}, {"since", 5}}));
+  EXPECT_EQ(watermarks["subtasks"][1]["idle"], true);
+  EXPECT_EQ(watermarks["subtasks"][1]["held_by"], nullptr);
   const auto cluster = json::parse(Get("/cluster/metrics").body);
   EXPECT_EQ(cluster["total_slots"], 12);
   EXPECT_EQ(cluster["available_slots"], 3);

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "data/time/event_time_progress.h"
 
 namespace headrace::data::op {
 namespace {
@@ -167,6 +168,68 @@ TEST_F(EventTimeTest, AnOperatorThatWasHeldUpDoesNotTakeItsSplitsForIdle) {
   EXPECT_EQ(out_.Take(), "");
 }
 
+TEST_F(EventTimeTest, ASubtaskThatIsAheadOfItsGroupPausesUntilTheSlowestHasCaughtUp) {
+  time::WatermarkAlignment alignment;
+  const auto other = alignment.Join("g");
+  plan::EventTimeSpec spec;
+  spec.strategy = Strategy::kMonotonous;
+  spec.timestamp = plan::Expression::Column("t");
+  spec.alignment_group = "g";
+  spec.max_drift_ms = 100;
+  spec.idle_after_ms = 50;
+  op_ = EventTimeOperator::Make(spec, RowsSchema()).ValueOrDie();
+  op_->Align();
+  OperatorContext context;
+  context.clock = &clock_;
+  context.alignment = &alignment;
+  ASSERT_TRUE(op_->Open(context).ok());
+  ASSERT_TRUE(Process(Rows({1000})).ok());
+  EXPECT_FALSE(op_->paused()) << "nobody else has a watermark";
+  other->Set(800);
+  EXPECT_EQ(Wait(200), "1000 w999") << "a source that is not read is not idle";
+  EXPECT_TRUE(op_->paused());
+  EXPECT_LE(op_->next_poll(), clock_.Now() + std::chrono::milliseconds(20));
+  other->Set(899);
+  EXPECT_EQ(Wait(1), "");
+  EXPECT_FALSE(op_->paused());
+  other->Set(5000);
+  EXPECT_EQ(alignment.Least("g"), 999);
+  EXPECT_EQ(Wait(100), "i");
+  EXPECT_EQ(alignment.Least("g"), 5000) << "who is idle does not count";
+  ASSERT_TRUE(Process(Rows({1200})).ok());
+  EXPECT_EQ(alignment.Least("g"), 1199);
+  ASSERT_TRUE(op_->Finish(&out_).ok());
+  EXPECT_EQ(alignment.Least("g"), 5000) << "nor who has ended";
+}
+
+TEST_F(EventTimeTest, TheSplitThatHoldsBackIsNamedSinceItIsThatOne) {
+  time::EventTimeProgress progress;
+  plan::EventTimeSpec spec;
+  spec.strategy = Strategy::kMonotonous;
+  spec.timestamp = plan::Expression::Column("t");
+  op_ = EventTimeOperator::Make(spec, RowsSchema()).ValueOrDie();
+  op_->FollowSplits();
+  op_->AddSplit("s0");
+  op_->AddSplit("s1");
+  OperatorContext context;
+  context.clock = &clock_;
+  context.event_time = &progress;
+  ASSERT_TRUE(op_->Open(context).ok());
+  Wait(1);
+  const std::int64_t start_ms = clock_.WallTimeMs();
+  EXPECT_EQ(progress.report().held_by, "s0");
+  EXPECT_EQ(progress.report().held_at_ms, std::nullopt);
+  clock_.Advance(std::chrono::milliseconds(5));
+  Give(0, {10});
+  EXPECT_EQ(progress.report().held_by, "s1");
+  EXPECT_EQ(progress.report().held_since_wall_ms, start_ms + 5);
+  clock_.Advance(std::chrono::milliseconds(5));
+  Give(1, {4});
+  EXPECT_EQ(progress.report().held_by, "s1");
+  EXPECT_EQ(progress.report().held_at_ms, 3);
+  EXPECT_EQ(progress.report().held_since_wall_ms, start_ms + 5) << "it still is that one";
+}
+
 TEST_F(EventTimeTest, RowsWithinTheBoundAreNeverLateHoweverSplitsInterleaveAndBatchesAreCut) {
   for (std::uint32_t seed = 0; seed < 200; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
@@ -199,7 +262,9 @@ TEST_F(EventTimeTest, RowsWithinTheBoundAreNeverLateHoweverSplitsInterleaveAndBa
       if (times.empty()) continue;
       op_->NoteSplits({std::move(runs), {}});
       const auto cut = times.begin() + static_cast<std::ptrdiff_t>(random() % times.size());
-      if (cut != times.begin()) ASSERT_TRUE(Process(Rows(std::vector<Maybe>(times.begin(), cut))).ok());
+      if (cut != times.begin()) {
+        ASSERT_TRUE(Process(Rows(std::vector<Maybe>(times.begin(), cut))).ok());
+      }
       ASSERT_TRUE(Process(Rows(std::vector<Maybe>(cut, times.end()))).ok());
     }
     EXPECT_EQ(out_.late, 0);
