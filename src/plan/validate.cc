@@ -154,9 +154,7 @@ class Validator {
     for (const OperatorSpec& spec : graph_.operators) {
       if (spec.is_source() && !spec.inputs.empty()) return Invalid(fmt::format("{} has an input; sources take none", spec.Describe()));
       if (!spec.is_source() && spec.inputs.empty()) return Invalid(fmt::format("{} has no input", spec.Describe()));
-      const bool is_union = std::holds_alternative<UnionSpec>(spec.kind), is_join = std::holds_alternative<JoinSpec>(spec.kind);
-      if (is_join && spec.inputs.size() != 2)
-        return Invalid(fmt::format("{} has {} inputs, but a join takes two", spec.Describe(), spec.inputs.size()));
+      const bool is_union = std::holds_alternative<UnionSpec>(spec.kind);
       const auto* process = std::get_if<ProcessSpec>(&spec.kind);
       const bool is_pair = process != nullptr && process->two_inputs;
       if (is_pair && spec.inputs.size() != 2)
@@ -302,6 +300,18 @@ class Validator {
     }
     return CheckName("function's name", process.display_name, spec.Describe());
   }
+  Status CheckTable(LookupSpec* lookup, const OperatorSpec& spec) const {
+    ConnectorSpec table = *lookup->table;
+    HR_RETURN_NOT_OK(CheckConnector(table, true, spec.Describe()));
+    table.bounded = IsBounded(table);
+    if (!table.bounded || table.kind == "kafka")
+      return Invalid(fmt::format("{}: its table comes from a {} source; it must end, and be local", spec.Describe(), table.kind),
+                     "Take a collection or a file, or join two streams.");
+    if (table.kind == "collection") HR_RETURN_NOT_OK(CheckCollection(table.payload, spec));
+    lookup->table = std::make_shared<const ConnectorSpec>(std::move(table));
+    return Status::OK();
+  }
+
   Status CheckTable(LookupSpec* lookup, const OperatorSpec& spec) const {
     ConnectorSpec table = *lookup->table;
     HR_RETURN_NOT_OK(CheckConnector(table, true, spec.Describe()));
