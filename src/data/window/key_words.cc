@@ -192,12 +192,12 @@ Status KeyWords::EncodeColumn(std::size_t c, const arrow::ArrayData& data) {
   return Status::OK();
 }
 
-Result<std::vector<const std::uint64_t*>> KeyWords::Encode(const arrow::RecordBatch& batch) {
+Result<std::vector<const std::uint64_t*>> KeyWords::EncodeColumns(const arrow::RecordBatch& batch, bool leading) {
   const auto rows = static_cast<std::size_t>(batch.num_rows());
   std::vector<const std::uint64_t*> words;
   if (has_nulls_word_) space_.back().assign(rows, 0);
   for (std::size_t c = 0; c < columns_.size(); ++c) {
-    const arrow::ArrayData& data = *batch.column_data(columns_[c].index);
+    const arrow::ArrayData& data = *batch.column_data(leading ? static_cast<int>(c) : columns_[c].index);
     if (IsWide(*columns_[c].type) && data.GetNullCount() == 0) {
       words.push_back(data.GetValues<std::uint64_t>(1));
       continue;
@@ -278,6 +278,19 @@ void KeyWords::Mark(const std::uint64_t* key) {
     const bool is_null = has_nulls_word_ && (key[words_ - 1] >> c & 1) != 0;
     if (columns_[c].texts != nullptr && !is_null) columns_[c].texts->Mark(static_cast<std::uint32_t>(key[columns_[c].word]));
   }
+}
+
+void KeyWords::StartMarking() {
+  for (Column& column : columns_)
+    if (column.texts != nullptr) column.texts->StartMarking();
+}
+
+bool KeyWords::SweepSome(std::int64_t most) {
+  while (sweeping_ < columns_.size() && columns_[sweeping_].texts == nullptr) ++sweeping_;
+  if (sweeping_ < columns_.size() && columns_[sweeping_].texts->SweepSome(most)) ++sweeping_;
+  if (sweeping_ < columns_.size()) return false;
+  sweeping_ = 0;
+  return true;
 }
 
 void KeyWords::Sweep() {

@@ -22,13 +22,20 @@ class KeyWords {
   /// False: all rows are one group.
   bool has_columns() const { return !columns_.empty(); }
   /// Words of all rows, by word; until the next call.
-  Result<std::vector<const std::uint64_t*>> Encode(const arrow::RecordBatch& batch);
+  Result<std::vector<const std::uint64_t*>> Encode(const arrow::RecordBatch& batch) { return EncodeColumns(batch, /*leading=*/false); }
+  /// The same of a batch that begins with the key columns, as Decode() gives them.
+  Result<std::vector<const std::uint64_t*>> EncodeLeading(const arrow::RecordBatch& batch) {
+    return EncodeColumns(batch, /*leading=*/true);
+  }
   /// The key columns of rows given by pointers to their key words.
   Result<arrow::ArrayVector> Decode(const std::uint64_t* const* keys, std::int64_t count) const;
 
-  /// True when strings should be looked through: Mark() every key in use, then Sweep(). Without text columns never.
+  /// True when strings should be looked through: StartMarking(), Mark() every key in use, then SweepSome() until it is true; other calls
+  /// may come in between, and the keys they encode are in use. Or Mark() all and Sweep(). Without text columns never.
   bool wants_sweep() const;
+  void StartMarking();
   void Mark(const std::uint64_t* key);
+  bool SweepSome(std::int64_t most);
   void Sweep();
   std::int64_t allocated_bytes() const;
 
@@ -40,11 +47,13 @@ class KeyWords {
     std::uint32_t word;  // its first
     std::unique_ptr<state::TextInterner> texts;
   };
+  Result<std::vector<const std::uint64_t*>> EncodeColumns(const arrow::RecordBatch& batch, bool leading);
   Status EncodeColumn(std::size_t c, const arrow::ArrayData& data);
   Result<std::shared_ptr<arrow::Array>> DecodeColumn(std::size_t c, const std::uint64_t* const* keys, std::int64_t count) const;
 
   std::vector<Column> columns_;
   std::uint32_t words_ = 0;
+  std::size_t sweeping_ = 0;                       // the column at which SweepSome() goes on
   bool has_nulls_word_ = false;                    // the last word: a bit for each null column
   std::vector<std::vector<std::uint64_t>> space_;  // by word
 };

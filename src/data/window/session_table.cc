@@ -262,6 +262,7 @@ Status SessionTable::DropEmptyKeys() {
     *to = head;
   }
   keys_ = std::move(kept);
+  ++table_;
   empty_keys_ = 0;
   return Status::OK();
 }

@@ -50,10 +50,16 @@ class SessionTable {
   /// No session ends before; INT64_MAX when there is none.
   std::int64_t next_end_ms() const { return due_.empty() ? std::numeric_limits<std::int64_t>::max() : due_.top().end_ms; }
 
-  /// Calls visit(key words) for every key held.
+  /// Calls visit(key words) for keys held: from row *row of the table with number *table on, for `most` of them, and moves both; true when
+  /// all have been visited. Rows may be added and sessions fire between two calls; a table made anew is gone through anew.
   template <typename Visit>
-  void ForEachKey(Visit visit) const {
-    for (std::int64_t row = 0; row < keys_.num_rows(); ++row) visit(keys_.RowKey(row));
+  bool VisitKeys(std::uint64_t* table, std::int64_t* row, std::int64_t most, Visit visit) const {
+    if (std::exchange(*table, table_) != table_) *row = 0;
+    for (; *row < keys_.num_rows(); ++*row, --most) {
+      if (most <= 0) return false;
+      visit(keys_.RowKey(*row));
+    }
+    return true;
   }
 
   const Functions& functions() const { return functions_; }
@@ -104,6 +110,7 @@ class SessionTable {
   const Functions functions_;
   const std::uint32_t state_words_;
   state::GroupTable keys_;       // one value word: the list's head
+  std::uint64_t table_ = 1;      // counts the tables
   std::int64_t empty_keys_ = 0;  // keys that have lost their last session
   std::vector<Session> sessions_;
   std::vector<std::uint64_t> words_;  // of each session: key, then state

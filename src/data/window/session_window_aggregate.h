@@ -20,8 +20,8 @@ class SessionWindowAggregate final : public WindowAggregate {
   std::int64_t next_end_ms() const override { return sessions_.next_end_ms(); }
   std::int64_t allocated_bytes() const override { return sessions_.allocated_bytes(); }
   const Functions& functions() const override { return sessions_.functions(); }
-  void MarkKeys(KeyWords* keys) const override {
-    sessions_.ForEachKey([keys](const std::uint64_t* key) { keys->Mark(key); });
+  bool MarkKeys(KeyWords* keys, MarkPlace* place, std::int64_t most) const override {
+    return sessions_.VisitKeys(&place->table, &place->row, most, [keys](const std::uint64_t* key) { keys->Mark(key); });
   }
 
  private:

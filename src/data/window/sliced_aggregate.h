@@ -63,11 +63,19 @@ class SlicedAggregate {
   /// End of the next window that Fire() will give; INT64_MAX while there is none.
   std::int64_t next_end_ms() const;
 
-  /// Calls visit(key words) for every group held; a key may come more than once.
+  /// Calls visit(key words) for groups held, a key may come more than once: from row *row of slice *slice_ms on, for `most` of them, and
+  /// moves both; true when all have been visited. Rows may be added and windows fire between two calls.
   template <typename Visit>
-  void ForEachKey(Visit visit) const {
-    for (const auto& [start_ms, slice] : slices_)
-      for (std::int64_t row = 0; row < slice.groups.num_rows(); ++row) visit(slice.groups.RowKey(row));
+  bool VisitKeys(std::int64_t* slice_ms, std::int64_t* row, std::int64_t most, Visit visit) const {
+    for (auto at = slices_.lower_bound(*slice_ms); at != slices_.end(); ++at, *row = 0) {
+      if (at->first != *slice_ms) *row = 0;  // the slice in hand has gone
+      *slice_ms = at->first;
+      for (; *row < at->second.groups.num_rows(); ++*row, --most) {
+        if (most <= 0) return false;
+        visit(at->second.groups.RowKey(*row));
+      }
+    }
+    return true;
   }
 
   const Functions& functions() const { return functions_; }

@@ -28,8 +28,8 @@ class SlicedWindowAggregate final : public WindowAggregate {
   std::int64_t next_end_ms() const override { return windows_.next_end_ms(); }
   std::int64_t allocated_bytes() const override { return windows_.allocated_bytes(); }
   const Functions& functions() const override { return windows_.functions(); }
-  void MarkKeys(KeyWords* keys) const override {
-    windows_.ForEachKey([keys](const std::uint64_t* key) { keys->Mark(key); });
+  bool MarkKeys(KeyWords* keys, MarkPlace* place, std::int64_t most) const override {
+    return windows_.VisitKeys(&place->slice_ms, &place->row, most, [keys](const std::uint64_t* key) { keys->Mark(key); });
   }
 
  private:

@@ -106,9 +106,11 @@ Status WindowAggregate::Process(std::uint32_t, columnar::DataBatch batch, op::Co
   const std::int64_t rows = records.num_rows();
   if (rows == 0) return Status::OK();
   HR_ASSIGN_OR_RAISE(const std::int64_t* times, TimesOf(batch));
-  HR_ASSIGN_OR_RAISE(const std::vector<const std::uint64_t*> keys, keys_.Encode(records));
-  if (const int partial = records.schema()->GetFieldIndex(std::string(kPartialColumn)); partial >= 0)
+  if (const int partial = records.schema()->GetFieldIndex(std::string(kPartialColumn)); partial >= 0) {
+    HR_ASSIGN_OR_RAISE(const std::vector<const std::uint64_t*> keys, keys_.EncodeLeading(records));
     return AddPartialGroups(keys, times, *records.column_data(partial), out);
+  }
+  HR_ASSIGN_OR_RAISE(const std::vector<const std::uint64_t*> keys, keys_.Encode(records));
   HR_ASSIGN_OR_RAISE(const std::vector<op::AggregateInput> inputs, calls_.Evaluate(records, times));
   std::uint8_t* late = nullptr;
   if (!late_tag_.empty()) {
@@ -199,6 +201,7 @@ Status WindowAggregate::Finish(op::Collector* out) {
 
 Status WindowAggregate::Poll(op::Collector* out) {
   if (firing_) return FirePiece(out);
+  if (sweeping_ != Sweeping::kNone) SweepPiece();
   if (processing_time_) {
     const std::int64_t now_ms = clock_->WallTimeMs();
     if (next_end_ms() <= now_ms) {
@@ -213,7 +216,7 @@ Status WindowAggregate::Poll(op::Collector* out) {
 }
 
 MonotonicTime WindowAggregate::next_poll() const {
-  if (firing_) return MonotonicTime();
+  if (firing_ || sweeping_ != Sweeping::kNone) return MonotonicTime();
   const MonotonicTime next = early_at_;
   if (!processing_time_ || clock_ == nullptr) return next;
   const std::int64_t end_ms = next_end_ms();
@@ -234,12 +237,24 @@ Status WindowAggregate::FirePiece(op::Collector* out) {
   }
   HR_ASSIGN_OR_RAISE(firing_, EmitPiece(Occasion::kComplete, watermark_ms_, 1, out));
   if (firing_) return Status::OK();
-  if (keys_.wants_sweep()) {
-    MarkKeys(&keys_);
-    keys_.Sweep();
+  if (sweeping_ == Sweeping::kNone && keys_.wants_sweep()) {
+    keys_.StartMarking();
+    marked_to_ = {};
+    sweeping_ = Sweeping::kMarking;
   }
   AccountBytes();
   return Status::OK();
+}
+
+/// A little of the work, between batches.
+void WindowAggregate::SweepPiece() {
+  constexpr std::int64_t kSteps = 1 << 15;
+  if (sweeping_ == Sweeping::kMarking && MarkKeys(&keys_, &marked_to_, kSteps)) {
+    sweeping_ = Sweeping::kSweeping;
+  } else if (sweeping_ == Sweeping::kSweeping && keys_.SweepSome(kSteps)) {
+    sweeping_ = Sweeping::kNone;
+    AccountBytes();
+  }
 }
 
 Status WindowAggregate::EmitRows(std::span<const std::uint64_t* const> keys, std::span<const std::uint64_t* const> values,

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -73,8 +74,13 @@ class WindowAggregate : public op::Operator {
   virtual std::int64_t next_end_ms() const = 0;
   virtual std::int64_t allocated_bytes() const = 0;
   virtual const Functions& functions() const = 0;
-  /// Marks the keys of all groups that are held.
-  virtual void MarkKeys(KeyWords* keys) const = 0;
+  /// Where MarkKeys() goes on.
+  struct MarkPlace {
+    std::int64_t slice_ms = std::numeric_limits<std::int64_t>::min(), row = 0;
+    std::uint64_t table = 0;
+  };
+  /// Marks the keys of `most` groups that are held, from the place on; true when all are marked. Rows may come between two calls.
+  virtual bool MarkKeys(KeyWords* keys, MarkPlace* place, std::int64_t most) const = 0;
 
   /// Emits rows by pointers to their key words and values. The bounds: one of each for all rows, or one a row.
   Status EmitRows(std::span<const std::uint64_t* const> keys, std::span<const std::uint64_t* const> values,
@@ -91,6 +97,7 @@ class WindowAggregate : public op::Operator {
   Status CountLate(const columnar::DataBatch& batch, std::int64_t late, op::Collector* out);
   Status StartFiring(op::Collector* out);
   Status FirePiece(op::Collector* out);
+  void SweepPiece();
   void AccountBytes();
 
   AggregateCalls calls_;
@@ -107,6 +114,9 @@ class WindowAggregate : public op::Operator {
   std::int64_t watermark_ms_;  // or the clock's time - 1
   MonotonicTime early_at_ = MonotonicTime::max();
   std::uint32_t batches_ = 0;
+  enum class Sweeping { kNone, kMarking, kSweeping };
+  Sweeping sweeping_ = Sweeping::kNone;  // of texts that no key has any more
+  MarkPlace marked_to_;
   std::atomic<std::int64_t>* state_bytes_ = nullptr;
   std::int64_t accounted_bytes_ = 0;
 };

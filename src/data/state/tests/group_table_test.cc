@@ -95,6 +95,45 @@ TEST(TextInterner, EqualTextsHaveOneNumberAndSweptOnesAreForgotten) {
     ASSERT_TRUE(in_use.insert(texts.Intern("new" + std::to_string(i)).ValueOrDie()).second) << "a number in use was given again";
 }
 
+/// Texts are made, dropped and found again between all steps of sweeps; what somebody holds keeps its number.
+TEST(TextInterner, ASweepInStepsKeepsWhatIsInUse) {
+  TextInterner texts;
+  std::mt19937_64 random(11);
+  std::map<std::string, std::uint32_t> held;
+  std::map<std::uint32_t, std::string> by_number;
+  const auto work = [&] {
+    for (int i = 0; i < 30; ++i) {
+      const std::string text = "text " + std::to_string(random() % 5000);
+      const std::uint32_t number = texts.Intern(text).ValueOrDie();
+      const auto [at, fresh] = held.try_emplace(text, number);
+      ASSERT_EQ(at->second, number);
+      const auto [other, first] = by_number.try_emplace(number, text);
+      ASSERT_TRUE(first || other->second == text) << "a number in use was given again";
+      if (random() % 3 == 0) {
+        by_number.erase(number);
+        held.erase(at);
+      }
+    }
+    for (const auto& [text, number] : held) ASSERT_EQ(texts.Text(number), text);
+  };
+  for (int cycle = 0; cycle < 20; ++cycle) {
+    work();
+    texts.StartMarking();
+    std::vector<std::uint32_t> to_mark;
+    for (const auto& [text, number] : held) to_mark.push_back(number);
+    for (std::size_t i = 0; i < to_mark.size(); ++i) {
+      if (i % 100 == 0) work();
+      // Who holds texts forgets them while they are marked, too.
+      if (by_number.contains(to_mark[i])) texts.Mark(to_mark[i]);
+    }
+    while (!texts.SweepSome(97)) work();
+  }
+  texts.StartMarking();
+  for (const auto& [text, number] : held) texts.Mark(number);
+  texts.Sweep();
+  EXPECT_EQ(texts.num_texts(), static_cast<std::int64_t>(held.size()));
+}
+
 TEST(TextInterner, TakesEmptyAndLongTexts) {
   TextInterner texts;
   const std::string big(10 << 20, 'x');

@@ -27,7 +27,7 @@ class Collected final : public op::Collector {
 };
 
 const auto& Input() {
-  static const auto schema = arrow::schema({arrow::field("k", arrow::utf8()), arrow::field("v", arrow::int64()),
+  static const auto schema = arrow::schema({arrow::field("v", arrow::int64()), arrow::field("k", arrow::utf8()),
                                             arrow::field(std::string(columnar::kEventTimeColumn), arrow::int64(), false)});
   return schema;
 }
@@ -48,7 +48,7 @@ columnar::DataBatch Batch(const std::vector<Row>& rows) {
   }
   return columnar::DataBatch(
       arrow::RecordBatch::Make(Input(), static_cast<std::int64_t>(rows.size()),
-                               {keys.Finish().ValueOrDie(), values.Finish().ValueOrDie(), times.Finish().ValueOrDie()}));
+                               {values.Finish().ValueOrDie(), keys.Finish().ValueOrDie(), times.Finish().ValueOrDie()}));
 }
 
 plan::AggregateSpec Spec() {
