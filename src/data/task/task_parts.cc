@@ -9,6 +9,7 @@
 #include "data/operator/union.h"
 #include "data/task/python_parts.h"
 #include "data/window/group_aggregate.h"
+#include "data/window/local_aggregate.h"
 #include "data/window/window_aggregate.h"
 #include "data/window/window_top.h"
 
@@ -98,6 +99,20 @@ std::shared_ptr<arrow::Schema> InputSchema(const plan::ExecutionPlan& plan, cons
   return operators > 1 ? producer.operators[operators - 2].schema : InputSchema(plan, producer);
 }
 
+/// In front of a shuffle into an aggregate that lets its rows be added up before it.
+Status AddLocalAggregate(const plan::ExecutionPlan& plan, const plan::ExecutionVertex& vertex, TaskParts* parts) {
+  if (vertex.output_edges.size() != 1) return Status::OK();
+  const plan::ExecutionEdge& edge = plan.edges[vertex.output_edges[0]];
+  if (!edge.tag.empty() || (edge.partitioning != plan::Partitioning::kHash && edge.partitioning != plan::Partitioning::kRebalance))
+    return Status::OK();
+  const plan::OperatorSpec& consumer = plan.vertices[edge.consumer].operators.front();
+  const auto* aggregate = std::get_if<plan::AggregateSpec>(&consumer.kind);
+  if (aggregate == nullptr) return Status::OK();
+  HR_ASSIGN_OR_RAISE(auto made, window::LocalAggregate::Make(*aggregate, vertex.operators.back().schema));
+  if (made != nullptr) parts->links.push_back(MakeLink(std::move(made), consumer.name + " (before the exchange)", consumer));
+  return Status::OK();
+}
+
 }  // namespace
 
 op::ChainLink MakeLink(std::unique_ptr<op::Operator> made, std::string name, const plan::OperatorSpec& op) {
@@ -159,6 +174,7 @@ Result<TaskParts> BuildParts(const TaskSpec& spec, const TaskEnvironment& enviro
       parts.links.push_back(MakeLink(std::make_unique<op::Union>(), op.name, op));
     }
   }
+  if (environment.pre_aggregates) HR_RETURN_NOT_OK(AddLocalAggregate(*spec.plan, vertex, &parts));
   return parts;
 }
 
