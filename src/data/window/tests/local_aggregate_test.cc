@@ -114,7 +114,9 @@ TEST(LocalAggregate, ChangesNoResult) {
       ASSERT_TRUE(local->Process(0, Batch(rows), &between).ok());
       if (random() % 7 == 0) {
         ASSERT_TRUE(local->OnBarrier({1, 0}).ok());
-        if (local->busy()) ASSERT_TRUE(local->Poll(&between).ok());
+        if (local->busy()) {
+          ASSERT_TRUE(local->Poll(&between).ok());
+        }
         EXPECT_FALSE(local->busy());
       }
       for (const auto& batch : between.batches) rows_between += batch.num_rows();
