@@ -312,18 +312,6 @@ class Validator {
     return Status::OK();
   }
 
-  Status CheckTable(LookupSpec* lookup, const OperatorSpec& spec) const {
-    ConnectorSpec table = *lookup->table;
-    HR_RETURN_NOT_OK(CheckConnector(table, true, spec.Describe()));
-    table.bounded = IsBounded(table);
-    if (!table.bounded || table.kind == "kafka")
-      return Invalid(fmt::format("{}: its table comes from a {} source; it must end, and be local", spec.Describe(), table.kind),
-                     "Take a collection or a file, or join two streams.");
-    if (table.kind == "collection") HR_RETURN_NOT_OK(CheckCollection(table.payload, spec));
-    lookup->table = std::make_shared<const ConnectorSpec>(std::move(table));
-    return Status::OK();
-  }
-
   static bool IsBounded(const ConnectorSpec& connector) {
     if (connector.kind == "kafka") return OptionString(connector, true, "stop_at") == "latest";
     if (connector.kind == "generator") return OptionInt(connector, true, "count") > 0;
