@@ -79,4 +79,56 @@ ORACLES = {
     "q22": Oracle("""
         SELECT auction, bidder, price, channel, split_part(url, '/', 4) AS dir1, split_part(url, '/', 5) AS dir2,
             split_part(url, '/', 6) AS dir3 FROM bid"""),
+    "q3": Oracle("""
+        SELECT name, city, state, auction.id AS auction FROM auction JOIN person ON seller = person.id
+        WHERE category = 10 AND state IN ('OR', 'ID', 'CA')"""),
+    "q4": Oracle(
+        """
+        WITH finals AS (
+            SELECT id, category, max(price) AS final FROM auction JOIN bid ON auction = id AND bid.date_time BETWEEN auction.date_time AND expires
+            GROUP BY ALL)
+        SELECT category, avg(final) AS average FROM finals GROUP BY category""",
+        fold=("category",),
+    ),
+    "q8": Oracle("""
+        SELECT DISTINCT id, name, epoch_ms(epoch_ms(person.date_time) // 10000 * 10000) AS starttime FROM person
+        JOIN (SELECT seller, date_time FROM auction) AS a
+            ON seller = id AND epoch_ms(a.date_time) // 10000 = epoch_ms(person.date_time) // 10000"""),
+    "q9": Oracle(
+        """
+        SELECT auction.*, bid.auction, bidder, price, bid.date_time AS bid_date_time, bid.extra AS bid_extra, 1 AS place
+        FROM auction JOIN bid ON auction = id AND bid.date_time BETWEEN auction.date_time AND expires
+        QUALIFY row_number() OVER (PARTITION BY id ORDER BY price DESC, bid.date_time) = 1""",
+        fold=("id",),
+        compared=(
+            "id",
+            "item_name",
+            "description",
+            "initial_bid",
+            "reserve",
+            "date_time",
+            "expires",
+            "seller",
+            "category",
+            "extra",
+            "auction",
+            "price",
+            "bid_date_time",
+            "place",
+        ),
+    ),
+    "q18": Oracle(
+        "SELECT * FROM bid QUALIFY row_number() OVER (PARTITION BY bidder, auction ORDER BY date_time DESC) = 1",
+        fold=("bidder", "auction"),
+        compared=("bidder", "auction", "date_time"),
+    ),
+    "q19": Oracle(
+        "SELECT *, row_number() OVER (PARTITION BY auction ORDER BY price DESC) AS rank_number FROM bid QUALIFY rank_number <= 10",
+        fold=("auction", "rank_number"),
+        compared=("auction", "price", "rank_number"),
+    ),
+    "q20": Oracle("""
+        SELECT bid.*, id, item_name, description, initial_bid, reserve, a.date_time AS date_time_auction, expires, seller, category,
+            a.extra AS extra_auction FROM bid JOIN auction AS a ON auction = id WHERE category = 10"""),
+    "q13": Oracle("SELECT auction, bidder, price, date_time, (auction % 10000)::VARCHAR AS value FROM bid"),
 }
