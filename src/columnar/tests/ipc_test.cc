@@ -60,7 +60,7 @@ TEST(Ipc, BatchesComeBackEqual) {
         const auto decoded = DecodeBatch(schema, encoded.metadata, Joined(encoded));
         ASSERT_TRUE(decoded.ok()) << decoded.status().ToString();
         EXPECT_TRUE(decoded->records()->Equals(*batch.records()));
-        EXPECT_EQ(decoded->value_column(), 2);
+        EXPECT_EQ(decoded->value_column(), batch.value_column());
         EXPECT_TRUE(decoded->records()->ValidateFull().ok());
       }
     }
