@@ -88,7 +88,7 @@ def sliding(size_ms: int, slide_ms: int) -> Job:
 
 def groups(env: StreamExecutionEnvironment, events: int, rate: int) -> Any:
     """Count and greatest price by key, given out once, at the end."""
-    grouped = _table(env, "bid", events, rate).group_by("auction").window(TumblingWindow(1 << 50))
+    grouped = _table(env, "bid", events, rate).group_by("auction").window(TumblingWindow(300_000_000_000))
     return grouped.agg(num=count(), most=max("price")).select("auction", "num", "most")
 
 

@@ -3,7 +3,7 @@
 //   bench_job JOB_FILE --query q5 --events 10000000 --rate 10000 [--parallelism 1] [--fold-keys 2] [--batch-events 8000]
 //
 // Then commands, a line each, answered by one JSON object a line; the caller alternates them with its peers:
-//   engine | hand        one timed run: {"seconds", "rows"} with CPU seconds of this thread
+//   engine | hand        one timed run: {"seconds", "rows", "input_seconds"}: CPU seconds of this thread, and until the input ended
 //   engine digest | hand digest     the same, untimed, with the digest of the result's rows
 //   dump FOLDER          each table as FOLDER/TABLE.arrow
 // --keys N: the auctions of bids are drawn evenly from N numbers instead of the stream's own.
@@ -148,7 +148,11 @@ class Bench {
     data::task::ConnectorFactories connectors;
     std::unique_ptr<SingleCoreJob> job;
     std::int64_t state_bytes = 0;
-    const auto on_end = [&job, &state_bytes] { state_bytes = std::max(state_bytes, job->state_bytes()); };
+    double input_ended = 0;
+    const auto on_end = [&job, &state_bytes, &input_ended] {
+      state_bytes = std::max(state_bytes, job->state_bytes());
+      input_ended = ThreadCpuSeconds();
+    };
     connectors.source = [this, &subtasks, on_end](const plan::ConnectorSpec& spec) {
       const std::string table = plan::OptionString(spec, true, "table");
       return Result<std::unique_ptr<connector::SourceReader>>(
@@ -162,7 +166,7 @@ class Bench {
     Must(job->Run());
     const double seconds = ThreadCpuSeconds() - start;
     outcome.Close();
-    Answer(seconds, outcome.rows, digest ? &outcome.digest : nullptr, state_bytes);
+    Answer(seconds, outcome.rows, digest ? &outcome.digest : nullptr, state_bytes, input_ended - start);
   }
 
   void Hand(bool digest) {
@@ -182,7 +186,7 @@ class Bench {
         RunHandLoop(options_.query.c_str(), left.data(), join ? right.data() : nullptr, static_cast<std::int64_t>(left.size()), sink);
     const double seconds = ThreadCpuSeconds() - start;
     if (count < 0) Die("no hand loop for " + options_.query);
-    Answer(seconds, count, digest ? &rows : nullptr, 0);
+    Answer(seconds, count, digest ? &rows : nullptr, 0, seconds);
   }
 
   void Dump(const std::string& folder) {
@@ -253,9 +257,10 @@ class Bench {
     return columns;
   }
 
-  static void Answer(double seconds, std::int64_t rows, const RowDigest* digest, std::int64_t state_bytes) {
-    std::printf("{\"seconds\": %.6f, \"rows\": %ld, \"digest\": \"%s\", \"state_bytes\": %ld}\n", seconds, static_cast<long>(rows),
-                digest == nullptr ? "" : digest->ToString().c_str(), static_cast<long>(state_bytes));
+  static void Answer(double seconds, std::int64_t rows, const RowDigest* digest, std::int64_t state_bytes, double input_seconds) {
+    std::printf("{\"seconds\": %.6f, \"rows\": %ld, \"digest\": \"%s\", \"state_bytes\": %ld, \"input_seconds\": %.6f}\n", seconds,
+                static_cast<long>(rows), digest == nullptr ? "" : digest->ToString().c_str(), static_cast<long>(state_bytes),
+                input_seconds);
     std::fflush(stdout);
   }
 

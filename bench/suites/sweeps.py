@@ -35,8 +35,9 @@ def _row(
 
 def slide_sweep(options: argparse.Namespace) -> list[Row]:
     """Count and sum of 10,000 keys, 20,000 rows a slide: a window of 1 slide against longer and longer ones, so that as many results come
-    out. The limit of each is the tumbling window of the same slide, in the same pair."""
-    events, rows = min(options.events, 20_000_000), []
+    out. Counted until the input ends: what is open then comes once for each slide. The limit of each is the tumbling window of the same
+    slide, in the same pair."""
+    events, rows = options.events, []
     per_slide_ms = 1000
     rate = 20_000 * 50 // 46  # 20,000 bids a slide of a second
     shares: list[float] = []
@@ -52,8 +53,8 @@ def slide_sweep(options: argparse.Namespace) -> list[Row]:
                 program.ask("engine")
                 ours, limits = [], []
                 for _ in range(max(1, options.pairs // 2)):
-                    ours.append(events * 0.92 / program.ask("engine")["seconds"] / 1e6)
-                    limits.append(events * 0.92 / base.ask("engine")["seconds"] / 1e6)
+                    ours.append(events * 0.92 / program.ask("engine")["input_seconds"] / 1e6)
+                    limits.append(events * 0.92 / base.ask("engine")["input_seconds"] / 1e6)
             shares.append(ratio(ours, limits))
             gate = ">= 0.5 at 720" if size == 720 else ""
             aim = ">= 0.83" if size >= 720 else ""
