@@ -69,7 +69,8 @@ Trait TraitOf(const OperatorSpec& spec, const Schemas& inputs) {
   if (const auto* deduplicate = std::get_if<DeduplicateSpec>(&spec.kind))
     return {.makes = deduplicate->last || deduplicate->by_event_time, .takes = false, .instead = kNoUpdates};
   if (const auto* join = std::get_if<JoinSpec>(&spec.kind)) return TraitOf(spec, *join, inputs);
-  if (std::holds_alternative<ProcessSpec>(spec.kind)) return {.takes = false, .instead = kNoUpdates};
+  if (std::holds_alternative<ProcessSpec>(spec.kind) || std::holds_alternative<LookupSpec>(spec.kind))
+    return {.takes = false, .instead = kNoUpdates};
   return {};
 }
 

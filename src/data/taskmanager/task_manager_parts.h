@@ -30,7 +30,7 @@ struct TaskManagerOptions {
   std::uint32_t python_workers = 0;  ///< a job; 0 = one a core, at most one a slot in use
   std::int64_t python_batch_timeout_ms = 30'000, python_start_timeout_ms = 30'000;
   std::uint64_t cut_batches_seed = 0;  ///< for tests, see task::BatchCutter
-  bool pre_aggregates = true;          ///< see window::LocalAggregate
+  bool pre_aggregates = false;         ///< see window::LocalAggregate
   std::int64_t channel_credit_bytes = 256 << 10;
   std::int64_t channel_open_timeout_ms = 10'000;
   std::int64_t cancel_timeout_ms = 30'000;   ///< a task that is not gone then ends the process
