@@ -30,14 +30,10 @@ Result<std::unique_ptr<op::Operator>> MakeJoin(const plan::OperatorSpec& spec, c
 
 }  // namespace
 
-bool IsJoinPart(const plan::OperatorSpec& spec, const std::vector<plan::Changelog>& changelogs) {
+bool IsJoinPart(const plan::OperatorSpec& spec) {
   if (std::holds_alternative<plan::JoinSpec>(spec.kind) || std::holds_alternative<plan::DeduplicateSpec>(spec.kind)) return true;
   const auto* aggregate = std::get_if<plan::AggregateSpec>(&spec.kind);
-  if (aggregate != nullptr) {
-    const bool taken_back =
-        spec.changelog == plan::Changelog::kRetract || (!changelogs.empty() && changelogs[0] != plan::Changelog::kAppend);
-    return aggregate->window.kind == plan::Window::Kind::kNone && taken_back;
-  }
+  if (aggregate != nullptr) return aggregate->window.kind == plan::Window::Kind::kNone;
   const auto* top = std::get_if<plan::TopSpec>(&spec.kind);
   return top != nullptr && spec.changelog != plan::Changelog::kAppend;
 }

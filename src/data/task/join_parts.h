@@ -12,8 +12,8 @@ namespace headrace::data::task {
 
 using Schemas = std::vector<std::shared_ptr<arrow::Schema>>;
 
-/// Whether MakeJoinPart() knows the operator: joins, deduplication, rankings without windows, and aggregates where rows are taken back.
-bool IsJoinPart(const plan::OperatorSpec& spec, const std::vector<plan::Changelog>& changelogs);
+/// Whether MakeJoinPart() knows the operator: joins, deduplication, aggregates and rankings without windows.
+bool IsJoinPart(const plan::OperatorSpec& spec);
 /// The operator for a spec. `inputs`: the rows that come in, by input; `changelogs`: what they mean.
 Result<std::unique_ptr<op::Operator>> MakeJoinPart(const plan::OperatorSpec& spec, const Schemas& inputs,
                                                    const std::vector<plan::Changelog>& changelogs);

@@ -9,7 +9,6 @@
 #include "data/operator/union.h"
 #include "data/task/join_parts.h"
 #include "data/task/python_parts.h"
-#include "data/window/group_aggregate.h"
 #include "data/window/local_aggregate.h"
 #include "data/window/lookup_join.h"
 #include "data/window/window_aggregate.h"
@@ -72,9 +71,7 @@ Result<op::ChainLink> MakeRelationalLink(const std::vector<plan::OperatorSpec>& 
     return MakeLink(std::move(made), op.name, op);
   }
   if (const auto* aggregate = std::get_if<plan::AggregateSpec>(&op.kind)) {
-    const bool grouped = aggregate->window.kind == plan::Window::Kind::kNone;
-    HR_ASSIGN_OR_RAISE(auto made, grouped ? window::GroupAggregate::Make(*aggregate, input, op.schema)
-                                          : window::WindowAggregate::Make(*aggregate, input, op.schema));
+    HR_ASSIGN_OR_RAISE(auto made, window::WindowAggregate::Make(*aggregate, input, op.schema));
     return MakeLink(std::move(made), op.name, op);
   }
   if (const auto* top = std::get_if<plan::TopSpec>(&op.kind)) {
@@ -190,10 +187,9 @@ Result<TaskParts> BuildParts(const TaskSpec& spec, const TaskEnvironment& enviro
       HR_RETURN_NOT_OK(AddPythonLinks(spec, environment, inputs, &at, &parts.links));
       continue;
     }
-    const auto changelogs = InputChangelogs(*spec.plan, vertex, at);
-    if (IsJoinPart(op, changelogs)) {
-      const auto inputs = at > 0 ? Schemas{input} : InputSchemas(*spec.plan, vertex);
-      HR_ASSIGN_OR_RAISE(auto made, MakeJoinPart(op, inputs, changelogs));
+    if (IsJoinPart(op)) {
+      const auto inputs = at > 0 ? Schemas{vertex.operators[at - 1].schema} : InputSchemas(*spec.plan, vertex);
+      HR_ASSIGN_OR_RAISE(auto made, MakeJoinPart(op, inputs, InputChangelogs(*spec.plan, vertex, at)));
       parts.links.push_back(MakeLink(std::move(made), op.name, op));
       ++at;
       continue;
