@@ -209,6 +209,8 @@ class Worker:
             self._inputs[0].map(arena_size)
             self._stages[request] = _make_stage(codec.decode(self._inputs[0].read(offset, length)))
         except BaseException as error:
+            # Runs of it may be on their way already: they say the same, in the same bytes, so that none hides why.
+            self._stages[request] = _FailedStage(error)
             self._fail(0, request, error)
             return
         self._send(LOADED, 0, request, 0, 0)
@@ -233,6 +235,16 @@ class Worker:
         body = codec.encode(report(error))
         self._outputs[arena].write(_ANSWER_AT, body)
         self._send(FAILED, arena, request, _ANSWER_AT, len(body))
+
+
+class _FailedStage:
+    """Stands for a stage that could not be loaded."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def trip(self, *_: Any) -> Any:
+        raise self._error
 
 
 def _make_stage(description: dict[str, Any]) -> Any:

@@ -206,8 +206,11 @@ def test_load_of_an_unknown_module_fails_the_load_alone(tm: FakeTaskManager) -> 
     with pytest.raises(WorkerFailed) as caught:
         tm.load(("map", str.strip), ("map", b"cno_such_module\nthing\n."))
     assert caught.value.error["type"] == "ModuleNotFoundError" and caught.value.error["uid"] == "uid1"
-    with pytest.raises(WorkerFailed):
+    with pytest.raises(WorkerFailed) as refused:
         tm.load(("map", b"not a pickle"))
+    with pytest.raises(WorkerFailed) as run:  # was on its way before the answer came
+        tm.run(2, [1])
+    assert run.value.error == refused.value.error
     assert tm.run(tm.load(("map", str.strip)), [" a"]) == {0: ["a"]}
 
 
