@@ -8,11 +8,16 @@ The bytes are a cloudpickle of ``(function, extras)``; extras carries what a wor
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 _MAX_SOURCE_BYTES = 256 * 1024
+
+
+#: Held while cloudpickle's list of modules that go by value, one for the process, is a job's.
+_by_value: Final = threading.Lock()
 
 
 def pack_function(function: Callable[..., Any], own_modules: Iterable[ModuleType]) -> bytes:
@@ -20,16 +25,17 @@ def pack_function(function: Callable[..., Any], own_modules: Iterable[ModuleType
     import cloudpickle
 
     modules = list(own_modules)
-    known = cloudpickle.list_registry_pickle_by_value()
-    named = [m for m in modules if m.__name__ not in ("__main__", *known) and sys.modules.get(m.__name__) is m]
-    for module in named:
-        cloudpickle.register_pickle_by_value(module)
-    try:
-        extras = {"types": _own_dataclasses(modules), "sources": _sources(function, modules)}
-        return bytes(cloudpickle.dumps((function, extras), 5))
-    finally:
+    with _by_value:
+        known = cloudpickle.list_registry_pickle_by_value()
+        named = [m for m in modules if m.__name__ not in ("__main__", *known) and sys.modules.get(m.__name__) is m]
         for module in named:
-            cloudpickle.unregister_pickle_by_value(module)
+            cloudpickle.register_pickle_by_value(module)
+        try:
+            extras = {"types": _own_dataclasses(modules), "sources": _sources(function, modules)}
+            return bytes(cloudpickle.dumps((function, extras), 5))
+        finally:
+            for module in named:
+                cloudpickle.unregister_pickle_by_value(module)
 
 
 def unpack_function(pickled: bytes) -> Callable[..., Any]:

@@ -109,6 +109,8 @@ class ProcessStage:
             function.open(OpenContext(setup["subtask"], setup["parallelism"]))
         except BaseException as error:
             raise UserError(_Called(operator, function.open), None, False) from error
+        for state in self.states:
+            state._bind(self.cursor)
 
     def _bind(self, function: Any, names: list[str]) -> list[State]:
         by_name: dict[str, State] = {}
@@ -117,7 +119,6 @@ class ProcessStage:
             if state is None:
                 state = by_name[declared.name] = type(declared).__new__(type(declared))
                 state.__setstate__(declared.__getstate__())
-                state._bind(self.cursor)
             setattr(function, attribute, state)
         return [by_name[name] for name in names]
 

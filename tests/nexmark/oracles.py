@@ -130,5 +130,4 @@ ORACLES = {
     "q20": Oracle("""
         SELECT bid.*, id, item_name, description, initial_bid, reserve, a.date_time AS date_time_auction, expires, seller, category,
             a.extra AS extra_auction FROM bid JOIN auction AS a ON auction = id WHERE category = 10"""),
-    "q13": Oracle("SELECT auction, bidder, price, date_time, (auction % 10000)::VARCHAR AS value FROM bid"),
 }
