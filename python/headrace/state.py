@@ -71,7 +71,7 @@ class State:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._cursor = _Unbound()
+        self._cursor, self._held = _Unbound(), []
 
     # ---- the worker's side ----
 
