@@ -59,10 +59,10 @@ class Input:
         """Number of rows, and 128 bits that are the same for the same rows in any order: the sum of the rows' MD5s, by halves."""
         names = [f'"{name}"' for name in self._columns(table)]
         text = " || '|' || ".join(f"coalesce({name}::VARCHAR, '~')" for name in names)
-        n, low, high = self.db.execute(
+        ((n, low, high),) = self.db.execute(
             f"SELECT count(*), coalesce(sum(md5_number_lower(t)::HUGEINT), 0), coalesce(sum(md5_number_upper(t)::HUGEINT), 0) "
             f"FROM (SELECT {text} AS t FROM {table})"
-        ).fetchone()
+        ).fetchall()
         return n, f"{high % 2**64:016x}{low % 2**64:016x}"
 
     def _columns(self, table: str) -> dict[str, str]:

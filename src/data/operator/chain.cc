@@ -181,7 +181,10 @@ Chain::SideRows Chain::TakeSideRows() {
 
 MonotonicTime Chain::next_poll() const {
   MonotonicTime next = MonotonicTime::max();
-  for (const auto& link : links_) next = std::min(next, link.op->next_poll());
+  for (std::size_t i = 0; i < links_.size(); ++i) {
+    // One that cannot emit is not polled; it is as soon as there is room.
+    if (queues_[i + 1].size() < kQueueLimit && !ended_[i]) next = std::min(next, links_[i].op->next_poll());
+  }
   return next;
 }
 

@@ -19,6 +19,8 @@ namespace {
 using Strategy = plan::EventTimeSpec::Strategy;
 using time::kNoWatermark;
 
+// Watermarks under load: a shuffle to many subtasks needs more rows in between to fill its pieces.
+constexpr Duration kSpacing = std::chrono::milliseconds(4), kSpacingASubtask = std::chrono::milliseconds(1);
 // How soon a source that waits for its group looks again.
 constexpr Duration kLookAgain = std::chrono::milliseconds(10);
 // Seconds since 1970 of the years 1990 to 2100, which read as ms are days of January and February 1970.
@@ -69,6 +71,7 @@ Status EventTimeOperator::Open(const OperatorContext& context) {
     member_ = alignment_->Join(group_);
   }
   if (clock_ != nullptr) polled_at_ = clock_->Now();
+  spacing_ = kSpacing + kSpacingASubtask * context.parallelism;
   if (!follows_splits_) AddSplit({});
   return Status::OK();
 }
@@ -126,13 +129,28 @@ Status EventTimeOperator::Process(std::uint32_t, columnar::DataBatch batch, Coll
     splits_[run.split].quiet = Duration::zero();
     if (run.rows > 0) merger_.SetIdle(run.split, false);
   }
-  HR_RETURN_NOT_OK(EmitChange(merger_.Take(), out));
+  fed_ = true;
+  if (merger_.idle()) HR_RETURN_NOT_OK(EmitNow(out));
   HR_RETURN_NOT_OK(strategy_ == Strategy::kPunctuated ? EmitByMarks(runs, batch, out) : EmitByTimes(runs, std::move(batch), out));
   TakeNews();
-  HR_RETURN_NOT_OK(EmitChange(merger_.Take(), out));
+  deferred_ = !due();
+  if (!deferred_) HR_RETURN_NOT_OK(EmitNow(out));
   if (progress_ != nullptr) ShowHolder();
   if (member_ != nullptr) LookAtGroup();
   return Status::OK();
+}
+
+bool EventTimeOperator::due() const {
+  return strategy_ == Strategy::kPunctuated || clock_ == nullptr || clock_->Now() >= emitted_at_ + spacing_;
+}
+
+Status EventTimeOperator::EmitNow(Collector* out) {
+  deferred_ = false;
+  if (clock_ != nullptr) emitted_at_ = clock_->Now();
+  const auto change = merger_.Take();
+  if (progress_ != nullptr && (change.watermark_ms || change.idle || !holder_)) ShowHolder();
+  if (member_ != nullptr) LookAtGroup();
+  return EmitChange(change, out);
 }
 
 Status EventTimeOperator::EmitByTimes(const std::vector<connector::SplitRun>& runs, columnar::DataBatch batch, Collector* out) {
@@ -224,9 +242,8 @@ Status EventTimeOperator::Poll(Collector* out) {
       if (splits_[i].quiet >= idle_after_ && !merger_.ended(i)) merger_.SetIdle(i, true);
     }
   }
-  const auto change = merger_.Take();
-  if (progress_ != nullptr && (change.watermark_ms || change.idle || !holder_)) ShowHolder();
-  return EmitChange(change, out);
+  const bool rested = !std::exchange(fed_, false);
+  return rested || due() ? EmitNow(out) : Status::OK();
 }
 
 Status EventTimeOperator::Finish(Collector*) {
@@ -237,6 +254,7 @@ Status EventTimeOperator::Finish(Collector*) {
 
 MonotonicTime EventTimeOperator::next_poll() const {
   if (clock_ == nullptr) return MonotonicTime::max();
+  if (deferred_) return clock_->Now();
   if (paused_) return clock_->Now() + kLookAgain;
   if (idle_after_ == Duration::zero() || merger_.idle()) return MonotonicTime::max();
   return polled_at_ + idle_after_ / 4 + std::chrono::milliseconds(1);

@@ -18,7 +18,8 @@
 namespace headrace::data::op {
 
 /// Gives rows their event time and emits watermarks. Bounded and monotonous strategies: the newest time seen less the bound, less
-/// 1 ms, once a batch behind its last row, so that rows within the bound are never late however the input is cut. Punctuated: a
+/// 1 ms, behind the last row of a batch, so that rows within the bound are never late however the input is cut; at once when no rows
+/// wait behind it, else a few ms apart, because every watermark cuts the pieces of a shuffle short. Punctuated: a
 /// value of the row stands as a watermark right behind it; batches are cut there. Watermarks of the input end here.
 /// Right behind a source the watermark is kept for each split and the least of them counts (FollowSplits(); see
 /// time::WatermarkMerger for idle and ended ones); elsewhere all rows of the subtask are one split. An input that is idle makes the
@@ -35,6 +36,7 @@ class EventTimeOperator final : public Operator {
   bool passes_watermarks() const override { return false; }
   Status OnWatermarkStatus(const columnar::WatermarkStatus& status, Collector* out) override;
   MonotonicTime next_poll() const override;
+  Status Flush(Collector* out) override { return EmitNow(out); }
   Status Finish(Collector* out) override;
 
   /// From its task, when it is the first operator behind a source that tells its splits; before Open().
@@ -66,6 +68,10 @@ class EventTimeOperator final : public Operator {
   Status EmitByTimes(const std::vector<connector::SplitRun>& runs, columnar::DataBatch batch, Collector* out);
   Status EmitByMarks(const std::vector<connector::SplitRun>& runs, const columnar::DataBatch& batch, Collector* out);
   Status EmitChange(const time::WatermarkMerger::Change& change, Collector* out);
+  /// Emits what has changed since the last time.
+  Status EmitNow(Collector* out);
+  /// Whether a watermark from times may leave now.
+  bool due() const;
   void ShowHolder();
   /// Tells the group how far this subtask has come, and looks whether it is ahead.
   void LookAtGroup();
@@ -82,6 +88,10 @@ class EventTimeOperator final : public Operator {
   const Clock* clock_ = nullptr;
   std::string job_;
   bool follows_splits_ = false, warned_ = false;
+  bool fed_ = false;       // rows came since the last Poll()
+  bool deferred_ = false;  // there may be a change that was not due
+  MonotonicTime emitted_at_{};
+  Duration spacing_{};
   std::vector<Split> splits_;
   std::deque<News> news_;
   time::WatermarkMerger merger_;

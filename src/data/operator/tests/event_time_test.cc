@@ -86,7 +86,12 @@ class EventTimeTest : public testing::Test {
     context.clock = &clock_;
     ASSERT_TRUE(op_->Open(context).ok());
   }
-  Status Process(columnar::DataBatch batch) { return op_->Process(0, std::move(batch), &out_); }
+  /// One batch with none behind it.
+  Status Process(columnar::DataBatch batch) {
+    HR_RETURN_NOT_OK(op_->Process(0, std::move(batch), &out_));
+    HR_RETURN_NOT_OK(op_->Poll(&out_));
+    return op_->Poll(&out_);
+  }
   /// A batch of one split, as its source tells of it.
   std::string Give(std::uint32_t split, const std::vector<Maybe>& times, std::vector<std::uint32_t> ended = {}) {
     op_->NoteSplits({{{split, static_cast<std::int64_t>(times.size())}}, std::move(ended)});
@@ -104,6 +109,27 @@ class EventTimeTest : public testing::Test {
   std::unique_ptr<EventTimeOperator> op_;
   Recorder out_;
 };
+
+TEST_F(EventTimeTest, UnderLoadWatermarksAreAFewMillisecondsApart) {
+  Make(Strategy::kMonotonous);
+  clock_.Advance(std::chrono::seconds(1));
+  const auto next_batch = [&](std::int64_t time) {
+    EXPECT_TRUE(op_->Process(0, Rows({time}), &out_).ok());
+    EXPECT_TRUE(op_->Poll(&out_).ok());  // before the next batch, which is there already
+    return out_.Take();
+  };
+  EXPECT_EQ(next_batch(1), "1 w0");
+  EXPECT_EQ(next_batch(2), "2");
+  EXPECT_LE(op_->next_poll(), clock_.Now());
+  clock_.Advance(std::chrono::milliseconds(5));
+  EXPECT_EQ(next_batch(3), "3 w2");
+  EXPECT_EQ(next_batch(4), "4");
+  ASSERT_TRUE(op_->Poll(&out_).ok());
+  EXPECT_EQ(out_.Take(), "w3") << "no rows wait behind it";
+  EXPECT_EQ(next_batch(5), "5");
+  ASSERT_TRUE(op_->Flush(&out_).ok());
+  EXPECT_EQ(out_.Take(), "w4") << "before a barrier or the end";
+}
 
 TEST_F(EventTimeTest, BoundedWatermarksStandBehindTheBatch) {
   Make(Strategy::kBounded, 5);
