@@ -73,7 +73,17 @@ def q7(env: StreamExecutionEnvironment, events: int, rate: int) -> Any:
     return rows.select("auction", "bidder", "price", "date_time", "window_start", "window_end")
 
 
-JOBS: dict[str, Job] = {"q1": q1, "q2": q2, "q5": q5, "q7": q7, "q17": q17}
+def q8(env: StreamExecutionEnvironment, events: int, rate: int) -> Any:
+    window = TumblingWindow(10_000)
+    persons = _table(env, "person", events, rate).group_by("id", "name").window(window).agg(n=count())
+    sellers = _table(env, "auction", events, rate).group_by("seller").window(window).agg(n=count())
+    left, right = (
+        s.select(*names, "window_start", "window_end") for s, names in ((persons, ("id", "name")), (sellers, ("seller",)))
+    )
+    return left.join(right, on=[("id", "seller"), "window_start", "window_end"]).select("id", "name", "window_start")
+
+
+JOBS: dict[str, Job] = {"q1": q1, "q2": q2, "q5": q5, "q7": q7, "q8": q8, "q17": q17}
 
 
 def sliding(size_ms: int, slide_ms: int) -> Job:

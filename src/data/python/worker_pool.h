@@ -26,8 +26,8 @@ struct StageSpec {
     std::string pickled;
   };
   std::vector<Function> functions;
-  std::string kind;   ///< how the functions are run; empty: verbs over untyped rows. The others: docs/formats/worker.md
-  std::string setup;  ///< of other kinds: what they need to know, a value-encoded dict
+  std::string kind = {};   ///< how the functions are run; empty: verbs over untyped rows. The others: docs/formats/worker.md
+  std::string setup = {};  ///< of other kinds: what they need to know, a value-encoded dict
 };
 
 /// What a reduce trip carries beside its rows: groups[i] = index into states of row i; states[g] = value-encoded accumulator, empty = none

@@ -8,6 +8,8 @@
 namespace headrace::data::window {
 namespace {
 
+/// More changes of slice within a batch than this, and its rows are sorted instead.
+constexpr std::size_t kMostRuns = 64;
 constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kBegin = -4 * WindowSpec::kLatestMs;  // before every window; leaves room to subtract a size
 constexpr std::size_t kSpareTables = 8;
@@ -62,6 +64,33 @@ Status SlicedAggregate::ResolveRun(std::int64_t start_ms, std::span<const std::u
   return NoteChanges(start_ms, run, count);
 }
 
+bool SlicedAggregate::FindRuns(const std::int64_t* times, std::int64_t rows) {
+  runs_.clear();
+  for (std::int64_t i = 0; i < rows;) {
+    Run run{spec_.SliceStart(times[i]), i, 0};
+    const std::int64_t end_ms = run.start_ms + spec_.slice_ms();
+    if (!runs_.empty() && (run.start_ms < runs_.back().start_ms || runs_.size() == kMostRuns)) return false;
+    while (i < rows && times[i] >= run.start_ms && times[i] < end_ms) ++i;
+    run.rows = i - run.first;
+    runs_.push_back(run);
+  }
+  return true;
+}
+
+Result<std::int64_t> SlicedAggregate::ResolveRuns(std::span<const std::uint64_t* const> keys, std::uint8_t* late) {
+  std::int64_t dropped = 0;
+  for (const Run& run : runs_) {
+    if (spec_.LastWindowEnd(run.start_ms) + settings_.lateness_ms > fired_to_ms_) {
+      HR_RETURN_NOT_OK(ResolveRun(run.start_ms, keys, run.first, run.rows));
+      continue;
+    }
+    std::fill_n(groups_.data() + run.first, run.rows, trash_.data());
+    std::fill_n(late + run.first, run.rows, std::uint8_t{1});
+    dropped += run.rows;
+  }
+  return dropped;
+}
+
 /// Rows of several slices in any order: those of one slice are gathered, so that each table is asked once.
 Status SlicedAggregate::ResolveMixed(std::span<const std::uint64_t* const> keys, const std::int64_t* times, std::int64_t rows,
                                      std::uint8_t* late, std::int64_t* dropped) {
@@ -111,12 +140,13 @@ Result<std::int64_t> SlicedAggregate::Resolve(std::span<const std::uint64_t* con
   if (least < -WindowSpec::kLatestMs || greatest > WindowSpec::kLatestMs)
     return Error(ErrorCode::kBadRecord, "a row's event time is more than 36 million years from 1970", "Event times are ms since 1970.");
   const std::int64_t start_ms = spec_.SliceStart(least);
-  std::int64_t dropped = 0;
-  if (start_ms == spec_.SliceStart(greatest) && spec_.LastWindowEnd(start_ms) + settings_.lateness_ms > fired_to_ms_) {
-    HR_RETURN_NOT_OK(ResolveRun(start_ms, keys, 0, rows));
-  } else {
-    HR_RETURN_NOT_OK(ResolveMixed(keys, times, rows, late, &dropped));
+  if (start_ms == spec_.SliceStart(greatest)) {
+    runs_.assign(1, Run{start_ms, 0, rows});
+    return ResolveRuns(keys, late);
   }
+  if (FindRuns(times, rows)) return ResolveRuns(keys, late);
+  std::int64_t dropped = 0;
+  HR_RETURN_NOT_OK(ResolveMixed(keys, times, rows, late, &dropped));
   return dropped;
 }
 

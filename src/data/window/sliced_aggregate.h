@@ -93,6 +93,13 @@ class SlicedAggregate {
   Result<std::int64_t> Resolve(std::span<const std::uint64_t* const> keys, const std::int64_t* times, std::int64_t rows,
                                std::uint8_t* late);
   Status ResolveRun(std::int64_t start_ms, std::span<const std::uint64_t* const> keys, std::int64_t first, std::int64_t count);
+  /// Rows of one slice that stand behind each other in the batch.
+  struct Run {
+    std::int64_t start_ms, first, rows;
+  };
+  /// Whether slices come in their order, and in a few runs, which are then in runs_.
+  bool FindRuns(const std::int64_t* times, std::int64_t rows);
+  Result<std::int64_t> ResolveRuns(std::span<const std::uint64_t* const> keys, std::uint8_t* late);
   Status ResolveMixed(std::span<const std::uint64_t* const> keys, const std::int64_t* times, std::int64_t rows, std::uint8_t* late,
                       std::int64_t* dropped);
   Status NoteChanges(std::int64_t start_ms, std::span<const std::uint64_t* const> keys, std::int64_t count);
@@ -122,6 +129,7 @@ class SlicedAggregate {
   Changes late_changes_, early_changes_;
   std::vector<state::GroupTable> spare_;
   std::optional<state::GroupTable> changed_;  // what TakeChanged() gave last
+  std::vector<Run> runs_;                     // of the batch in hand
   std::vector<std::uint64_t> trash_;          // takes the rows that are late
   // Of the batch in hand.
   std::vector<std::uint64_t*> groups_;
