@@ -4,6 +4,8 @@
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
+#include <limits>
+
 #include "columnar/data_batch.h"
 #include "columnar/row_kind.h"
 #include "columnar/value_encoding.h"
@@ -27,6 +29,18 @@ void AppendCounted(std::string_view text, std::string* out) {
 }
 /// Of the reserved columns people see the row kind alone.
 bool IsShown(const std::string& name) { return !name.starts_with("__") || name == kRowKindColumn; }
+
+/// Beyond int64 an int is nine bytes of two's complement, the last one for the sign.
+void AppendUnsigned(std::uint64_t number, std::string* out) {
+  if (number <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
+    ValueWriter(out).Int(static_cast<std::int64_t>(number));
+    return;
+  }
+  out->push_back(static_cast<char>(ValueTag::kBigInt));
+  out->push_back(9);
+  for (int byte = 0; byte < 8; ++byte) out->push_back(static_cast<char>(number >> (8 * byte)));
+  out->push_back('\0');
+}
 
 std::int64_t Floor(std::int64_t value, std::int64_t by) { return value / by - (value % by < 0 ? 1 : 0); }
 
@@ -95,6 +109,9 @@ Status AppendColumnValue(const arrow::Array& column, std::int64_t row, std::stri
       break;
     case arrow::Type::UINT32:
       writer.Int(At<arrow::UInt32Array>(column, row));
+      break;
+    case arrow::Type::UINT64:
+      AppendUnsigned(At<arrow::UInt64Array>(column, row), out);
       break;
     case arrow::Type::FLOAT:
       writer.Float(At<arrow::FloatArray>(column, row));

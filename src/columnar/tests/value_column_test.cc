@@ -136,6 +136,17 @@ TEST(ValueColumn, ABatchWithoutValueColumnIsTyped) {
   std::string text;
   ASSERT_TRUE(reader.AppendRowText(0, &text).ok() && reader.AppendRowText(1, &text).ok());
   EXPECT_EQ(text, R"({"other":7,"text":"a"}{"other":8,"text":null})");
+  arrow::UInt64Builder unsigned_numbers;
+  ASSERT_TRUE(unsigned_numbers.AppendValues({7, 9223372036854775807u, 9223372036854775808u, 18446744073709551615u}).ok());
+  const auto wide = arrow::RecordBatch::Make(arrow::schema({arrow::field("u", arrow::uint64())}), 4,
+                                             arrow::ArrayVector{unsigned_numbers.Finish().ValueOrDie()});
+  const ValueRowReader wide_reader = ValueRowReader::Make(DataBatch(wide)).ValueOrDie();
+  const char* const texts_of[] = {"7", "9223372036854775807", "9223372036854775808", "18446744073709551615"};
+  for (std::int64_t row = 0; row < 4; ++row) {
+    std::string encoded;
+    ASSERT_TRUE(wide_reader.AppendRowEncoded(row, &encoded).ok());
+    EXPECT_EQ(ReprOf(encoded), std::string("{'u': ") + texts_of[row] + "}");
+  }
   EXPECT_FALSE(static_cast<bool>(DataBatch()));
   EXPECT_EQ(DataBatch().num_rows(), 0);
 }
