@@ -397,8 +397,13 @@ Status WorkerLink::HandleFailed(const Datagram& datagram) {
   auto view = arenas_[request->arena]->out.View(datagram.offset, std::min(datagram.length, kMaxErrorBytes), datagram.arena_size);
   if (view.ok()) body.assign(reinterpret_cast<const char*>(view->data()), view->size());
   FreeArena(request->arena);
-  const Status failure = DecodeWorkerError(body, request->stage->names);
+  Status failure = DecodeWorkerError(body, request->stage->names);
   request->stage->SetFailed(failure);
+  {
+    // Trips that were on their way when the stage could not be loaded fail for its reason.
+    std::lock_guard lock(request->stage->mutex);
+    failure = request->stage->status;
+  }
   return request->load ? Status::OK() : Deliver(*request, failure);
 }
 
