@@ -35,7 +35,8 @@ def test_watermarks_name_the_split_that_holds_them_back(make_cluster: Callable[.
     for subtask in seen["fast"]:
         assert subtask["state"] == "RUNNING" and not subtask["idle"]
         assert subtask["held_by"]["split"] and subtask["held_by"]["since"] > 1_600_000_000_000
-        assert subtask["held_by"]["watermark_ms"] <= subtask["watermark_ms"]
+        # It is the least of the splits, so none is behind what consumers were given; it may have come further since.
+        assert subtask["held_by"]["watermark_ms"] >= subtask["watermark_ms"]
     start = seen["fast"][0]["watermark_ms"]
     eventually(lambda: reached(cluster, job, "fast", start + 1), "it moves on", 30)
     behind = [subtasks for name, subtasks in watermarks(cluster, job).items() if "counts" in name]
