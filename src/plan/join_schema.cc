@@ -52,8 +52,6 @@ bool IsWindowTime(const arrow::Schema& schema, const char* name) {
          static_cast<const arrow::TimestampType&>(*field->type()).unit() == arrow::TimeUnit::MILLI;
 }
 
-bool Names(const std::vector<std::string>& names, const char* name) { return std::find(names.begin(), names.end(), name) != names.end(); }
-
 /// True when the keys name the windows of both inputs.
 Result<bool> ByWindowColumns(const OperatorSpec& spec, const JoinSpec& join, const arrow::Schema& left, const arrow::Schema& right) {
   if (join.bound != JoinSpec::Bound::kNone) return false;
