@@ -53,11 +53,12 @@ void FoldBytes(const arrow::ArrayData& data, std::uint64_t* hashes) {
   });
 }
 
+template <typename T>
 void FoldFloats(const arrow::ArrayData& data, std::uint64_t* hashes) {
-  const double* values = data.GetValues<double>(1);
+  const T* values = data.GetValues<T>(1);
   Fold(data, hashes, [values](std::int64_t i) {
-    const double value = std::isnan(values[i]) ? std::numeric_limits<double>::quiet_NaN() : values[i] == 0 ? 0.0 : values[i];
-    return std::bit_cast<std::uint64_t>(value);
+    const double value = values[i];
+    return std::bit_cast<std::uint64_t>(std::isnan(value) ? std::numeric_limits<double>::quiet_NaN() : value == 0 ? 0.0 : value);
   });
 }
 
@@ -95,8 +96,11 @@ Status FoldColumn(const arrow::ArrayData& data, std::uint64_t* hashes) {
     case arrow::Type::DURATION:
       FoldInts<std::int64_t>(data, hashes);
       return Status::OK();
+    case arrow::Type::FLOAT:
+      FoldFloats<float>(data, hashes);
+      return Status::OK();
     case arrow::Type::DOUBLE:
-      FoldFloats(data, hashes);
+      FoldFloats<double>(data, hashes);
       return Status::OK();
     case arrow::Type::DECIMAL128: {
       const char* values = reinterpret_cast<const char*>(data.buffers[1]->data()) + data.offset * 16;
@@ -117,33 +121,6 @@ Status FoldColumn(const arrow::ArrayData& data, std::uint64_t* hashes) {
 }
 
 }  // namespace
-
-bool IsHashable(const arrow::DataType& type) {
-  switch (type.id()) {
-    case arrow::Type::BOOL:
-    case arrow::Type::INT8:
-    case arrow::Type::INT16:
-    case arrow::Type::INT32:
-    case arrow::Type::INT64:
-    case arrow::Type::UINT8:
-    case arrow::Type::UINT16:
-    case arrow::Type::UINT32:
-    case arrow::Type::UINT64:
-    case arrow::Type::DATE32:
-    case arrow::Type::TIME64:
-    case arrow::Type::TIMESTAMP:
-    case arrow::Type::DURATION:
-    case arrow::Type::DOUBLE:
-    case arrow::Type::DECIMAL128:
-    case arrow::Type::STRING:
-    case arrow::Type::BINARY:
-    case arrow::Type::LARGE_STRING:
-    case arrow::Type::LARGE_BINARY:
-      return true;
-    default:
-      return false;
-  }
-}
 
 Status HashRows(const arrow::RecordBatch& batch, std::span<const int> columns, std::vector<std::uint64_t>* hashes) {
   hashes->assign(static_cast<std::size_t>(batch.num_rows()), 0);
