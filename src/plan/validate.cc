@@ -1,3 +1,4 @@
+#include <arrow/type.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -6,6 +7,7 @@
 #include <utility>
 
 #include "base/nearest_name.h"
+#include "columnar/data_batch.h"
 #include "plan/collection_payload.h"
 #include "plan/column_pruning.h"
 #include "plan/connector_options.h"
@@ -192,7 +194,12 @@ class Validator {
         HR_ASSIGN_OR_RAISE(auto schema, InputSchema(index, i));
         inputs.push_back(std::move(schema));
       }
-      HR_ASSIGN_OR_RAISE(graph_.operators[index].schema, SchemaOf(graph_.operators[index], inputs));
+      OperatorSpec& spec = graph_.operators[index];
+      HR_ASSIGN_OR_RAISE(spec.schema, SchemaOf(spec, inputs));
+      // Plain values travel as such a column: one of typed rows would be taken for them.
+      if (spec.schema != nullptr && spec.schema->num_fields() == 1 && spec.schema->field(0)->name() == columnar::kValueColumn)
+        return Invalid(fmt::format("{}: its rows have one column, and it is called \"value\", as that of plain values", spec.Describe()),
+                       "Give the column another name.");
     }
     return Status::OK();
   }
