@@ -84,15 +84,30 @@ Result<std::shared_ptr<SchemaRegistry>> SchemaRegistry::Get(const std::string& u
 }
 
 Result<std::shared_ptr<const RegisteredSchema>> SchemaRegistry::ById(std::int32_t id) {
+  std::promise<Answer> promise;
   {
-    const std::lock_guard lock(mutex_);
-    if (const auto found = known_.find(id); found != known_.end()) return found->second;
+    std::unique_lock lock(mutex_);
+    if (const auto found = answers_.find(id); found != answers_.end()) {
+      const std::shared_future<Answer> answer = found->second;
+      lock.unlock();
+      return answer.get();
+    }
+    answers_.emplace(id, promise.get_future().share());
   }
+  Answer answer = Fetch(id);
+  if (!answer.ok()) {
+    // Those who wait are told, whoever comes later asks again.
+    const std::lock_guard lock(mutex_);
+    answers_.erase(id);
+  }
+  promise.set_value(answer);
+  return answer;
+}
+
+SchemaRegistry::Answer SchemaRegistry::Fetch(std::int32_t id) const {
   HR_ASSIGN_OR_RAISE(const std::string answer, Ask(fmt::format("/schemas/ids/{}", id)));
   HR_ASSIGN_OR_RAISE(RegisteredSchema read, Read(answer, 0));
-  auto schema = std::make_shared<const RegisteredSchema>(std::move(read));
-  const std::lock_guard lock(mutex_);
-  return known_.emplace(id, std::move(schema)).first->second;
+  return std::make_shared<const RegisteredSchema>(std::move(read));
 }
 
 Result<std::string> SchemaRegistry::Ask(const std::string& target) const {

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -20,7 +21,8 @@ struct RegisteredSchema {
 };
 
 /// A client of a Confluent-style schema registry over plain HTTP, with basic authentication. Schemas never change under their id, so each
-/// is asked for once a process. Calls block: side threads only; any number of them.
+/// is asked for once a process: callers that come while the answer is under way share it. A failure is not kept. Calls block: side threads
+/// only; any number of them.
 class SchemaRegistry {
  public:
   /// `url`: http://host:port[/path]. `credentials`: "user:password", or empty. One object per pair in this process. kBadOption for a url
@@ -32,6 +34,8 @@ class SchemaRegistry {
  private:
   SchemaRegistry(std::string host, std::uint16_t port, std::string path, std::string authorization)
       : host_(std::move(host)), port_(port), path_(std::move(path)), authorization_(std::move(authorization)) {}
+  using Answer = Result<std::shared_ptr<const RegisteredSchema>>;
+  Answer Fetch(std::int32_t id) const;
   Result<std::string> Ask(const std::string& target) const;
   Result<RegisteredSchema> Read(const std::string& answer, int depth) const;
   Status ReadReferences(const std::string& answer, RegisteredSchema* schema, int depth) const;
@@ -40,7 +44,7 @@ class SchemaRegistry {
   const std::uint16_t port_;
   const std::string path_, authorization_;
   std::mutex mutex_;
-  std::map<std::int32_t, std::shared_ptr<const RegisteredSchema>> known_;
+  std::map<std::int32_t, std::shared_future<Answer>> answers_;  ///< known, or under way
 };
 
 /// Cuts the head of the registry's wire format off a record: a zero byte and the schema's id, big-endian. Invalid when there is none.
