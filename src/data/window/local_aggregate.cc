@@ -6,8 +6,8 @@
 #include <arrow/type.h>
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -21,12 +21,27 @@ constexpr std::int64_t kPieceRows = 8192;
 constexpr std::int64_t kTrialRows = 1 << 14;
 constexpr double kMostUnique = 0.6;
 constexpr std::int64_t kPassRows = 1 << 20;
+/// A batch over more slices than this passes as it is.
+constexpr std::int64_t kMostSlices = 1024;
+constexpr std::size_t kSpareTables = 8;
+
+/// The word of a call that counts all rows, or none.
+std::optional<std::uint32_t> WordThatCountsRows(const plan::AggregateSpec& spec, const Functions& functions) {
+  std::uint32_t word = 0;
+  for (std::size_t f = 0; f < functions.size(); ++f) {
+    const plan::AggregateCall& call = spec.calls[f];
+    if (call.function == "count" && call.arguments.empty() && !call.filter) return word;
+    word += functions[f]->state_words();
+  }
+  return std::nullopt;
+}
 
 bool AddsUpApart(const plan::AggregateSpec& spec, const Functions& functions) {
   using Kind = plan::Window::Kind;
   const Kind kind = spec.window.kind;
   const bool sliced = kind == Kind::kTumbling || kind == Kind::kSliding || kind == Kind::kCumulate;
-  if (!sliced || spec.window.processing_time || !spec.late_tag.empty() || spec.trigger.early_every_rows > 0 || spec.trigger.late_every_row)
+  if (!sliced || spec.window.processing_time || !spec.late_tag.empty() || spec.trigger.early_every_ms > 0 ||
+      spec.trigger.early_every_rows > 0 || spec.trigger.late_every_row)
     return false;
   const bool by_time = std::any_of(spec.calls.begin(), spec.calls.end(),
                                    [](const auto& call) { return call.function == "first" || call.function == "last"; });
@@ -40,21 +55,20 @@ Result<std::unique_ptr<op::Operator>> LocalAggregate::Make(const plan::Aggregate
   if (spec.window.kind == plan::Window::Kind::kNone || input == nullptr) return none;
   HR_ASSIGN_OR_RAISE(KeyWords keys, KeyWords::Make(*input, spec.keys));
   HR_ASSIGN_OR_RAISE(AggregateCalls calls, AggregateCalls::Make(spec.calls, input));
-  if (!AddsUpApart(spec, calls.functions()) || keys.words() >= state::GroupTable::kMaxKeyWords) return none;
+  if (!AddsUpApart(spec, calls.functions()) || keys.words() > state::GroupTable::kMaxKeyWords) return none;
   return std::unique_ptr<op::Operator>(new LocalAggregate(std::move(calls), std::move(keys), WindowSpec::Of(spec.window), *input, spec));
 }
 
 LocalAggregate::LocalAggregate(AggregateCalls calls, KeyWords keys, const WindowSpec& windows, const arrow::Schema& input,
                                const plan::AggregateSpec& spec)
-    : calls_(std::move(calls)),
-      keys_(std::move(keys)),
-      windows_(windows),
-      groups_(keys_.words() + 1, calls_.state_words() + 1),
-      first_end_ms_(kNever) {
+    : calls_(std::move(calls)), keys_(std::move(keys)), windows_(windows), first_end_ms_(kNever) {
+  const auto counted = WordThatCountsRows(spec, calls_.functions());
+  count_word_ = counted.value_or(calls_.state_words());
+  counts_itself_ = !counted;
   arrow::FieldVector fields;
   for (const std::string& key : spec.keys) fields.push_back(input.GetFieldByName(key));
-  fields.push_back(
-      arrow::field(std::string(kPartialColumn), arrow::fixed_size_binary(static_cast<std::int32_t>(groups_.value_words() * 8)), false));
+  fields.push_back(arrow::field(std::string(kPartialColumn),
+                                arrow::fixed_size_binary(static_cast<std::int32_t>((calls_.state_words() + 1) * 8)), false));
   fields.push_back(arrow::field(std::string(columnar::kEventTimeColumn), arrow::int64(), /*nullable=*/false));
   partial_ = arrow::schema(std::move(fields));
 }
@@ -77,36 +91,96 @@ Status LocalAggregate::Process(std::uint32_t, columnar::DataBatch batch, op::Col
     return out->Emit(std::move(batch));
   }
   const auto* times = batch.records()->column_data(batch.event_time_column())->GetValues<std::int64_t>(1);
-  const auto [least, greatest] = std::minmax_element(times, times + rows);
-  if (*least < -WindowSpec::kLatestMs || *greatest > WindowSpec::kLatestMs) return out->Emit(std::move(batch));
-  HR_RETURN_NOT_OK(Add(batch, times));
-  first_end_ms_ = std::min(first_end_ms_, windows_.SliceStart(*least) + windows_.slice_ms());
+  std::int64_t least_ms = times[0], greatest_ms = times[0];
+  for (std::int64_t i = 1; i < rows; ++i) {
+    least_ms = std::min(least_ms, times[i]);
+    greatest_ms = std::max(greatest_ms, times[i]);
+  }
+  if (least_ms < -WindowSpec::kLatestMs || greatest_ms > WindowSpec::kLatestMs) return out->Emit(std::move(batch));
+  least_ms = windows_.SliceStart(least_ms);
+  greatest_ms = windows_.SliceStart(greatest_ms);
+  if ((greatest_ms - least_ms) / windows_.slice_ms() >= kMostSlices) return out->Emit(std::move(batch));
+  HR_RETURN_NOT_OK(Add(batch, times, least_ms, greatest_ms));
+  first_end_ms_ = std::min(first_end_ms_, least_ms + windows_.slice_ms());
   AccountBytes();
-  if (rows_in_ >= kTrialRows && static_cast<double>(groups_out_ + groups_.num_rows()) > kMostUnique * static_cast<double>(rows_in_)) {
+  const std::int64_t groups = num_groups();
+  if (rows_in_ >= kTrialRows && static_cast<double>(groups_out_ + groups) > kMostUnique * static_cast<double>(rows_in_)) {
     rows_to_pass_ = kPassRows;
     return EmitAll(out);
   }
-  return groups_.num_rows() >= kMostGroups ? EmitAll(out) : Status::OK();
+  return groups >= kMostGroups ? EmitAll(out) : Status::OK();
 }
 
-Status LocalAggregate::Add(const columnar::DataBatch& batch, const std::int64_t* times) {
-  const std::int64_t rows = batch.num_rows();
-  HR_ASSIGN_OR_RAISE(std::vector<const std::uint64_t*> keys, keys_.Encode(*batch.records()));
-  HR_ASSIGN_OR_RAISE(const std::vector<op::AggregateInput> inputs, calls_.Evaluate(*batch.records(), times));
-  slices_.resize(static_cast<std::size_t>(rows));
-  rows_.resize(static_cast<std::size_t>(rows));
-  std::int64_t start_ms = windows_.SliceStart(times[0]);
-  const std::int64_t slice_ms = windows_.slice_ms();
-  for (std::int64_t i = 0; i < rows; ++i) {
-    if (times[i] < start_ms || times[i] >= start_ms + slice_ms) start_ms = windows_.SliceStart(times[i]);
-    slices_[static_cast<std::size_t>(i)] = static_cast<std::uint64_t>(start_ms);
+std::int64_t LocalAggregate::num_groups() const {
+  std::int64_t groups = 0;
+  for (const Part& part : parts_) groups += part.groups.num_rows();
+  return groups;
+}
+
+state::GroupTable* LocalAggregate::TableOf(std::int64_t start_ms) {
+  for (std::size_t i = parts_.size(); i-- > 0;) {
+    if (parts_[i].start_ms != start_ms) continue;
+    if (i + 1 != parts_.size()) std::swap(parts_[i], parts_.back());
+    return &parts_.back().groups;
   }
-  keys.push_back(slices_.data());
-  HR_RETURN_NOT_OK(groups_.Resolve(keys, rows, rows_.data()));
+  if (spare_.empty()) spare_.emplace_back(keys_.words(), calls_.state_words() + (counts_itself_ ? 1 : 0));
+  parts_.push_back({start_ms, std::move(spare_.back())});
+  spare_.pop_back();
+  return &parts_.back().groups;
+}
+
+Status LocalAggregate::Add(const columnar::DataBatch& batch, const std::int64_t* times, std::int64_t least_ms, std::int64_t greatest_ms) {
+  const std::int64_t rows = batch.num_rows();
+  HR_ASSIGN_OR_RAISE(const std::vector<const std::uint64_t*> keys, keys_.Encode(*batch.records()));
+  HR_ASSIGN_OR_RAISE(const std::vector<op::AggregateInput> inputs, calls_.Evaluate(*batch.records(), times));
+  rows_.resize(static_cast<std::size_t>(rows));
+  if (least_ms == greatest_ms) {
+    HR_RETURN_NOT_OK(TableOf(least_ms)->Resolve(keys, rows, rows_.data()));
+  } else {
+    HR_RETURN_NOT_OK(ResolveSlices(keys, times, rows, least_ms, (greatest_ms - least_ms) / windows_.slice_ms() + 1));
+  }
   for (std::size_t f = 0; f < inputs.size(); ++f) HR_RETURN_NOT_OK(calls_.functions()[f]->Add(inputs[f], rows_.data(), rows));
-  const std::uint32_t count = calls_.state_words();
-  for (std::uint64_t* row : rows_) ++row[count];
+  if (counts_itself_)
+    for (std::uint64_t* row : rows_) ++row[count_word_];
   rows_in_ += rows;
+  return Status::OK();
+}
+
+/// Rows of one slice are gathered, so that each table is asked once: the rows it gave hold until it is asked again.
+Status LocalAggregate::ResolveSlices(std::span<const std::uint64_t* const> keys, const std::int64_t* times, std::int64_t rows,
+                                     std::int64_t least_ms, std::int64_t slices) {
+  const auto count = static_cast<std::size_t>(rows);
+  slice_of_row_.resize(count);
+  order_.resize(count);
+  std::vector<std::uint32_t> starts(static_cast<std::size_t>(slices) + 1);
+  const std::int64_t slice_ms = windows_.slice_ms();
+  std::int64_t start_ms = least_ms, slice = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (times[i] < start_ms || times[i] >= start_ms + slice_ms) {
+      slice = (times[i] - least_ms) / slice_ms;
+      start_ms = least_ms + slice * slice_ms;
+    }
+    slice_of_row_[i] = static_cast<std::uint32_t>(slice);
+    ++starts[static_cast<std::size_t>(slice) + 1];
+  }
+  for (std::size_t s = 0; s < static_cast<std::size_t>(slices); ++s) starts[s + 1] += starts[s];
+  std::vector<std::uint32_t> next(starts.begin(), starts.end() - 1);
+  for (std::size_t i = 0; i < count; ++i) order_[next[slice_of_row_[i]]++] = static_cast<std::uint32_t>(i);
+  std::vector<const std::uint64_t*> words(keys.size());
+  for (std::size_t s = 0; s < static_cast<std::size_t>(slices); ++s) {
+    const std::size_t first = starts[s], size = starts[s + 1] - first;
+    if (size == 0) continue;
+    gathered_.resize(size * keys.size());
+    found_.resize(size);
+    for (std::size_t w = 0; w < keys.size(); ++w) {
+      std::uint64_t* to = gathered_.data() + w * size;
+      for (std::size_t i = 0; i < size; ++i) to[i] = keys[w][order_[first + i]];
+      words[w] = to;
+    }
+    HR_RETURN_NOT_OK(
+        TableOf(least_ms + static_cast<std::int64_t>(s) * slice_ms)->Resolve(words, static_cast<std::int64_t>(size), found_.data()));
+    for (std::size_t i = 0; i < size; ++i) rows_[order_[first + i]] = found_[i];
+  }
   return Status::OK();
 }
 
@@ -117,7 +191,7 @@ Status LocalAggregate::OnWatermark(const columnar::Watermark& watermark, op::Col
 }
 
 Status LocalAggregate::OnBarrier(const columnar::Barrier&) {
-  emits_ = groups_.num_rows() > 0;
+  emits_ = !parts_.empty();
   return Status::OK();
 }
 
@@ -125,27 +199,36 @@ Status LocalAggregate::Poll(op::Collector* out) { return emits_ ? EmitAll(out) :
 
 Status LocalAggregate::EmitAll(op::Collector* out) {
   emits_ = false;
-  for (std::int64_t first = 0; first < groups_.num_rows(); first += kPieceRows)
-    HR_RETURN_NOT_OK(EmitPiece(first, std::min(kPieceRows, groups_.num_rows() - first), out));
-  groups_out_ += groups_.num_rows();
+  groups_out_ += num_groups();
+  for (Part& part : parts_) {
+    const std::int64_t groups = part.groups.num_rows();
+    for (std::int64_t first = 0; first < groups; first += kPieceRows)
+      HR_RETURN_NOT_OK(EmitPiece(part, first, std::min(kPieceRows, groups - first), out));
+    if (spare_.size() >= kSpareTables) continue;
+    part.groups.Clear();
+    spare_.push_back(std::move(part.groups));
+  }
+  parts_.clear();
   if (rows_in_ >= kTrialRows) rows_in_ = groups_out_ = 0;
-  groups_.Clear();
   first_end_ms_ = kNever;
   if (keys_.wants_sweep()) keys_.Sweep();
   AccountBytes();
   return Status::OK();
 }
 
-Status LocalAggregate::EmitPiece(std::int64_t first, std::int64_t rows, op::Collector* out) {
-  const std::size_t bytes = groups_.value_words() * 8;
+Status LocalAggregate::EmitPiece(const Part& part, std::int64_t first, std::int64_t rows, op::Collector* out) {
+  const std::uint32_t words = calls_.state_words();
   std::vector<const std::uint64_t*> keys(static_cast<std::size_t>(rows));
-  HR_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> states, arrow::AllocateBuffer(rows * static_cast<std::int64_t>(bytes)));
+  HR_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> states, arrow::AllocateBuffer(rows * (words + 1) * 8));
   HR_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> times, arrow::AllocateBuffer(rows * 8));
-  for (std::int64_t i = 0; i < rows; ++i) {
-    const std::uint64_t* key = keys[static_cast<std::size_t>(i)] = groups_.RowKey(first + i);
-    reinterpret_cast<std::uint64_t*>(times->mutable_data())[i] = key[keys_.words()];
-    std::memcpy(states->mutable_data() + static_cast<std::size_t>(i) * bytes, groups_.RowValues(first + i), bytes);
+  auto* state = reinterpret_cast<std::uint64_t*>(states->mutable_data());
+  for (std::int64_t i = 0; i < rows; ++i, state += words + 1) {
+    const std::uint64_t* key = keys[static_cast<std::size_t>(i)] = part.groups.RowKey(first + i);
+    const std::uint64_t* values = key + keys_.words();
+    std::copy_n(values, words, state);
+    state[words] = values[count_word_];
   }
+  std::fill_n(reinterpret_cast<std::int64_t*>(times->mutable_data()), rows, part.start_ms);
   HR_ASSIGN_OR_RAISE(arrow::ArrayVector columns, keys_.Decode(keys.data(), rows));
   const auto& type = partial_->field(static_cast<int>(columns.size()))->type();
   columns.push_back(arrow::MakeArray(arrow::ArrayData::Make(type, rows, {nullptr, std::move(states)}, 0)));
@@ -155,7 +238,9 @@ Status LocalAggregate::EmitPiece(std::int64_t first, std::int64_t rows, op::Coll
 
 void LocalAggregate::AccountBytes() {
   if (state_bytes_ == nullptr) return;
-  const std::int64_t bytes = groups_.allocated_bytes() + keys_.allocated_bytes();
+  std::int64_t bytes = keys_.allocated_bytes();
+  for (const Part& part : parts_) bytes += part.groups.allocated_bytes();
+  for (const state::GroupTable& table : spare_) bytes += table.allocated_bytes();
   state_bytes_->fetch_add(bytes - std::exchange(accounted_bytes_, bytes), std::memory_order_relaxed);
 }
 

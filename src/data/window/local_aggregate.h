@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -30,7 +31,7 @@ inline constexpr std::string_view kPartialColumn = "__partial";
 class LocalAggregate final : public op::Operator {
  public:
   /// Null when the aggregate's state cannot be added up apart: by session, by rows or by the clock, with rows wanted one by one (late
-  /// rows to a side output, triggers by rows), or with sets, lists, texts or times in it.
+  /// rows to a side output, early firing, triggers by rows), or with sets, lists, texts or times in it.
   static Result<std::unique_ptr<op::Operator>> Make(const plan::AggregateSpec& spec, const std::shared_ptr<arrow::Schema>& input);
   ~LocalAggregate() override;
   Status Open(const op::OperatorContext& context) override;
@@ -45,24 +46,39 @@ class LocalAggregate final : public op::Operator {
  private:
   LocalAggregate(AggregateCalls calls, KeyWords keys, const WindowSpec& windows, const arrow::Schema& input,
                  const plan::AggregateSpec& spec);
-  Status Add(const columnar::DataBatch& batch, const std::int64_t* times);
+  /// The groups of one slice.
+  struct Part {
+    std::int64_t start_ms;
+    state::GroupTable groups;  ///< by key; behind the functions' words: rows
+  };
+  Status Add(const columnar::DataBatch& batch, const std::int64_t* times, std::int64_t least_ms, std::int64_t greatest_ms);
+  /// The rows' groups, in rows_.
+  Status ResolveSlices(std::span<const std::uint64_t* const> keys, const std::int64_t* times, std::int64_t rows, std::int64_t least_ms,
+                       std::int64_t slices);
+  state::GroupTable* TableOf(std::int64_t start_ms);
+  std::int64_t num_groups() const;
   Status EmitAll(op::Collector* out);
-  Status EmitPiece(std::int64_t first, std::int64_t rows, op::Collector* out);
+  Status EmitPiece(const Part& part, std::int64_t first, std::int64_t rows, op::Collector* out);
   void AccountBytes();
 
   AggregateCalls calls_;
   KeyWords keys_;
   const WindowSpec windows_;
   std::shared_ptr<arrow::Schema> partial_;
-  state::GroupTable groups_;                   // by key and start of the slice; behind the functions' words: rows
+  std::uint32_t count_word_;  // of a group: its rows
+  bool counts_itself_;        // no function counts all rows, so that count_word_ is one more word
+  std::vector<Part> parts_;   // a few; the one in use stands last
+  std::vector<state::GroupTable> spare_;
   std::int64_t first_end_ms_;                  // no group's slice ends before
   std::int64_t rows_in_ = 0, groups_out_ = 0;  // since the last decision
   std::int64_t rows_to_pass_ = 0;              // as they are, before it is tried again
   bool emits_ = false;
   std::atomic<std::int64_t>* state_bytes_ = nullptr;
   std::int64_t accounted_bytes_ = 0;
-  std::vector<std::uint64_t> slices_;
-  std::vector<std::uint64_t*> rows_;
+  // Of the batch in hand.
+  std::vector<std::uint64_t*> rows_, found_;
+  std::vector<std::uint32_t> slice_of_row_, order_;
+  std::vector<std::uint64_t> gathered_;
 };
 
 }  // namespace headrace::data::window
