@@ -42,8 +42,10 @@ if TYPE_CHECKING:
     from headrace.state import AggregateFunction, AggregatingState, ListState, MapState, ReducingState, StateTtl, ValueState
     from headrace.stream import DataStream, DataStreamSink, KeyedStream
     from headrace.user_functions import udf
+    from headrace.window_process import ProcessWindowFunction, WindowContext
 
 _HOME = {
+    "accumulators": ("accumulator",),
     "aggregates": ("avg", "collect", "count", "count_distinct", "first", "last", "max", "min", "sum", "top"),
     "archives": ("shipped_file",),
     "connectors": (
@@ -67,6 +69,7 @@ _HOME = {
         "CountWindow", "CumulateWindow", "GlobalWindow", "SessionWindow", "SlidingWindow", "TumblingWindow", "Window",
     ),
     "watermarks": ("WatermarkStrategies",),
+    "window_process": ("ProcessWindowFunction", "WindowContext"),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -75,9 +78,9 @@ __all__ = [
     "CountWindow", "CumulateWindow", "DataStream", "DataStreamSink", "EngineNotFound", "Expression", "FileSink",
     "FileSource", "GeneratorSource", "GlobalWindow", "GroupedStream", "JobError", "JobFailed", "JobGraph", "JobResult",
     "KafkaSink", "KafkaSinkOperator", "KafkaSource", "KafkaSourceOperator", "KeyedProcessFunction", "KeyedProcessOperator",
-    "KeyedStream", "ListState", "MapState", "NexmarkSource", "OutputTag", "PrintSink", "ReducingState", "RestartStrategy",
+    "KeyedStream", "ListState", "MapState", "NexmarkSource", "OutputTag", "PrintSink", "ProcessWindowFunction", "ReducingState", "RestartStrategy",
     "SessionWindow", "Sink", "SlidingWindow", "Source", "StateTtl", "StreamExecutionEnvironment", "SubmitError",
-    "TumblingWindow", "ValueState", "WatermarkStrategies", "Window", "WindowedStream", "__version__", "avg", "coalesce",
+    "TumblingWindow", "ValueState", "WatermarkStrategies", "Window", "WindowContext", "WindowedStream", "__version__", "accumulator", "avg", "coalesce",
     "col", "collect", "concat", "count", "count_distinct", "dead_letter", "first", "from_epoch_ms", "greatest", "hash_of",
     "if_", "last", "least", "lit", "max", "min", "shipped_file", "struct", "sum", "top", "udf", "when",
 ]  # fmt: skip

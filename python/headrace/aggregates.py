@@ -88,6 +88,6 @@ def top(value: str | Expression, n: int) -> Aggregate:
     return _of("top", value, n)
 
 
-def collect(value: str | Expression, limit: int = 0) -> Aggregate:
-    """All values as a list, in the order of arrival; at most `limit` of them (0: all)."""
-    return _of("collect", value, limit)
+def collect(value: str | Expression | None = None, limit: int = 0) -> Aggregate:
+    """All values as a list, in the order of arrival; at most `limit` of them (0: all). Without a value whole rows, as structs."""
+    return Aggregate("collect", (), limit) if value is None else _of("collect", value, limit)

@@ -9,6 +9,8 @@ from headrace.location import here
 from headrace.stream import check_label
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from headrace.aggregates import Aggregate
     from headrace.process import ConnectedStreams, Keyed, KeyedProcessFunction
     from headrace.stream import DataStream, KeyedStream
@@ -102,9 +104,25 @@ class WindowedStream:
 
     def agg(self, **calls: Aggregate) -> DataStream[Any]:
         """One row a group and window: the keys, window_start, window_end, and the aggregates."""
+        from headrace.accumulators import UserAggregate, aggregate_with
         from headrace.relational import AggregateSpec
 
-        return self._stream._relational("aggregate", AggregateSpec.of(self, calls))
+        if any(isinstance(call, UserAggregate) for call in calls.values()):
+            return aggregate_with(self, calls)
+        result = self._stream._relational("aggregate", AggregateSpec.of(self, calls))
+        if self._late_tag:
+            result._sides[self._late_tag] = result._operator
+        return result
+
+    def process(self, function: Any, *, returns: Any = None, agg: Mapping[str, Aggregate] | None = None) -> DataStream[Any]:
+        """Runs a ProcessWindowFunction, or a function of (key, window, rows), once for each group and window that comes.
+
+        agg: aggregates by name; the function then gets one row, with their values, and the window's rows are not kept.
+        returns: as for map(). The rows it gives have the event time of the window's end - 1 ms.
+        """
+        from headrace.window_process import process_windows
+
+        return process_windows(self, function, returns, agg)
 
     def top(self, n: int, *, by: str | list[str], descending: bool = True, ties: bool = False, rank: str = "") -> DataStream[Any]:
         """The first n rows of each group and window by a column's order; the windows' bounds come with them."""

@@ -127,6 +127,8 @@ class DataStream(_Settable, Generic[T]):
     def __init__(self, env: StreamExecutionEnvironment, operator: Operator, partitioning: int = 0, tag: str = "") -> None:
         super().__init__(env, operator)
         self._partitioning, self._tag = partitioning, tag
+        # Side outputs of operators in front of this one that were added with it: tag and operator.
+        self._sides: dict[str, Operator] = {}
 
     @property
     def _input(self) -> tuple[Operator, int, str]:
@@ -299,7 +301,8 @@ class DataStream(_Settable, Generic[T]):
     def side_output(self, tag: str) -> DataStream[Any]:
         """Rows that the operator gave to a side output: those of late_to(tag), as they came in, or what a process
         function sent there with ctx.output(tag, row)."""
-        return DataStream(self._env, self._operator, 0, check_label(f"side_output ({here()})", "the tag", tag))
+        name = check_label(f"side_output ({here()})", "the tag", tag)
+        return DataStream(self._env, self._sides.get(name, self._operator), 0, name)
 
     def forward(self) -> DataStream[T]:
         """Rows stay in their subtask on the way to the next operator, which must have the same parallelism."""

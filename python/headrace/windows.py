@@ -35,6 +35,11 @@ class Window:
         window._processing = True
         return window
 
+    @property
+    def has_bounds(self) -> bool:
+        """Whether results have window_start and window_end."""
+        return self._kind not in (_GLOBAL, _COUNT)
+
     def fill(self, message: Any) -> None:
         """Writes it into a plan_pb2.Window."""
         message.kind, message.processing_time = self._kind, self._processing

@@ -295,6 +295,38 @@ std::vector<NamedExpression> ColumnsOf(const SelectSpec& select, const arrow::Sc
   return columns;
 }
 
+namespace {
+
+/// All columns of a row.
+TypedExpression RowAsStruct(const arrow::Schema& schema) {
+  TypedExpression row;
+  row.kind = TypedExpression::Kind::kCall;
+  row.function = Function::kStruct;
+  row.nullable = false;
+  row.text = "the row";
+  arrow::FieldVector fields;
+  for (int i = 0; i < schema.num_fields(); ++i) {
+    const auto& field = schema.field(i);
+    if (field->name().starts_with("__")) continue;
+    TypedExpression name, column;
+    name.type = arrow::utf8();
+    column.kind = TypedExpression::Kind::kColumn;
+    column.type = field->type();
+    column.nullable = field->nullable();
+    column.column = i;
+    column.text = field->name();
+    fields.push_back(field->WithMetadata(nullptr));
+    row.arguments.push_back(std::move(name));
+    row.arguments.push_back(std::move(column));
+  }
+  row.type = arrow::struct_(std::move(fields));
+  return row;
+}
+
+}  // namespace
+
+bool CollectsRows(const AggregateCall& call) { return call.function == "collect" && call.arguments.empty(); }
+
 Result<TypedAggregateCall> SettleAggregate(const AggregateCall& call, const arrow::Schema& schema) {
   const auto calls_python = [](const Expression& argument) { return CallsPython(argument); };
   if (CallsPython(call.filter) || std::any_of(call.arguments.begin(), call.arguments.end(), calls_python))
@@ -303,6 +335,9 @@ Result<TypedAggregateCall> SettleAggregate(const AggregateCall& call, const arro
   for (const Expression& argument : call.arguments) {
     HR_ASSIGN_OR_RAISE(TypedExpression typed, Settle(argument, schema));
     settled.arguments.push_back(std::move(typed));
+  }
+  if (CollectsRows(call)) {
+    settled.arguments.push_back(RowAsStruct(schema));
   }
   if (call.filter) {
     HR_ASSIGN_OR_RAISE(TypedExpression filter, Settle(call.filter, schema));
@@ -319,8 +354,16 @@ Result<TypedAggregateCall> SettleAggregate(const AggregateCall& call, const arro
   if (count ? settled.arguments.size() > 1 : settled.arguments.size() != 1)
     return Status::Invalid(call.function, count ? " takes one argument or none, not " : " takes one argument, not ",
                            settled.arguments.size());
+  const auto untyped = [](const auto& field) { return field->type()->id() == arrow::Type::LARGE_BINARY; };
+  if (call.function == "collect" && settled.arguments[0].type->id() == arrow::Type::STRUCT) {
+    const auto& fields = settled.arguments[0].type->fields();
+    const auto found = std::find_if(fields.begin(), fields.end(), untyped);
+    if (found != fields.end())
+      return Status::Invalid("collect cannot keep \"", (*found)->name(), "\": its values have no type; cast it or select other columns");
+  }
   const auto kept = [&]() -> Status {
     const auto id = settled.arguments[0].type->id();
+    if (call.function == "collect" && id != arrow::Type::LARGE_BINARY) return Status::OK();
     if (id != arrow::Type::LIST && id != arrow::Type::STRUCT && id != arrow::Type::LARGE_BINARY) return Status::OK();
     return Status::Invalid(call.function, " takes numbers, text, bools and times, not ", TypeName(*settled.arguments[0].type));
   };

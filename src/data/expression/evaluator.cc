@@ -15,11 +15,45 @@ Evaluator::~Evaluator() = default;
 
 Result<std::unique_ptr<Evaluator>> Evaluator::Make(std::vector<plan::TypedExpression> expressions,
                                                    const std::shared_ptr<arrow::Schema>& schema) {
-  HR_ASSIGN_OR_RAISE(auto program, Program::Compile(expressions, schema));
-  return std::unique_ptr<Evaluator>(new Evaluator(std::move(program)));
+  std::vector<plan::TypedExpression> flat;
+  std::vector<Shape> shapes;
+  bool has_structs = false;
+  for (plan::TypedExpression& expression : expressions) {
+    shapes.push_back(Flatten(std::move(expression), &flat));
+    has_structs = has_structs || !shapes.back().fields.empty();
+  }
+  HR_ASSIGN_OR_RAISE(auto program, Program::Compile(flat, schema));
+  auto made = std::unique_ptr<Evaluator>(new Evaluator(std::move(program)));
+  if (has_structs) made->shapes_ = std::move(shapes);
+  return made;
 }
 
-Result<arrow::ArrayVector> Evaluator::Evaluate(const arrow::RecordBatch& batch) { return program_->Run(batch); }
+Evaluator::Shape Evaluator::Flatten(plan::TypedExpression expression, std::vector<plan::TypedExpression>* flat) {
+  Shape shape{expression.type, {}};
+  if (expression.kind != plan::TypedExpression::Kind::kCall || expression.function != plan::Function::kStruct) {
+    flat->push_back(std::move(expression));
+    return shape;
+  }
+  for (std::size_t i = 1; i < expression.arguments.size(); i += 2)
+    shape.fields.push_back(Flatten(std::move(expression.arguments[i]), flat));
+  return shape;
+}
+
+std::shared_ptr<arrow::Array> Evaluator::Assemble(const Shape& shape, const arrow::ArrayVector& flat, std::int64_t rows, std::size_t* at) {
+  if (shape.fields.empty()) return flat[(*at)++];
+  arrow::ArrayVector fields;
+  for (const Shape& field : shape.fields) fields.push_back(Assemble(field, flat, rows, at));
+  return std::make_shared<arrow::StructArray>(shape.type, rows, std::move(fields));
+}
+
+Result<arrow::ArrayVector> Evaluator::Evaluate(const arrow::RecordBatch& batch) {
+  HR_ASSIGN_OR_RAISE(arrow::ArrayVector flat, program_->Run(batch));
+  if (shapes_.empty()) return flat;
+  arrow::ArrayVector results;
+  std::size_t at = 0;
+  for (const Shape& shape : shapes_) results.push_back(Assemble(shape, flat, batch.num_rows(), &at));
+  return results;
+}
 
 Condition::Condition(std::unique_ptr<Program> program) : program_(std::move(program)) {}
 Condition::~Condition() = default;

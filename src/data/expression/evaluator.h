@@ -26,8 +26,18 @@ class Evaluator {
   Result<arrow::ArrayVector> Evaluate(const arrow::RecordBatch& batch);
 
  private:
+  /// A result of the program, or a struct of those behind it.
+  struct Shape {
+    std::shared_ptr<arrow::DataType> type;
+    std::vector<Shape> fields;
+  };
   explicit Evaluator(std::unique_ptr<Program> program);
+  /// Takes structs apart: their fields are results of the program.
+  static Shape Flatten(plan::TypedExpression expression, std::vector<plan::TypedExpression>* flat);
+  static std::shared_ptr<arrow::Array> Assemble(const Shape& shape, const arrow::ArrayVector& flat, std::int64_t rows, std::size_t* at);
+
   std::unique_ptr<Program> program_;
+  std::vector<Shape> shapes_;  // of the results; none when no result is a struct
 };
 
 /// Picks the rows of batches for which a condition is true; null counts as false. As Evaluator otherwise.

@@ -23,7 +23,9 @@ Result<std::unique_ptr<AggregateFunction>> MakeAggregate(const AggregateSettings
   if (name == "min" || name == "max") made = settings.retractable ? MakeCounted(settings, word_offset) : MakeExtreme(settings, word_offset);
   if (name == "count_distinct") made = MakeCounted(settings, word_offset);
   if (name == "first" || name == "last") made = MakeAtTime(settings, word_offset);
-  if (name == "top" || name == "collect") made = MakeListed(settings, word_offset);
+  const bool nested = settings.type->id() == arrow::Type::LIST || settings.type->id() == arrow::Type::STRUCT;
+  if (name == "top" || name == "collect")
+    made = nested && name == "collect" ? MakeNestedCollect(settings, word_offset) : MakeListed(settings, word_offset);
   if (made.ok() && settings.retractable && !(*made)->retractable()) {
     return Error(ErrorCode::kInvalidPlan, name + "() cannot take rows back, and its input is a changing result",
                  "Use count, sum, avg, min, max, count_distinct or collect there.");

@@ -17,6 +17,8 @@ Result<std::unique_ptr<AggregateFunction>> MakeCounted(const AggregateSettings& 
                                                        std::uint32_t at);  // count_distinct; min and max with retractions
 Result<std::unique_ptr<AggregateFunction>> MakeAtTime(const AggregateSettings& settings, std::uint32_t at);  // first, last
 Result<std::unique_ptr<AggregateFunction>> MakeListed(const AggregateSettings& settings, std::uint32_t at);  // top, collect
+Result<std::unique_ptr<AggregateFunction>> MakeNestedCollect(const AggregateSettings& settings,
+                                                             std::uint32_t at);  // collect of lists and structs
 
 /// Fields and state of functions that keep values: where the words lie, the type, the heap.
 template <typename Values>
