@@ -6,7 +6,7 @@ Wrong arguments raise JobTypeError or JobValueError where they are written.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypedDict, TypeVar
 
 from headrace.errors import JobTypeError, JobValueError
 from headrace.location import here
@@ -22,6 +22,7 @@ T_co = TypeVar("T_co", covariant=True)
 ValueFormat = Literal["string", "bytes", "json", "avro", "protobuf", "json_schema"]
 _TYPED_FORMATS = ("json", "avro", "protobuf", "json_schema")
 OnError = Literal["fail", "skip"]
+Metadata = Literal["topic", "partition", "offset", "timestamp", "key", "headers"]
 
 
 class DeadLetter:
@@ -41,7 +42,7 @@ def dead_letter(topic: str) -> DeadLetter:
     return DeadLetter(_text("dead_letter", "topic", topic))
 
 
-def _refuse(what: str, message: str, wrong_type: bool = False) -> None:
+def _refuse(what: str, message: str, wrong_type: bool = False) -> NoReturn:
     raise (JobTypeError if wrong_type else JobValueError)(f"{what} ({here()}): {message}")
 
 
@@ -130,6 +131,10 @@ class KafkaSource(Source[Any]):
     event time: with_watermarks() needs no with_timestamp(). Records without a value count as unreadable. In order within a partition;
     each partition is read by one subtask.
 
+    metadata: columns of typed rows that hold something of the record itself, {"column": what} or a list where both are one name: "topic"
+    (text), "partition" (int32), "offset" (int64), "timestamp" (timestamp[ms]), "key" (binary | None) or "headers" (a list of structs
+    key: text, value: binary | None). A column that the row_type declares has its type from there: text for a key, int64 for a partition.
+
     topic: its name. bootstrap_servers: "host:port,…"; without it the engine's KAFKA_BOOTSTRAP_SERVERS. group_id: consumer group
     that commits show progress for. start: "earliest", "latest", "committed" (by group_id), or a time (aware datetime, or int ms
     since 1970): the first record at or after it. stop_at="latest" makes it bounded: it ends at the offsets found at the start.
@@ -154,6 +159,7 @@ class KafkaSource(Source[Any]):
         schema_registry_auth: str | None = None,
         schema: str | Mapping[str, Any] | None = None,
         message: str | None = None,
+        metadata: Mapping[str, Metadata] | Iterable[Metadata] | None = None,
         on_error: OnError | DeadLetter = "fail",
         discovery_interval_ms: int | None = None,
         properties: Mapping[str, str | int | float | bool] | None = None,
@@ -187,8 +193,11 @@ class KafkaSource(Source[Any]):
         if discovery_interval_ms is not None:
             options["discovery_interval_ms"] = _count(what, "discovery_interval_ms", discovery_interval_ms)
         options.update(_properties(what, properties))
+        rows = _row_type(what, row_type)
+        if metadata is not None:
+            rows = _metadata(what, metadata, rows, options)
         super().__init__("kafka", options, topic, bounded=stop_at is not None)
-        self.row_type = _row_type(what, row_type)
+        self.row_type = rows
 
 
 def _row_type(what: str, declared: Any) -> RowType | None:
@@ -197,6 +206,31 @@ def _row_type(what: str, declared: Any) -> RowType | None:
     from headrace.row_types import row_type
 
     return row_type(what, declared)
+
+
+def _metadata(what: str, metadata: Mapping[str, str] | Iterable[str], rows: RowType | None, options: dict[str, str]) -> RowType:
+    """The row type with the columns of `metadata`, which go into `options`."""
+    import json
+
+    from headrace.row_types import RowType
+    from headrace.row_types import row_type as parse
+
+    if isinstance(metadata, str) or not isinstance(metadata, Iterable):
+        _refuse(what, f"metadata takes a dict from columns to what they hold, or a list, not {metadata!r}", wrong_type=True)
+    columns = dict(metadata) if isinstance(metadata, Mapping) else {name: name for name in metadata}
+    if rows is None:
+        _refuse(what, "metadata goes into columns of typed rows: say with row_type which columns the value has")
+    types = {
+        "topic": "text", "partition": "int32", "offset": "int64", "timestamp": "timestamp[ms]", "key": "binary | None",
+        "headers": list[TypedDict("Header", {"key": str, "value": bytes | None})],  # type: ignore[misc,operator]
+    }  # fmt: skip
+    for column, held in columns.items():
+        _choice(what, f"metadata of column {column!r}", held, tuple(types))
+    added = {column: types[held] for column, held in columns.items() if column not in rows.names}
+    if added and rows.record is not None:
+        _refuse(what, f"{rows.record.__qualname__} has no field {next(iter(added))!r} for the metadata; declare it there")
+    options["metadata"] = json.dumps(columns)
+    return RowType(rows.fields + parse(what, added).fields, rows.record) if added else rows
 
 
 def _schemas(

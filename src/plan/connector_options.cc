@@ -9,6 +9,7 @@
 #include "base/nearest_name.h"
 #include "base/units.h"
 #include "plan/format_options.h"
+#include "plan/kafka_metadata.h"
 #include "plan/kafka_property.h"
 
 namespace headrace::plan {
@@ -43,6 +44,8 @@ const std::vector<ConnectorTable>& SourceTables() {
         {"schema", Type::kString, false, "", "", "Without a registry: the Avro schema, or the text of the .proto file, of all records."},
         {"message", Type::kString, false, "", "",
          "value_format=protobuf without a registry: the message's name; by default the file's first."},
+        {"metadata", Type::kString, false, "", "",
+         "Of typed rows: a JSON object from columns to what of the record they hold: topic, partition, offset, timestamp, key, headers."},
         {"on_error", Type::kChoice, false, "fail", "fail|skip|dead_letter", "What a record does that cannot be decoded."},
         {"dead_letter_topic", Type::kString, false, "", "", "With on_error=dead_letter: the topic that takes such records as they came."},
         {"discovery_interval_ms", Type::kDurationMs, false, "30000", "", "How often to look for new partitions; 0 = never."}}},
@@ -231,6 +234,21 @@ Status CheckTopic(std::string_view topic, std::string_view who) {
                            Shown(topic)));
 }
 
+Status CheckMetadata(const ConnectorSpec& spec, std::string_view who) {
+  const auto columns = MetadataColumns(OptionString(spec, true, "metadata"));
+  if (!columns.ok()) return Error(ErrorCode::kBadOption, fmt::format("{}: metadata: {}", who, columns.status().message()));
+  if (!columns->empty() && spec.schema == nullptr)
+    return Error(ErrorCode::kBadOption, fmt::format("{}: metadata goes into columns, but its rows have none", who), "Give it row_type=…");
+  for (const MetadataColumn& column : *columns) {
+    const auto field = spec.schema->GetFieldByName(column.column);
+    if (field == nullptr)
+      return Error(ErrorCode::kBadOption, fmt::format("{}: metadata: the row type has no column \"{:.100}\"", who, column.column));
+    const Status fits = CheckMetadataType(column, *field->type());
+    if (!fits.ok()) return Error(ErrorCode::kBadOption, fmt::format("{}: metadata: {}", who, fits.message()));
+  }
+  return Status::OK();
+}
+
 Status CheckKafka(const ConnectorSpec& spec, bool is_source, std::string_view who) {
   HR_RETURN_NOT_OK(CheckTopic(OptionString(spec, is_source, "topic"), who));
   const bool has_mechanism = spec.options.contains("property.sasl.mechanism") || spec.options.contains("property.sasl.mechanisms");
@@ -238,6 +256,7 @@ Status CheckKafka(const ConnectorSpec& spec, bool is_source, std::string_view wh
   HR_RETURN_NOT_OK(
       CheckKafkaSecurity(protocol == spec.options.end() ? std::string_view() : std::string_view(protocol->second), has_mechanism, who));
   if (!is_source) return Status::OK();
+  HR_RETURN_NOT_OK(CheckMetadata(spec, who));
   const std::string dead_letters = OptionString(spec, true, "dead_letter_topic");
   if ((OptionString(spec, true, "on_error") == "dead_letter") != !dead_letters.empty())
     return Error(ErrorCode::kBadOption, fmt::format("{}: on_error=dead_letter and dead_letter_topic need each other", who));

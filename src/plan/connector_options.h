@@ -21,7 +21,7 @@ struct OptionSpec {
 
 /// Source kinds: kafka file collection generator. Sink kinds: kafka file collection print blackhole.
 /// kafka source: topic, bootstrap_servers, group_id, start (earliest|latest|committed|timestamp), start_timestamp_ms, stop_at (|latest),
-///   value_format (string|bytes|json), on_error (fail|skip|dead_letter), dead_letter_topic, discovery_interval_ms,
+///   value_format (string|bytes|json), metadata, on_error (fail|skip|dead_letter), dead_letter_topic, discovery_interval_ms,
 ///   property.* (librdkafka allow-list)
 /// kafka sink: topic, bootstrap_servers, delivery (|exactly_once|at_least_once|none), value_format (auto|string|bytes|json), key_columns,
 ///   timestamps (iso|ms), property.*

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import random
@@ -102,13 +103,13 @@ def protobuf(row: Bid) -> bytes:
     return out + varint(5 << 3 | 1) + struct.pack("<Q", row["date_time"]) + varint(6 << 3 | 2) + varint(1) + b"y"
 
 
-def run(broker: Broker, folder: Path, parameters: dict[str, Any]) -> None:
+def run(broker: Broker, folder: Path, parameters: dict[str, Any], job: str = "typed_kafka_embedded.py") -> None:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("HEADRACE_", "POSTGRES_"))} | {
         "KAFKA_BOOTSTRAP_SERVERS": broker.address,
         "HEADRACE_DATA_DIR": str(folder / "data"),
         "PATH": f"{BINARY.parent}:{os.environ['PATH']}",
     }
-    command = [str(PYTHON), str(JOBS / "typed_kafka_embedded.py"), json.dumps(parameters)]
+    command = [str(PYTHON), str(JOBS / job), json.dumps(parameters)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
@@ -162,3 +163,45 @@ def test_hot_auctions_of_avro_protobuf_and_json_schema_bids(broker: Broker, fold
         assert results(broker, sink) == hot_auctions(rows), value_format
         assert sorted(value or b"" for _, value in broker.read(dead)) == sorted(bad), value_format
     assert registry.asked.count("/schemas/ids/7") == 1, "a schema is asked for once a process"
+
+
+@pytest.mark.parametrize("parallelism", [1, 3])
+def test_columns_of_the_record_itself(broker: Broker, folder: Path, parallelism: int) -> None:
+    topics = {"source": broker.topic("readings", 3)} | {
+        n: broker.topic(n, 1) for n in ("declared", "added", "counts", "dead_letters")
+    }
+    headers = [("a", b"1"), ("b", None), ("a", b"\xff")]
+    expected = []
+    for i in range(300):
+        key = None if i % 5 == 0 else f"é{i % 3}"
+        record = {"partition": i % 3, "offset": i // 3, "timestamp": START_MS + i, "key": key, "v": i}
+        broker.produce_record(
+            topics["source"], json.dumps({"v": i, "place": 5, "at": "?"}), key, i % 3, START_MS + i, headers if i % 2 else []
+        )
+        expected.append(record | {"headers": i % 2})
+    broker.produce_record(topics["source"], "{broken", "k", 0, START_MS, [])
+    broker.produce_record(topics["source"], '{"v":1}', b"\xff", 0, START_MS, [])
+    broker.flush()
+    run(broker, folder, topics | {"parallelism": parallelism}, "record_metadata_embedded.py")
+
+    def rows(name: str) -> list[dict[str, Any]]:
+        return [json.loads(value or b"null") for _, value in broker.read(topics[name])]
+
+    declared = {(row["v"], row["place"], row["at"]) for row in rows("declared")}
+    assert declared == {(e["v"], e["key"], e["offset"]) for e in expected}
+    assert len(list(broker.read(topics["dead_letters"]))) == 2, "what is broken, and the key that is no text"
+    added = sorted((row for row in rows("added") if row["key"] != "/w=="), key=lambda row: int(row["v"]))
+    coded = [{"key": n, "value": v if v is None else base64.b64encode(v).decode()} for n, v in headers]
+    assert added == [
+        {
+            "v": e["v"],
+            "topic": topics["source"],
+            "partition": e["partition"],
+            "offset": e["offset"],
+            "timestamp": e["timestamp"],
+            "key": None if e["key"] is None else base64.b64encode(str(e["key"]).encode()).decode(),
+            "headers": coded if e["headers"] else [],
+        }
+        for e in expected
+    ]
+    assert {(row["_p"], row["n"]) for row in rows("counts")} == {(0, 101), (1, 100), (2, 100)}

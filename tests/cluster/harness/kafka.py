@@ -26,6 +26,7 @@ class Broker:
         self.folder = folder
         self._given = None if own else os.environ.get("HEADRACE_TEST_KAFKA")
         self.address = self._given or ""
+        self._producer: Producer | None = None
 
     def start(self) -> None:
         if not self._given:
@@ -86,6 +87,23 @@ class Broker:
         assert producer.flush(60) == 0, "the broker did not take all records within 60 s"
         assert not failed, f"{len(failed)} records were refused: {failed[0]}"
         return count
+
+    def produce_record(
+        self,
+        topic: str,
+        value: str,
+        key: str | bytes | None,
+        partition: int,
+        timestamp: int,
+        headers: list[tuple[str, bytes | None]],
+    ) -> None:
+        """Hands one record over; in order within a partition. flush() waits for all."""
+        if self._producer is None:
+            self._producer = Producer(self._client() | {"enable.idempotence": True})
+        self._producer.produce(topic, value, key, partition, timestamp=timestamp, headers=headers)
+
+    def flush(self) -> None:
+        assert self._producer is None or self._producer.flush(60) == 0, "the broker did not take all records within 60 s"
 
     def ends(self, topic: str) -> dict[int, int]:
         """End offset of each partition."""

@@ -95,6 +95,7 @@ Result<std::unique_ptr<SourceReader>> MakeKafkaSourceReader(const plan::Connecto
   options.decoder.writer_schema = plan::OptionString(spec, true, "schema");
   options.decoder.message = plan::OptionString(spec, true, "message");
   options.decoder.event_times = spec.schema != nullptr;
+  HR_ASSIGN_OR_RAISE(options.metadata, plan::MetadataColumns(plan::OptionString(spec, true, "metadata")));
   options.skip_bad_records = plan::OptionString(spec, true, "on_error") == "skip";
   if (plan::OptionString(spec, true, "on_error") == "dead_letter")
     options.dead_letter_topic = plan::OptionString(spec, true, "dead_letter_topic");

@@ -25,7 +25,10 @@ constexpr int kRetryRegistryMs = 200;
 
 Result<std::unique_ptr<TopicFetcher>> TopicFetcher::Start(TopicFetcherOptions options, const ConnectorContext& context, ReadQueue* queue) {
   std::unique_ptr<TopicFetcher> fetcher(new TopicFetcher(std::move(options), context, queue));
-  HR_ASSIGN_OR_RAISE(fetcher->rows_, format::RecordDecoder::Make(fetcher->options_.decoder));
+  format::RecordDecoderOptions decoder = fetcher->options_.decoder;
+  HR_ASSIGN_OR_RAISE(fetcher->metadata_, RecordMetadata::Make(decoder.schema, fetcher->options_.metadata));
+  decoder.schema = fetcher->metadata_.value_schema();
+  HR_ASSIGN_OR_RAISE(fetcher->rows_, format::RecordDecoder::Make(std::move(decoder)));
   HR_RETURN_NOT_OK(fetcher->Connect());
   fetcher->thread_ = std::thread([f = fetcher.get()] { f->Run(); });
   return fetcher;
@@ -172,6 +175,9 @@ Status TopicFetcher::CloseBatch() {
   ReadItem item;
   if (rows_->num_rows() > 0) {
     HR_ASSIGN_OR_RAISE(item.batch, rows_->Finish());
+    if (!metadata_.empty()) {
+      HR_ASSIGN_OR_RAISE(item.batch, metadata_.Complete(item.batch));
+    }
     item.runs = std::exchange(runs_, {});
   }
   for (Partition& partition : partitions_) {
@@ -249,13 +255,31 @@ Status TopicFetcher::HandleRecord(const rd_kafka_message_t& message, Partition* 
   partition->position = message.offset + 1;
   partition->dirty = true;
   if (stop != kafka::kNoStop && partition->position >= stop) End(partition);
-  return rows_->full() ? CloseBatch() : Status::OK();
+  return full() ? CloseBatch() : Status::OK();
 }
 
 Status TopicFetcher::AppendValue(const rd_kafka_message_t& message) {
   if (message.payload == nullptr) return RefuseRecord(message, "it has no value (a deletion marker of a compacted topic)");
-  const std::string_view payload(static_cast<const char*>(message.payload), message.len);
   if (rows_->num_rows() == 0) first_row_at_ = std::chrono::steady_clock::now();
+  if (!metadata_.empty()) {
+    const Status appended = metadata_.Append(message, options_.topic);
+    if (!appended.ok()) return RefuseRecord(message, appended.message());
+  }
+  const Status appended = Decode(message);
+  if (!appended.ok()) {
+    if (!metadata_.empty()) metadata_.DropLast();
+    // An error with a code is not the record's: the registry refuses us, say.
+    return appended.IsInvalid() && appended.detail() == nullptr ? RefuseRecord(message, appended.message()) : appended;
+  }
+  if (options_.decoder.event_times) {
+    rd_kafka_timestamp_type_t type{};
+    rows_->AppendEventTime(rd_kafka_message_timestamp(&message, &type));
+  }
+  return Status::OK();
+}
+
+Status TopicFetcher::Decode(const rd_kafka_message_t& message) {
+  const std::string_view payload(static_cast<const char*>(message.payload), message.len);
   Status appended = rows_->Append(payload);
   // A schema registry that is away is waited for, like the brokers.
   while (!appended.ok() && WhoActsOn(appended) == WhoActs::kTransient && !stopping_) {
@@ -264,13 +288,7 @@ Status TopicFetcher::AppendValue(const rd_kafka_message_t& message) {
     appended = rows_->Append(payload);
     if (WhoActsOn(appended) != WhoActs::kTransient) ClearWaiting();
   }
-  // An error with a code is not the record's: the registry refuses us, say.
-  if (!appended.ok()) return appended.IsInvalid() && appended.detail() == nullptr ? RefuseRecord(message, appended.message()) : appended;
-  if (options_.decoder.event_times) {
-    rd_kafka_timestamp_type_t type{};
-    rows_->AppendEventTime(rd_kafka_message_timestamp(&message, &type));
-  }
-  return Status::OK();
+  return appended;
 }
 
 Status TopicFetcher::RefuseRecord(const rd_kafka_message_t& message, const std::string& why) {

@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "data/connector/bad_record.h"
 #include "data/connector/kafka/dead_letter_topic.h"
+#include "data/connector/kafka/record_metadata.h"
 #include "data/connector/read_queue.h"
 #include "data/connector/source.h"
 #include "data/format/record_decoder.h"
@@ -25,8 +26,9 @@ namespace headrace::data::connector {
 struct TopicFetcherOptions {
   kafka::ClientSettings settings;
   std::string topic;
-  std::string group_id;  ///< commits of this group show progress; empty = none
-  format::RecordDecoderOptions decoder;
+  std::string group_id;                        ///< commits of this group show progress; empty = none
+  format::RecordDecoderOptions decoder;        ///< its schema with the columns of metadata
+  std::vector<plan::MetadataColumn> metadata;  ///< columns that hold something of the record itself
   bool skip_bad_records = false;
   std::string dead_letter_topic;  ///< takes the records that cannot be decoded; empty = none
   /// librdkafka does not tell of a topic that is deleted while it is read, so after this much silence the brokers are asked.
@@ -74,6 +76,8 @@ class TopicFetcher {
   Status HandleRecord(const rd_kafka_message_t& message, Partition* partition);
   Status HandleError(const rd_kafka_message_t& message, Partition* partition);
   Status AppendValue(const rd_kafka_message_t& message);
+  Status Decode(const rd_kafka_message_t& message);
+  bool full() { return rows_->full() || metadata_.size_bytes() >= format::RecordDecoder::kBatchBytes; }
   Status RefuseRecord(const rd_kafka_message_t& message, const std::string& why);
   Status AwaitDeadLetters();
   void End(Partition* partition);
@@ -104,6 +108,7 @@ class TopicFetcher {
   std::vector<Partition> partitions_;
   std::vector<std::int32_t> slot_of_partition_;  ///< partition number -> index into partitions_, or -1
   std::unique_ptr<format::RecordDecoder> rows_;
+  RecordMetadata metadata_;     ///< of the rows in rows_
   std::vector<SplitRun> runs_;  ///< whose rows rows_ has
   BadRecordPolicy bad_records_;
   std::unique_ptr<DeadLetterTopic> dead_letters_;  ///< null: none
