@@ -66,7 +66,8 @@ _HOME = {
     "stream": ("DataStream", "DataStreamSink", "KeyedStream"),
     "user_functions": ("udf",),
     "windows": (
-        "CountWindow", "CumulateWindow", "GlobalWindow", "SessionWindow", "SlidingWindow", "TumblingWindow", "Window",
+        "CountWindow", "CumulateWindow", "GlobalWindow", "SessionWindow", "SlidingWindow", "Trigger",
+        "TumblingWindow", "Window",
     ),
     "watermarks": ("WatermarkStrategies",),
     "window_process": ("ProcessWindowFunction", "WindowContext"),
@@ -80,7 +81,7 @@ __all__ = [
     "KafkaSink", "KafkaSinkOperator", "KafkaSource", "KafkaSourceOperator", "KeyedProcessFunction", "KeyedProcessOperator",
     "KeyedStream", "ListState", "MapState", "NexmarkSource", "OutputTag", "PrintSink", "ProcessWindowFunction", "ReducingState", "RestartStrategy",
     "SessionWindow", "Sink", "SlidingWindow", "Source", "StateTtl", "StreamExecutionEnvironment", "SubmitError",
-    "TumblingWindow", "ValueState", "WatermarkStrategies", "Window", "WindowContext", "WindowedStream", "__version__", "accumulator", "avg", "coalesce",
+    "Trigger", "TumblingWindow", "ValueState", "WatermarkStrategies", "Window", "WindowContext", "WindowedStream", "__version__", "accumulator", "avg", "coalesce",
     "col", "collect", "concat", "count", "count_distinct", "dead_letter", "first", "from_epoch_ms", "greatest", "hash_of",
     "if_", "last", "least", "lit", "max", "min", "shipped_file", "struct", "sum", "top", "udf", "when",
 ]  # fmt: skip

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from headrace.aggregates import Aggregate
     from headrace.process import ConnectedStreams, Keyed, KeyedProcessFunction
     from headrace.stream import DataStream, KeyedStream
-    from headrace.windows import Window
+    from headrace.windows import Trigger, Window
 
 U = TypeVar("U")
 
@@ -73,6 +73,7 @@ class WindowedStream:
         self._late_tag = ""
         self._early_ms = self._early_rows = 0
         self._late_every_row = False
+        self._trigger: Trigger | None = None
 
     def _changed(self, **values: Any) -> WindowedStream:
         changed = WindowedStream(self._stream, self._keys, self._window)
@@ -97,6 +98,17 @@ class WindowedStream:
         if isinstance(rows, bool) or not isinstance(rows, int) or rows < 0:
             raise JobValueError(f"early_every ({here()}): rows is {rows!r}; it takes an int, 1 or more")
         return self._changed(_early_ms=milliseconds("early_every", interval), _early_rows=rows)
+
+    def trigger(self, trigger: Trigger) -> WindowedStream:
+        """Emits a group of a window at the rows for which the trigger holds, besides at the window's end:
+        trigger(Trigger.any_of(Trigger.when(col("urgent")), Trigger.every_rows(100)))."""
+        from headrace.windows import Trigger
+
+        if not isinstance(trigger, Trigger):
+            raise JobTypeError(
+                f"trigger ({here()}): it takes a trigger such as Trigger.every_rows(100), not {type(trigger).__name__}"
+            )
+        return self._changed(_trigger=trigger)
 
     def late_every_row(self) -> WindowedStream:
         """Within the allowed lateness a window comes again for each late row, not once for all late rows of a batch."""

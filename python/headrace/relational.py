@@ -103,6 +103,9 @@ class AggregateSpec:
         out.allowed_lateness_ms, out.late_tag = self._stream._lateness_ms, self._stream._late_tag
         out.trigger.early_every_ms, out.trigger.early_every_rows = self._stream._early_ms, self._stream._early_rows
         out.trigger.late_every_row = self._stream._late_every_row
+        if self._stream._trigger is not None:
+            self._stream._trigger.fill(out.trigger.by_row)
+            out.trigger.purge = self._stream._trigger._purges
         for name, call in self._calls.items():
             call.fill(out.calls.add(), name)
 

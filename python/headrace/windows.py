@@ -102,3 +102,78 @@ class CountWindow(Window):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise JobValueError(f"CountWindow ({here()}): {name} is {value!r}; it takes an int, 1 or more")
         super().__init__(_COUNT, rows=rows, every=rows if every is None else every)
+
+
+class Trigger:
+    """At which rows a group of a window comes before the window is complete. It then holds all rows so far, and the complete window comes in
+    any case; with purging() only rows since it came last, and the end of the window gives the rest.
+
+    A condition that has held stays so until the whole trigger fires; then all of them begin anew.
+    """
+
+    def __init__(
+        self, kind: int, *, rows: int = 0, value: Any = None, threshold: float = 0, parts: tuple[Trigger, ...] = ()
+    ) -> None:
+        self._kind, self._rows, self._value, self._threshold, self._parts = kind, rows, value, threshold, parts
+        self._purges = False
+
+    @staticmethod
+    def every_rows(rows: int) -> Trigger:
+        """At every so many rows of the group."""
+        if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
+            raise JobValueError(f"Trigger.every_rows ({here()}): rows is {rows!r}; it takes an int, 1 or more")
+        return Trigger(1, rows=rows)
+
+    @staticmethod
+    def when(condition: Any) -> Trigger:
+        """At rows for which a condition is true: when(col("urgent"))."""
+        from headrace.expressions import Expression
+
+        if not isinstance(condition, Expression):
+            raise JobTypeError(
+                f"Trigger.when ({here()}): it takes an expression such as col('urgent'), not {type(condition).__name__}"
+            )
+        return Trigger(2, value=condition)
+
+    @staticmethod
+    def delta(value: Any, threshold: float) -> Trigger:
+        """When a number is more than the threshold away from that of the row at which the group came last, or of its first row.
+
+        value: a column's name or an expression. Null is passed over."""
+        from headrace.expressions import col, lit
+
+        if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not threshold >= 0:
+            raise JobValueError(f"Trigger.delta ({here()}): the threshold is {threshold!r}; it takes a number, 0 or more")
+        return Trigger(3, value=col(value) if isinstance(value, str) else lit(value), threshold=float(threshold))
+
+    @staticmethod
+    def any_of(*triggers: Trigger) -> Trigger:
+        """When one of them holds."""
+        return Trigger(4, parts=_triggers("any_of", triggers))
+
+    @staticmethod
+    def all_of(*triggers: Trigger) -> Trigger:
+        """When all of them have held since the group came last, at one row or at several."""
+        return Trigger(5, parts=_triggers("all_of", triggers))
+
+    def purging(self) -> Trigger:
+        """The same; a group that came begins anew. Of windows that do not overlap, without allowed lateness."""
+        made = Trigger(self._kind, rows=self._rows, value=self._value, threshold=self._threshold, parts=self._parts)
+        made._purges = True
+        return made
+
+    def fill(self, message: Any) -> None:
+        """Writes it into a plan_pb2.RowTrigger."""
+        message.kind, message.rows, message.threshold = self._kind, self._rows, self._threshold
+        if self._value is not None:
+            self._value.fill(message.expression)
+        for part in self._parts:
+            part.fill(message.parts.add())
+
+
+def _triggers(what: str, triggers: tuple[Any, ...]) -> tuple[Trigger, ...]:
+    if not triggers or not all(isinstance(trigger, Trigger) for trigger in triggers):
+        raise JobTypeError(f"Trigger.{what} ({here()}): it takes triggers, one or more, not {triggers!r}")
+    if any(trigger._purges for trigger in triggers):
+        raise JobValueError(f"Trigger.{what} ({here()}): purging() belongs to the whole trigger: {what}(…).purging()")
+    return triggers

@@ -33,6 +33,11 @@ Columns ReadBy(const SelectSpec& select, const Columns& needed) {
   return read;
 }
 
+void Add(const RowTrigger& trigger, std::set<std::string>* columns) {
+  if (trigger.expression) Add(trigger.expression, columns);
+  for (const RowTrigger& part : trigger.parts) Add(part, columns);
+}
+
 Columns ReadBy(const AggregateSpec& aggregate) {
   // Rows that come too late leave as they came.
   if (!aggregate.late_tag.empty()) return std::nullopt;
@@ -42,6 +47,7 @@ Columns ReadBy(const AggregateSpec& aggregate) {
     for (const Expression& argument : call.arguments) Add(argument, &read);
     if (call.filter) Add(call.filter, &read);
   }
+  Add(aggregate.trigger.by_row, &read);
   return read;
 }
 

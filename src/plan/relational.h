@@ -42,9 +42,20 @@ struct Window {
   std::int64_t offset_ms = 0;
   std::uint64_t rows = 0, every = 0;  ///< kCount
 };
+/// Holds at a row of a group and window; what held once holds until the whole trigger fires.
+struct RowTrigger {
+  enum class Kind { kNone, kRows, kWhen, kDelta, kAny, kAll };
+  Kind kind = Kind::kNone;
+  std::uint64_t rows = 0;         ///< kRows
+  Expression expression;          ///< kWhen, kDelta
+  double threshold = 0;           ///< kDelta: the number has moved by more
+  std::vector<RowTrigger> parts;  ///< kAny, kAll
+};
 struct Trigger {
   std::uint64_t early_every_ms = 0, early_every_rows = 0;
   bool late_every_row = false;
+  RowTrigger by_row;
+  bool purge = false;  ///< a group that by_row gave begins anew
 };
 struct AggregateCall {
   std::string name, function;

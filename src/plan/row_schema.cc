@@ -135,8 +135,34 @@ Status CheckEventTime(const OperatorSpec& spec, const EventTimeSpec& times, cons
   return Status::OK();
 }
 
+Status CheckTrigger(const OperatorSpec& spec, const RowTrigger& trigger, const arrow::Schema& input) {
+  using Kind = RowTrigger::Kind;
+  if (trigger.kind == Kind::kRows && trigger.rows == 0) return Wrong(spec, "a trigger at every 0 rows");
+  if (trigger.kind == Kind::kDelta && !(trigger.threshold >= 0)) return Wrong(spec, "a trigger whose threshold is no number of 0 or more");
+  if ((trigger.kind == Kind::kAny || trigger.kind == Kind::kAll) && trigger.parts.empty()) return Wrong(spec, "a trigger of no parts");
+  if (trigger.kind == Kind::kWhen || trigger.kind == Kind::kDelta) {
+    const auto settled = SettleTrigger(trigger, input);
+    if (!settled.ok()) return Wrong(spec, "its trigger: " + settled.status().message());
+  }
+  for (const RowTrigger& part : trigger.parts) HR_RETURN_NOT_OK(CheckTrigger(spec, part, input));
+  return Status::OK();
+}
+
+/// Groups can begin anew only where nothing else holds their rows.
+Status CheckPurge(const OperatorSpec& spec, const AggregateSpec& aggregate) {
+  using Kind = Window::Kind;
+  const Kind kind = aggregate.window.kind;
+  if (kind != Kind::kTumbling && kind != Kind::kSession && kind != Kind::kGlobal)
+    return Wrong(spec, "a trigger that purges needs windows that do not overlap", "Take a tumbling, session or global window.");
+  if (aggregate.allowed_lateness_ms > 0)
+    return Wrong(spec, "a trigger that purges leaves nothing for late rows to be added to", "Leave allowed_lateness() out, or purging().");
+  if (aggregate.trigger.early_every_ms > 0)
+    return Wrong(spec, "a trigger that purges does not go with early results by the clock", "Leave early_every() out, or purging().");
+  return Status::OK();
+}
+
 /// Lateness, triggers and the clock: what does not go together.
-Status CheckTriggers(const OperatorSpec& spec, const AggregateSpec& aggregate) {
+Status CheckTriggers(const OperatorSpec& spec, const AggregateSpec& aggregate, const arrow::Schema& input) {
   using Kind = Window::Kind;
   const Kind kind = aggregate.window.kind;
   const Trigger& trigger = aggregate.trigger;
@@ -153,7 +179,10 @@ Status CheckTriggers(const OperatorSpec& spec, const AggregateSpec& aggregate) {
     return Wrong(spec, "no row is late there: a side output for late rows stays empty", hint);
   if (trigger.late_every_row && aggregate.allowed_lateness_ms == 0)
     return Wrong(spec, "windows fire for late rows only within an allowed lateness", "Give allowed_lateness() too.");
-  const bool early = trigger.early_every_ms > 0 || trigger.early_every_rows > 0;
+  const bool by_row = trigger.by_row.kind != RowTrigger::Kind::kNone;
+  const bool early = trigger.early_every_ms > 0 || trigger.early_every_rows > 0 || by_row;
+  if (by_row) HR_RETURN_NOT_OK(CheckTrigger(spec, trigger.by_row, input));
+  if (trigger.purge) HR_RETURN_NOT_OK(CheckPurge(spec, aggregate));
   if (early && kind == Kind::kNone) return Wrong(spec, "a trigger needs a window", "Take GlobalWindow() for all rows of a group.");
   if (early && kind == Kind::kCount) return Wrong(spec, "a window of rows comes when it has its rows: it takes no other trigger");
   if (aggregate.window.processing_time && !timed) return Wrong(spec, "a window of rows or without end has no processing time");
@@ -163,7 +192,7 @@ Status CheckTriggers(const OperatorSpec& spec, const AggregateSpec& aggregate) {
 Result<SchemaPtr> AggregateSchema(const OperatorSpec& spec, const AggregateSpec& aggregate, const arrow::Schema& input) {
   HR_RETURN_NOT_OK(CheckWindow(spec, aggregate.window));
   if (aggregate.calls.empty() && aggregate.keys.empty()) return Wrong(spec, "it has neither keys nor aggregates");
-  HR_RETURN_NOT_OK(CheckTriggers(spec, aggregate));
+  HR_RETURN_NOT_OK(CheckTriggers(spec, aggregate, input));
   arrow::FieldVector fields;
   std::set<std::string> taken;
   for (const std::string& key : aggregate.keys) {
@@ -393,6 +422,19 @@ Result<TypedAggregateCall> SettleAggregate(const AggregateCall& call, const arro
   if (call.function == "top" && call.limit == 0) return Status::Invalid("top needs the number of values to keep");
   settled.type = list ? arrow::list(argument.type) : argument.type;
   if (list) settled.nullable = false;
+  return settled;
+}
+
+Result<TypedExpression> SettleTrigger(const RowTrigger& trigger, const arrow::Schema& schema) {
+  if (CallsPython(trigger.expression))
+    return Status::Invalid("a Python function cannot be called there: add its column with select() before");
+  HR_ASSIGN_OR_RAISE(TypedExpression settled, Settle(trigger.expression, schema));
+  if (trigger.kind == RowTrigger::Kind::kWhen) {
+    if (settled.type->id() == arrow::Type::BOOL) return settled;
+    return Status::Invalid("when() takes a condition, a bool, not ", TypeName(*settled.type));
+  }
+  if (!IsNumber(*settled.type)) return Status::Invalid("delta() takes a number, not ", TypeName(*settled.type));
+  HR_RETURN_NOT_OK(CastTo(arrow::float64(), &settled));
   return settled;
 }
 

@@ -41,6 +41,8 @@ struct TypedAggregateCall {
   std::shared_ptr<arrow::DataType> type;  ///< of the result
   bool nullable = true;
 };
+/// The expression of a trigger's part: a bool, or a number as a float64. Invalid for others.
+Result<TypedExpression> SettleTrigger(const RowTrigger& trigger, const arrow::Schema& schema);
 /// Whether it is collect() without an argument: of whole rows, each a struct of their columns.
 bool CollectsRows(const AggregateCall& call);
 Result<TypedAggregateCall> SettleAggregate(const AggregateCall& call, const arrow::Schema& schema);

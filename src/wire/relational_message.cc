@@ -421,6 +421,32 @@ Result<plan::EventTimeSpec> FromMessage(const proto::EventTime& message) {
   return spec;
 }
 
+namespace {
+
+constexpr int kMostTriggers = 64;  // of one operator, with their parts
+
+void ToMessage(const plan::RowTrigger& trigger, proto::RowTrigger* message) {
+  message->set_kind(static_cast<proto::RowTrigger::Kind>(trigger.kind));
+  message->set_rows(trigger.rows);
+  message->set_threshold(trigger.threshold);
+  if (trigger.expression) wire::ToMessage(trigger.expression, message->mutable_expression());
+  for (const plan::RowTrigger& part : trigger.parts) ToMessage(part, message->add_parts());
+}
+
+Result<plan::RowTrigger> FromMessage(const proto::RowTrigger& message, int* left) {
+  if (--*left < 0) return Status::Invalid("a trigger of more than ", kMostTriggers, " parts");
+  if (message.kind() < proto::RowTrigger::ROWS || message.kind() > proto::RowTrigger::ALL) return Unknown("trigger", message.kind());
+  plan::RowTrigger trigger{static_cast<plan::RowTrigger::Kind>(message.kind()), message.rows(), {}, message.threshold(), {}};
+  HR_ASSIGN_OR_RAISE(trigger.expression, wire::FromMessage(message.expression()));
+  for (const proto::RowTrigger& part : message.parts()) {
+    HR_ASSIGN_OR_RAISE(plan::RowTrigger decoded, FromMessage(part, left));
+    trigger.parts.push_back(std::move(decoded));
+  }
+  return trigger;
+}
+
+}  // namespace
+
 void ToMessage(const plan::AggregateSpec& spec, proto::Aggregate* message) {
   for (const std::string& key : spec.keys) message->add_keys(key);
   ToMessage(spec.window, message->mutable_window());
@@ -440,6 +466,9 @@ void ToMessage(const plan::AggregateSpec& spec, proto::Aggregate* message) {
   message->mutable_trigger()->set_early_every_ms(spec.trigger.early_every_ms);
   message->mutable_trigger()->set_early_every_rows(spec.trigger.early_every_rows);
   message->mutable_trigger()->set_late_every_row(spec.trigger.late_every_row);
+  if (spec.trigger.by_row.kind != plan::RowTrigger::Kind::kNone)
+    ToMessage(spec.trigger.by_row, message->mutable_trigger()->mutable_by_row());
+  message->mutable_trigger()->set_purge(spec.trigger.purge);
 }
 
 Result<plan::AggregateSpec> FromMessage(const proto::Aggregate& message) {
@@ -462,7 +491,15 @@ Result<plan::AggregateSpec> FromMessage(const proto::Aggregate& message) {
   }
   spec.allowed_lateness_ms = message.allowed_lateness_ms();
   spec.late_tag = message.late_tag();
-  spec.trigger = {message.trigger().early_every_ms(), message.trigger().early_every_rows(), message.trigger().late_every_row()};
+  spec.trigger = {message.trigger().early_every_ms(),
+                  message.trigger().early_every_rows(),
+                  message.trigger().late_every_row(),
+                  {},
+                  message.trigger().purge()};
+  if (message.trigger().has_by_row()) {
+    int left = kMostTriggers;
+    HR_ASSIGN_OR_RAISE(spec.trigger.by_row, FromMessage(message.trigger().by_row(), &left));
+  }
   return spec;
 }
 

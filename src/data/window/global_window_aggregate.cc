@@ -4,6 +4,7 @@
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace headrace::data::window {
@@ -19,16 +20,19 @@ Result<std::unique_ptr<op::Operator>> GlobalWindowAggregate::Make(const plan::Ag
                                                                   const std::shared_ptr<arrow::Schema>& output) {
   HR_ASSIGN_OR_RAISE(KeyWords keys, KeyWords::Make(*input, spec.keys));
   HR_ASSIGN_OR_RAISE(AggregateCalls calls, AggregateCalls::Make(spec.calls, input));
-  return std::unique_ptr<op::Operator>(new GlobalWindowAggregate(spec.trigger, std::move(calls), std::move(keys), output));
+  HR_ASSIGN_OR_RAISE(auto by_row, RowTrigger::Make(spec.trigger, input));
+  return std::unique_ptr<op::Operator>(
+      new GlobalWindowAggregate(spec.trigger, std::move(by_row), std::move(calls), std::move(keys), output));
 }
 
-GlobalWindowAggregate::GlobalWindowAggregate(const plan::Trigger& trigger, AggregateCalls calls, KeyWords keys,
-                                             std::shared_ptr<arrow::Schema> output)
+GlobalWindowAggregate::GlobalWindowAggregate(const plan::Trigger& trigger, std::unique_ptr<RowTrigger> by_row, AggregateCalls calls,
+                                             KeyWords keys, std::shared_ptr<arrow::Schema> output)
     : trigger_(trigger),
+      by_row_(std::move(by_row)),
       calls_(std::move(calls)),
       keys_(std::move(keys)),
       output_(std::move(output)),
-      groups_(keys_.words(), calls_.state_words() + 1) {}
+      groups_(keys_.words(), calls_.state_words() + (by_row_ == nullptr ? 1 : by_row_->words())) {}
 
 GlobalWindowAggregate::~GlobalWindowAggregate() {
   if (state_bytes_ != nullptr) state_bytes_->fetch_sub(accounted_bytes_, std::memory_order_relaxed);
@@ -48,6 +52,7 @@ Status GlobalWindowAggregate::Process(std::uint32_t, columnar::DataBatch batch, 
   const std::int64_t* times =
       batch.event_time_column() < 0 ? nullptr : records.column_data(batch.event_time_column())->GetValues<std::int64_t>(1);
   HR_ASSIGN_OR_RAISE(const std::vector<op::AggregateInput> inputs, calls_.Evaluate(records, times));
+  if (by_row_ != nullptr) HR_RETURN_NOT_OK(by_row_->Evaluate(records));
   rows_.resize(static_cast<std::size_t>(rows));
   HR_RETURN_NOT_OK(groups_.Resolve(keys, rows, rows_.data()));
   const std::uint32_t new_rows = calls_.state_words();
@@ -55,13 +60,20 @@ Status GlobalWindowAggregate::Process(std::uint32_t, columnar::DataBatch batch, 
   std::int64_t first = 0;
   for (std::int64_t row = 0; row < rows; ++row) {
     std::uint64_t* group = rows_[static_cast<std::size_t>(row)];
-    if (++group[new_rows] != trigger_.early_every_rows) continue;
+    if (by_row_ == nullptr) {
+      ++group[new_rows];
+      continue;
+    }
+    by_row_->GoTo(row);
+    if (!by_row_->Counts(group + new_rows)) continue;
     // The group comes as it is behind this very row.
     HR_RETURN_NOT_OK(AddRows(inputs, first, row + 1 - first));
     first = row + 1;
-    group[new_rows] = 0;
     due.assign(1, group);
     HR_RETURN_NOT_OK(EmitGroups(due, out));
+    if (!by_row_->purges()) continue;
+    ReleaseAll(calls_.functions(), &group, 1);
+    std::fill_n(group, new_rows, 0);
   }
   HR_RETURN_NOT_OK(AddRows(inputs, first, rows - first));
   if (trigger_.early_every_ms > 0 && early_at_ == MonotonicTime::max())
@@ -108,7 +120,8 @@ Status GlobalWindowAggregate::FirePiece(op::Collector* out) {
   const std::int64_t stop = std::min(groups_.num_rows(), next_group_ + kPieceGroups);
   for (; next_group_ < stop && piece.size() < kPieceRows; ++next_group_) {
     std::uint64_t* group = groups_.RowValues(next_group_);
-    if (std::exchange(group[new_rows], 0) != 0 || all_) piece.push_back(group);
+    const bool purges = by_row_ != nullptr && by_row_->purges();
+    if (std::exchange(group[new_rows], 0) != 0 || (all_ && !purges)) piece.push_back(group);
   }
   HR_RETURN_NOT_OK(EmitGroups(piece, out));
   if (next_group_ < groups_.num_rows()) return Status::OK();

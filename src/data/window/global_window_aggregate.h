@@ -10,6 +10,7 @@
 #include "data/state/group_table.h"
 #include "data/window/aggregate_calls.h"
 #include "data/window/key_words.h"
+#include "data/window/row_trigger.h"
 #include "plan/relational.h"
 
 namespace headrace::data::window {
@@ -33,7 +34,8 @@ class GlobalWindowAggregate final : public op::Operator {
   Status Finish(op::Collector* out) override;
 
  private:
-  GlobalWindowAggregate(const plan::Trigger& trigger, AggregateCalls calls, KeyWords keys, std::shared_ptr<arrow::Schema> output);
+  GlobalWindowAggregate(const plan::Trigger& trigger, std::unique_ptr<RowTrigger> by_row, AggregateCalls calls, KeyWords keys,
+                        std::shared_ptr<arrow::Schema> output);
   Status AddRows(const std::vector<op::AggregateInput>& inputs, std::int64_t first, std::int64_t rows);
   Status EmitGroups(const std::vector<const std::uint64_t*>& values, op::Collector* out);
   /// Goes on through all groups, or through those that have changed.
@@ -41,10 +43,11 @@ class GlobalWindowAggregate final : public op::Operator {
   void AccountBytes();
 
   const plan::Trigger trigger_;
+  const std::unique_ptr<RowTrigger> by_row_;  // null: no trigger by rows
   AggregateCalls calls_;
   KeyWords keys_;
   const std::shared_ptr<arrow::Schema> output_;
-  state::GroupTable groups_;  // behind the functions' words: rows since the group was given out
+  state::GroupTable groups_;  // behind the functions' words: rows since the group was given out, or the trigger's state
   const Clock* clock_ = nullptr;
   MonotonicTime early_at_ = MonotonicTime::max();
   bool firing_ = false, all_ = false;

@@ -25,6 +25,7 @@ SessionTable::SessionTable(std::int64_t gap_ms, std::uint32_t key_words, Functio
       key_words_(key_words),
       functions_(std::move(functions)),
       state_words_(WordsOf(functions_)),
+      trigger_words_(settings.trigger == nullptr ? 0 : settings.trigger->words()),
       keys_(key_words, 1),
       free_(kNone),
       watermark_ms_(std::numeric_limits<std::int64_t>::min()),
@@ -38,13 +39,13 @@ Result<std::uint32_t> SessionTable::Make(std::span<const std::uint64_t* const> k
     if (sessions_.size() >= kNone - 1) return Status::CapacityError("a subtask holds at most 2^32 - 2 open sessions");
     made = static_cast<std::uint32_t>(sessions_.size());
     sessions_.push_back({});
-    words_.resize(words_.size() + key_words_ + state_words_);
+    words_.resize(words_.size() + key_words_ + state_words_ + trigger_words_);
   }
   Session& session = sessions_[made];
   session = {time_ms, time_ms, kNone, kNone, session.generation, false, false, 0};
   std::uint64_t* words = KeyOf(made);
   for (std::uint32_t w = 0; w < key_words_; ++w) words[w] = keys[w][row];
-  std::fill_n(words + key_words_, state_words_, 0);
+  std::fill_n(words + key_words_, state_words_ + trigger_words_, 0);
   due_.push({time_ms + gap_ms_, made, session.generation});
   ++num_open_;
   return made;
@@ -107,6 +108,7 @@ Status SessionTable::MergeMarked() {
     std::uint64_t* into = ValuesOf(RootOf(session));
     const std::uint64_t* from = ValuesOf(session);
     HR_RETURN_NOT_OK(MergeAll(functions_, &into, &from, 1));
+    if (trigger_words_ > 0) settings_.trigger->Merge(TriggerOf(RootOf(session)), TriggerOf(session));
   }
   return Status::OK();
 }
@@ -137,7 +139,7 @@ Result<std::int64_t> SessionTable::Add(std::span<const std::uint64_t* const> key
     late[i] = 1;
   }
   HR_RETURN_NOT_OK(MergeMarked());
-  const bool notes = settings_.early || settings_.lateness_ms > 0;
+  const bool notes = settings_.early || settings_.lateness_ms > 0 || trigger_words_ > 0;
   for (std::size_t i = 0; i < count; ++i) {
     if (session_of_row_[i] == kNone) {
       groups_[i] = trash_.data();
@@ -169,6 +171,7 @@ void SessionTable::NoteChange(std::uint32_t number) {
   }
   // A late row's own session is complete at once.
   if (complete) session.given = true;
+  if (!complete && trigger_words_ > 0 && settings_.trigger->Counts(TriggerOf(number))) due_by_trigger_.push_back(number);
   if (!complete && !settings_.early) return;
   if (session.noted && !complete) return;
   session.noted = true;
@@ -185,16 +188,34 @@ void SessionTable::TakeLate(std::vector<Fired>* fired) {
   late_changes_.clear();
 }
 
-void SessionTable::TakeEarly(std::int64_t every_rows, std::vector<Fired>* fired) {
-  std::erase_if(early_changes_, [&](const Noted& noted) {
-    if (!IsNoted(noted)) return true;
+void SessionTable::TakeEarly(std::vector<Fired>* fired) {
+  for (const Noted& noted : early_changes_) {
+    if (!IsNoted(noted)) continue;
     Session& session = sessions_[noted.session];
-    if (static_cast<std::int64_t>(session.new_rows) < every_rows) return false;
     session.noted = false;
+    if (session.new_rows == 0) continue;  // the trigger has given it
     session.new_rows = 0;
     fired->push_back(At(noted.session));
-    return true;
-  });
+  }
+  early_changes_.clear();
+}
+
+void SessionTable::TakeDue(std::vector<Fired>* fired) {
+  for (const std::uint32_t session : due_by_trigger_) {
+    sessions_[session].new_rows = 0;
+    fired->push_back(At(session));
+  }
+  if (settings_.trigger->purges()) purged_.swap(due_by_trigger_);
+  due_by_trigger_.clear();
+}
+
+void SessionTable::Purge() {
+  for (const std::uint32_t session : purged_) {
+    std::uint64_t* values = ValuesOf(session);
+    ReleaseAll(functions_, &values, 1);
+    std::fill_n(values, state_words_, 0);
+  }
+  purged_.clear();
 }
 
 bool SessionTable::Fire(std::int64_t watermark_ms, std::int64_t most, std::vector<Fired>* fired) {
@@ -214,9 +235,12 @@ bool SessionTable::Fire(std::int64_t watermark_ms, std::int64_t most, std::vecto
     if (!session.given) {
       session.noted = false;
       session.given = true;
+      const bool purged = trigger_words_ > 0 && settings_.trigger->purges() && session.new_rows == 0;
       session.new_rows = 0;
-      fired->push_back(At(due.session));
-      --most;
+      if (!purged) {
+        fired->push_back(At(due.session));
+        --most;
+      }
     }
     if (!IsOver(end_ms)) {
       due_.push({end_ms + settings_.lateness_ms, due.session, due.generation});

@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "data/state/group_table.h"
 #include "data/window/aggregate_states.h"
+#include "data/window/row_trigger.h"
 
 namespace headrace::data::window {
 
@@ -20,8 +21,9 @@ namespace headrace::data::window {
 class SessionTable {
  public:
   struct Settings {
-    std::int64_t lateness_ms = 0;  ///< sessions that ended so long ago still take rows
-    bool early = false;            ///< changes of sessions that are not complete are kept for TakeEarly()
+    std::int64_t lateness_ms = 0;         ///< sessions that ended so long ago still take rows
+    bool early = false;                   ///< changes of sessions that are not complete are kept for TakeEarly()
+    const RowTrigger* trigger = nullptr;  ///< rows are added one by one, and those at which it fires make sessions due
   };
   SessionTable(std::int64_t gap_ms, std::uint32_t key_words, Functions functions, Settings settings);
   SessionTable(std::int64_t gap_ms, std::uint32_t key_words, Functions functions)
@@ -42,9 +44,12 @@ class SessionTable {
   /// Gives the room of fired sessions back, once they have been read.
   void Release();
   /// Appends the sessions that have changed since they were given last: late those that Fire() has given, early those that it will
-  /// give; with `every_rows`, only those that so many rows have come to.
+  /// give. Due are those for which the trigger has fired; when it purges, Purge() makes them begin anew once they have been read.
   void TakeLate(std::vector<Fired>* fired);
-  void TakeEarly(std::int64_t every_rows, std::vector<Fired>* fired);
+  void TakeEarly(std::vector<Fired>* fired);
+  void TakeDue(std::vector<Fired>* fired);
+  void Purge();
+  bool has_due() const { return !due_by_trigger_.empty(); }
   bool has_late() const { return !late_changes_.empty(); }
   bool has_early() const { return !early_changes_.empty(); }
   /// No session ends before; INT64_MAX when there is none.
@@ -74,7 +79,7 @@ class SessionTable {
     std::uint32_t generation;        // counts the uses of this place, so that old entries of the heap are known
     bool given;                      // Fire() has given it as it is by its end
     bool noted;                      // among the changes
-    std::uint32_t new_rows;          // since it was given early
+    std::uint32_t new_rows;          // since it was given
   };
   /// A session that was among the changes; it may have gone since, or have been given out.
   struct Noted {
@@ -88,8 +93,11 @@ class SessionTable {
     std::uint32_t session, generation;
     bool operator>(const Due& other) const { return end_ms > other.end_ms; }
   };
-  std::uint64_t* KeyOf(std::uint32_t session) { return words_.data() + static_cast<std::size_t>(session) * (key_words_ + state_words_); }
+  std::uint64_t* KeyOf(std::uint32_t session) {
+    return words_.data() + static_cast<std::size_t>(session) * (key_words_ + state_words_ + trigger_words_);
+  }
   std::uint64_t* ValuesOf(std::uint32_t session) { return KeyOf(session) + key_words_; }
+  std::uint64_t* TriggerOf(std::uint32_t session) { return ValuesOf(session) + state_words_; }
   std::uint32_t RootOf(std::uint32_t session) const;
   Fired At(std::uint32_t session) {
     return {KeyOf(session), ValuesOf(session), sessions_[session].start_ms, sessions_[session].last_ms + gap_ms_};
@@ -108,18 +116,19 @@ class SessionTable {
   const Settings settings_;
   const std::uint32_t key_words_;
   const Functions functions_;
-  const std::uint32_t state_words_;
+  const std::uint32_t state_words_, trigger_words_;
   state::GroupTable keys_;       // one value word: the list's head
   std::uint64_t table_ = 1;      // counts the tables
   std::int64_t empty_keys_ = 0;  // keys that have lost their last session
   std::vector<Session> sessions_;
-  std::vector<std::uint64_t> words_;  // of each session: key, then state
+  std::vector<std::uint64_t> words_;  // of each session: key, state, then that of the trigger
   std::uint32_t free_;
   std::int64_t num_open_ = 0;
   std::int64_t watermark_ms_;
   std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;
   std::vector<std::uint32_t> fired_;  // to be released
   std::vector<Noted> late_changes_, early_changes_;
+  std::vector<std::uint32_t> due_by_trigger_, purged_;  // within the row in hand
   // Of the batch in hand.
   std::vector<std::uint64_t*> groups_;
   std::vector<std::uint32_t> session_of_row_, merged_;

@@ -16,13 +16,15 @@ Result<std::int64_t> SessionWindowAggregate::AddRows(std::span<const std::uint64
   return sessions_.Add(keys, times, inputs, rows, late);
 }
 
-Result<bool> SessionWindowAggregate::EmitPiece(Occasion occasion, std::int64_t watermark_ms, std::int64_t every_rows, op::Collector* out) {
+Result<bool> SessionWindowAggregate::EmitPiece(Occasion occasion, std::int64_t watermark_ms, op::Collector* out) {
   fired_.clear();
   bool more = false;
   if (occasion == Occasion::kLate)
     sessions_.TakeLate(&fired_);
   else if (occasion == Occasion::kEarly)
-    sessions_.TakeEarly(every_rows, &fired_);
+    sessions_.TakeEarly(&fired_);
+  else if (occasion == Occasion::kDue)
+    sessions_.TakeDue(&fired_);
   else
     more = sessions_.Fire(watermark_ms, kPieceRows, &fired_);
   row_keys_.clear();
@@ -37,6 +39,7 @@ Result<bool> SessionWindowAggregate::EmitPiece(Occasion occasion, std::int64_t w
   }
   HR_RETURN_NOT_OK(EmitRows(row_keys_, row_values_, starts_ms_, ends_ms_, out));
   if (occasion == Occasion::kComplete) sessions_.Release();
+  if (occasion == Occasion::kDue) sessions_.Purge();
   return more;
 }
 

@@ -15,8 +15,11 @@ class SessionWindowAggregate final : public WindowAggregate {
  protected:
   Result<std::int64_t> AddRows(std::span<const std::uint64_t* const> keys, const std::int64_t* times,
                                std::span<const op::AggregateInput> inputs, std::int64_t rows, std::uint8_t* late) override;
-  Result<bool> EmitPiece(Occasion occasion, std::int64_t watermark_ms, std::int64_t every_rows, op::Collector* out) override;
-  bool has_changes(Occasion occasion) const override { return occasion == Occasion::kLate ? sessions_.has_late() : sessions_.has_early(); }
+  Result<bool> EmitPiece(Occasion occasion, std::int64_t watermark_ms, op::Collector* out) override;
+  bool has_changes(Occasion occasion) const override {
+    if (occasion == Occasion::kDue) return sessions_.has_due();
+    return occasion == Occasion::kLate ? sessions_.has_late() : sessions_.has_early();
+  }
   std::int64_t next_end_ms() const override { return sessions_.next_end_ms(); }
   std::int64_t allocated_bytes() const override { return sessions_.allocated_bytes(); }
   const Functions& functions() const override { return sessions_.functions(); }

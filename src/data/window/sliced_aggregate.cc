@@ -202,8 +202,43 @@ Status SlicedAggregate::NoteChanges(std::int64_t start_ms, std::span<const std::
   for (; end_ms <= last_ms; end_ms = spec_.EndAfter(end_ms)) {
     if (end_ms + settings_.lateness_ms <= fired_to_ms_) continue;
     if (end_ms > fired_to_ms_ && !settings_.early) break;
-    HR_RETURN_NOT_OK(NoteChange(end_ms <= fired_to_ms_ ? &late_changes_ : &early_changes_, end_ms, keys, count));
+    if (end_ms > fired_to_ms_ && settings_.trigger != nullptr)
+      HR_RETURN_NOT_OK(NoteForTrigger(end_ms, keys, count));
+    else
+      HR_RETURN_NOT_OK(NoteChange(end_ms <= fired_to_ms_ ? &late_changes_ : &early_changes_, end_ms, keys, count));
   }
+  return Status::OK();
+}
+
+/// Rows come one by one then: `count` is 1.
+Status SlicedAggregate::NoteForTrigger(std::int64_t end_ms, std::span<const std::uint64_t* const> keys, std::int64_t count) {
+  state::GroupTable& notes = early_changes_.try_emplace(end_ms, key_words_, settings_.trigger->words()).first->second;
+  for (std::int64_t row = 0; row < count; ++row) {
+    std::uint64_t* state = nullptr;
+    HR_RETURN_NOT_OK(notes.Resolve(keys, 1, &state));
+    if (!settings_.trigger->Counts(state)) continue;
+    HR_RETURN_NOT_OK(due_.try_emplace(end_ms, key_words_, 1).first->second.Resolve(keys, 1, &state));
+  }
+  return Status::OK();
+}
+
+Result<std::optional<SlicedAggregate::Fired>> SlicedAggregate::TakeDue() {
+  if (due_.empty()) return std::optional<Fired>();
+  const std::int64_t end_ms = due_.begin()->first;
+  state::GroupTable keys = std::move(due_.begin()->second);
+  due_.erase(due_.begin());
+  HR_ASSIGN_OR_RAISE(auto fired, ChangedGroups(end_ms, &keys));
+  for (std::int64_t row = 0; settings_.trigger->purges() && row < keys.num_rows(); ++row)
+    HR_RETURN_NOT_OK(Purge(fired->start_ms, keys.RowKey(row)));
+  return fired;
+}
+
+/// Of windows that are a slice each.
+Status SlicedAggregate::Purge(std::int64_t start_ms, const std::uint64_t* key) {
+  std::uint64_t* values = slices_.at(start_ms).groups.Find(key);
+  if (values == nullptr) return Status::OK();
+  ReleaseAll(functions_, &values, 1);
+  std::fill_n(values, WordsOf(functions_), 0);
   return Status::OK();
 }
 
@@ -215,27 +250,22 @@ Status SlicedAggregate::NoteChange(Changes* changes, std::int64_t end_ms, std::s
   return Status::OK();
 }
 
-Result<std::optional<SlicedAggregate::Fired>> SlicedAggregate::TakeChanged(Changes* changes, std::int64_t every_rows) {
-  for (auto at = changes->begin(); at != changes->end();) {
-    if (every_rows <= 1) {
-      state::GroupTable keys = std::move(at->second);
-      const std::int64_t end_ms = at->first;
-      changes->erase(at);
-      return ChangedGroups(end_ms, &keys);
-    }
-    state::GroupTable due(key_words_, 1);
+Result<std::optional<SlicedAggregate::Fired>> SlicedAggregate::TakeChanged(Changes* changes) {
+  while (!changes->empty()) {
+    const std::int64_t end_ms = changes->begin()->first;
+    state::GroupTable keys = std::move(changes->begin()->second);
+    changes->erase(changes->begin());
+    if (settings_.trigger == nullptr || changes == &late_changes_) return ChangedGroups(end_ms, &keys);
+    // By a trigger's notes: groups without a row since they came have not changed.
+    state::GroupTable changed(key_words_, 1);
     std::array<const std::uint64_t*, state::GroupTable::kMaxKeyWords> key{};
-    for (std::int64_t row = 0; row < at->second.num_rows(); ++row) {
-      std::uint64_t* count = at->second.RowValues(row);
-      if (*count < static_cast<std::uint64_t>(every_rows)) continue;
-      *count = 0;
-      for (std::uint32_t w = 0; w < key_words_; ++w) key[w] = at->second.RowKey(row) + w;
+    for (std::int64_t row = 0; row < keys.num_rows(); ++row) {
+      if (*keys.RowValues(row) == 0) continue;
+      for (std::uint32_t w = 0; w < key_words_; ++w) key[w] = keys.RowKey(row) + w;
       std::uint64_t* made = nullptr;
-      HR_RETURN_NOT_OK(due.Resolve({key.data(), key_words_}, 1, &made));
+      HR_RETURN_NOT_OK(changed.Resolve({key.data(), key_words_}, 1, &made));
     }
-    const std::int64_t end_ms = at->first;
-    ++at;
-    if (due.num_rows() > 0) return ChangedGroups(end_ms, &due);
+    if (changed.num_rows() > 0) return ChangedGroups(end_ms, &changed);
   }
   return std::optional<Fired>();
 }
@@ -304,6 +334,10 @@ Result<std::optional<SlicedAggregate::Fired>> SlicedAggregate::Fire(std::int64_t
     firing_ = fires ? Firing::kMerging : Firing::kNone;
     if (!fires) return std::optional<Fired>();
     fired_to_ms_ = firing_end_ms_;
+    fired_notes_.reset();
+    const auto notes = early_changes_.find(firing_end_ms_);
+    if (notes != early_changes_.end() && settings_.trigger != nullptr && settings_.trigger->purges())
+      fired_notes_ = std::move(notes->second);
     early_changes_.erase(early_changes_.begin(), early_changes_.upper_bound(firing_end_ms_));
   }
   const std::int64_t start_ms = spec_.StartOf(firing_end_ms_);

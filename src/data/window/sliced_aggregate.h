@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "data/state/group_table.h"
 #include "data/window/aggregate_states.h"
+#include "data/window/row_trigger.h"
 #include "data/window/window_merger.h"
 #include "data/window/window_spec.h"
 
@@ -21,9 +22,10 @@ class SlicedAggregate {
  public:
   using Functions = window::Functions;
   struct Settings {
-    std::int64_t lateness_ms = 0;        ///< rows of windows that ended so long ago still count, and make them change
-    bool early = false;                  ///< changes of windows that are not complete are kept for TakeEarly()
-    std::int64_t step_groups = 1 << 15;  ///< groups that one call of Fire() goes through
+    std::int64_t lateness_ms = 0;         ///< rows of windows that ended so long ago still count, and make them change
+    bool early = false;                   ///< changes of windows that are not complete are kept for TakeEarly() and `trigger`
+    const RowTrigger* trigger = nullptr;  ///< rows are added one by one, and those at which it fires make groups due
+    std::int64_t step_groups = 1 << 15;   ///< groups that one call of Fire() goes through
   };
   /// `functions` have their words behind each other from word 0 of a group's values.
   SlicedAggregate(WindowSpec spec, std::uint32_t key_words, Functions functions, Settings settings);
@@ -52,11 +54,20 @@ class SlicedAggregate {
   Result<std::optional<Fired>> Fire(std::int64_t watermark_ms);
   /// Whether group values of a window that Fire() gave hold rows.
   bool HasRows(const std::uint64_t* values) const { return merger_ == nullptr || merger_->HasRows(values); }
+  /// Whether a group of the window that Fire() gave has had no row since it was purged.
+  bool IsPurged(const std::uint64_t* key) const {
+    if (!fired_notes_) return false;
+    const std::uint64_t* rows = fired_notes_->Find(key);
+    return rows != nullptr && *rows == 0;
+  }
 
   /// The groups that have changed in one window since it was given out, all with rows; oldest window first, nothing when there is none.
-  /// Late: windows that Fire() had given. Early: windows that it will give; with `every_rows`, only groups that so many rows have come to.
-  Result<std::optional<Fired>> TakeLate() { return TakeChanged(&late_changes_, 1); }
-  Result<std::optional<Fired>> TakeEarly(std::int64_t every_rows = 1) { return TakeChanged(&early_changes_, every_rows); }
+  /// Late: windows that Fire() had given. Early: windows that it will give. Due: those of them for whose groups the trigger has fired; when
+  /// it purges they begin anew.
+  Result<std::optional<Fired>> TakeLate() { return TakeChanged(&late_changes_); }
+  Result<std::optional<Fired>> TakeEarly() { return TakeChanged(&early_changes_); }
+  Result<std::optional<Fired>> TakeDue();
+  bool has_due() const { return !due_.empty(); }
   bool has_late() const { return !late_changes_.empty(); }
   bool has_early() const { return !early_changes_.empty(); }
 
@@ -83,7 +94,7 @@ class SlicedAggregate {
   std::size_t num_slices() const { return slices_.size(); }
 
  private:
-  /// Changed groups by window end: keys, with the number of rows that came.
+  /// Changed groups by window end: keys, with the number of rows that came, or the trigger's state.
   using Changes = std::map<std::int64_t, state::GroupTable>;
 
   state::GroupTable NewTable();
@@ -105,7 +116,9 @@ class SlicedAggregate {
   Status NoteChanges(std::int64_t start_ms, std::span<const std::uint64_t* const> keys, std::int64_t count);
   Status NoteChange(Changes* changes, std::int64_t end_ms, std::span<const std::uint64_t* const> keys, std::int64_t count);
   Status TakeInBehind();
-  Result<std::optional<Fired>> TakeChanged(Changes* changes, std::int64_t every_rows);
+  Status NoteForTrigger(std::int64_t end_ms, std::span<const std::uint64_t* const> keys, std::int64_t count);
+  Status Purge(std::int64_t start_ms, const std::uint64_t* key);
+  Result<std::optional<Fired>> TakeChanged(Changes* changes);
   Result<std::optional<Fired>> ChangedGroups(std::int64_t end_ms, state::GroupTable* keys);
   /// What no window from `start_ms` on holds goes, in steps; true when it has gone.
   Result<bool> LeaveTo(std::int64_t start_ms);
@@ -127,6 +140,8 @@ class SlicedAggregate {
   Firing firing_ = Firing::kNone;
   std::int64_t firing_end_ms_ = 0;  // of the window in hand; INT64_MAX: none, the watermark only moves on
   Changes late_changes_, early_changes_;
+  std::map<std::int64_t, state::GroupTable> due_;  // groups for which the trigger has fired, by window end
+  std::optional<state::GroupTable> fired_notes_;   // of the window that Fire() gave, when the trigger purges
   std::vector<state::GroupTable> spare_;
   std::optional<state::GroupTable> changed_;  // what TakeChanged() gave last
   std::vector<Run> runs_;                     // of the batch in hand

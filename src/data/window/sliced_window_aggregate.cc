@@ -16,18 +16,18 @@ Result<std::int64_t> SlicedWindowAggregate::AddRows(std::span<const std::uint64_
   return windows_.Add(keys, times, inputs, rows, late);
 }
 
-Result<std::optional<SlicedAggregate::Fired>> SlicedWindowAggregate::Next(Occasion occasion, std::int64_t watermark_ms,
-                                                                          std::int64_t every_rows) {
+Result<std::optional<SlicedAggregate::Fired>> SlicedWindowAggregate::Next(Occasion occasion, std::int64_t watermark_ms) {
   if (occasion == Occasion::kLate) return windows_.TakeLate();
-  if (occasion == Occasion::kEarly) return windows_.TakeEarly(every_rows);
+  if (occasion == Occasion::kEarly) return windows_.TakeEarly();
+  if (occasion == Occasion::kDue) return windows_.TakeDue();
   return windows_.Fire(watermark_ms);
 }
 
 /// Windows without rows to show are passed over.
-Result<bool> SlicedWindowAggregate::EmitPiece(Occasion occasion, std::int64_t watermark_ms, std::int64_t every_rows, op::Collector* out) {
+Result<bool> SlicedWindowAggregate::EmitPiece(Occasion occasion, std::int64_t watermark_ms, op::Collector* out) {
   for (;;) {
     if (!fired_) {
-      HR_ASSIGN_OR_RAISE(fired_, Next(occasion, watermark_ms, every_rows));
+      HR_ASSIGN_OR_RAISE(fired_, Next(occasion, watermark_ms));
       in_hand_ = occasion;
       next_group_ = 0;
     }
@@ -41,7 +41,7 @@ Result<bool> SlicedWindowAggregate::EmitPiece(Occasion occasion, std::int64_t wa
     state::GroupTable& groups = *fired_->groups;
     for (; next_group_ < groups.num_rows() && static_cast<std::int64_t>(row_keys_.size()) < kPieceRows; ++next_group_) {
       const std::uint64_t* values = groups.RowValues(next_group_);
-      if (occasion == Occasion::kComplete && !windows_.HasRows(values)) continue;
+      if (occasion == Occasion::kComplete && (!windows_.HasRows(values) || windows_.IsPurged(groups.RowKey(next_group_)))) continue;
       row_keys_.push_back(groups.RowKey(next_group_));
       row_values_.push_back(values);
     }

@@ -21,9 +21,11 @@ class SlicedWindowAggregate final : public WindowAggregate {
                                  std::span<const std::uint64_t* const> states, std::uint8_t* late) override {
     return windows_.AddGroups(keys, times, states, late);
   }
-  Result<bool> EmitPiece(Occasion occasion, std::int64_t watermark_ms, std::int64_t every_rows, op::Collector* out) override;
+  Result<bool> EmitPiece(Occasion occasion, std::int64_t watermark_ms, op::Collector* out) override;
   bool has_changes(Occasion occasion) const override {
-    return in_hand_ == occasion && fired_ ? true : occasion == Occasion::kLate ? windows_.has_late() : windows_.has_early();
+    if (in_hand_ == occasion && fired_) return true;
+    if (occasion == Occasion::kDue) return windows_.has_due();
+    return occasion == Occasion::kLate ? windows_.has_late() : windows_.has_early();
   }
   std::int64_t next_end_ms() const override { return windows_.next_end_ms(); }
   std::int64_t allocated_bytes() const override { return windows_.allocated_bytes(); }
@@ -35,7 +37,7 @@ class SlicedWindowAggregate final : public WindowAggregate {
  private:
   SlicedWindowAggregate(Parts&& parts, const WindowSpec& windows, SlicedAggregate::Settings settings, std::uint32_t key_words,
                         Functions functions);
-  Result<std::optional<SlicedAggregate::Fired>> Next(Occasion occasion, std::int64_t watermark_ms, std::int64_t every_rows);
+  Result<std::optional<SlicedAggregate::Fired>> Next(Occasion occasion, std::int64_t watermark_ms);
 
   SlicedAggregate windows_;
   std::optional<SlicedAggregate::Fired> fired_;  // the window in hand, and the next of its groups

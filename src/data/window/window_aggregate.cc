@@ -48,19 +48,22 @@ Result<std::unique_ptr<op::Operator>> WindowAggregate::Make(const plan::Aggregat
   fields.push_back(arrow::field(std::string(columnar::kEventTimeColumn), arrow::int64(), /*nullable=*/false));
   HR_ASSIGN_OR_RAISE(KeyWords keys, KeyWords::Make(*input, spec.keys));
   HR_ASSIGN_OR_RAISE(AggregateCalls calls, AggregateCalls::Make(spec.calls, input));
-  Parts parts{std::move(calls), std::move(keys), arrow::schema(std::move(fields)),
-              spec.late_tag,    spec.trigger,    spec.window.processing_time};
-  const bool early = spec.trigger.early_every_ms > 0 || spec.trigger.early_every_rows > 0;
+  HR_ASSIGN_OR_RAISE(auto by_row, RowTrigger::Make(spec.trigger, input));
+  const RowTrigger* trigger = by_row.get();
+  Parts parts{std::move(calls), std::move(keys),   arrow::schema(std::move(fields)), spec.late_tag,
+              spec.trigger,     std::move(by_row), spec.window.processing_time};
+  const bool early = spec.trigger.early_every_ms > 0;
   const auto lateness_ms = static_cast<std::int64_t>(spec.allowed_lateness_ms);
   const plan::Window& window = spec.window;
   switch (window.kind) {
     case plan::Window::Kind::kTumbling:
     case plan::Window::Kind::kSliding:
     case plan::Window::Kind::kCumulate:
-      return std::unique_ptr<op::Operator>(new SlicedWindowAggregate(std::move(parts), WindowSpec::Of(window), {lateness_ms, early}));
+      return std::unique_ptr<op::Operator>(
+          new SlicedWindowAggregate(std::move(parts), WindowSpec::Of(window), {lateness_ms, early || trigger != nullptr, trigger}));
     case plan::Window::Kind::kSession:
       return std::unique_ptr<op::Operator>(
-          new SessionWindowAggregate(std::move(parts), static_cast<std::int64_t>(window.gap_ms), {lateness_ms, early}));
+          new SessionWindowAggregate(std::move(parts), static_cast<std::int64_t>(window.gap_ms), {lateness_ms, early, trigger}));
     default:
       return Status::NotImplemented("this kind of window");
   }
@@ -72,6 +75,7 @@ WindowAggregate::WindowAggregate(Parts parts)
       output_(std::move(parts.output)),
       late_tag_(std::move(parts.late_tag)),
       trigger_(parts.trigger),
+      by_row_(std::move(parts.by_row)),
       processing_time_(parts.processing_time),
       watermark_ms_(std::numeric_limits<std::int64_t>::min()) {}
 
@@ -120,7 +124,8 @@ Status WindowAggregate::Process(std::uint32_t, columnar::DataBatch batch, op::Co
   std::int64_t dropped = 0;
   // What comes of a single row must not depend on how rows are cut into batches.
   const bool has_late = trigger_.late_every_row && *std::min_element(times, times + rows) <= watermark_ms_;
-  if (has_late || trigger_.early_every_rows > 0) {
+  if (by_row_ != nullptr) HR_RETURN_NOT_OK(by_row_->Evaluate(records));
+  if (has_late || by_row_ != nullptr) {
     HR_RETURN_NOT_OK(AddOneByOne(keys, times, inputs, rows, late, &dropped, out));
   } else {
     HR_ASSIGN_OR_RAISE(dropped, AddRows(keys, times, inputs, rows, late));
@@ -135,17 +140,17 @@ Status WindowAggregate::AddOneByOne(std::span<const std::uint64_t* const> keys, 
                                     std::int64_t* dropped, op::Collector* out) {
   std::vector<const std::uint64_t*> key(keys.begin(), keys.end());
   std::vector<op::AggregateInput> input;
-  const auto every_rows = static_cast<std::int64_t>(trigger_.early_every_rows);
   for (std::int64_t row = 0; row < rows; ++row) {
     From(inputs, row, &input);
+    if (by_row_ != nullptr) by_row_->GoTo(row);
     HR_ASSIGN_OR_RAISE(const std::int64_t is_late, AddRows(key, times + row, input, 1, late == nullptr ? nullptr : late + row));
     *dropped += is_late;
     for (const std::uint64_t*& word : key) ++word;
     for (bool more = has_changes(Occasion::kLate); more;) {
-      HR_ASSIGN_OR_RAISE(more, EmitPiece(Occasion::kLate, watermark_ms_, 1, out));
+      HR_ASSIGN_OR_RAISE(more, EmitPiece(Occasion::kLate, watermark_ms_, out));
     }
-    for (bool more = every_rows > 0 && is_late == 0; more;) {
-      HR_ASSIGN_OR_RAISE(more, EmitPiece(Occasion::kEarly, watermark_ms_, every_rows, out));
+    for (bool more = has_changes(Occasion::kDue); more;) {
+      HR_ASSIGN_OR_RAISE(more, EmitPiece(Occasion::kDue, watermark_ms_, out));
     }
   }
   return Status::OK();
@@ -230,12 +235,12 @@ Status WindowAggregate::StartFiring(op::Collector* out) {
 }
 
 Status WindowAggregate::FirePiece(op::Collector* out) {
-  if (has_changes(Occasion::kLate)) return EmitPiece(Occasion::kLate, watermark_ms_, 1, out).status();
+  if (has_changes(Occasion::kLate)) return EmitPiece(Occasion::kLate, watermark_ms_, out).status();
   if (fires_early_) {
-    HR_ASSIGN_OR_RAISE(fires_early_, EmitPiece(Occasion::kEarly, watermark_ms_, 1, out));
+    HR_ASSIGN_OR_RAISE(fires_early_, EmitPiece(Occasion::kEarly, watermark_ms_, out));
     if (fires_early_) return Status::OK();
   }
-  HR_ASSIGN_OR_RAISE(firing_, EmitPiece(Occasion::kComplete, watermark_ms_, 1, out));
+  HR_ASSIGN_OR_RAISE(firing_, EmitPiece(Occasion::kComplete, watermark_ms_, out));
   if (firing_) return Status::OK();
   if (sweeping_ == Sweeping::kNone && keys_.wants_sweep()) {
     keys_.StartMarking();

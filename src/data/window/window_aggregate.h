@@ -13,6 +13,7 @@
 #include "data/operator/operator.h"
 #include "data/window/aggregate_calls.h"
 #include "data/window/key_words.h"
+#include "data/window/row_trigger.h"
 #include "plan/relational.h"
 
 namespace headrace::data::window {
@@ -48,6 +49,7 @@ class WindowAggregate : public op::Operator {
     std::shared_ptr<arrow::Schema> output;  ///< with the event time behind its columns
     std::string late_tag;
     plan::Trigger trigger;
+    std::unique_ptr<RowTrigger> by_row;  ///< null: no trigger by rows
     bool processing_time = false;
   };
   explicit WindowAggregate(Parts parts);
@@ -64,11 +66,12 @@ class WindowAggregate : public op::Operator {
   enum class Occasion {
     kComplete,  ///< those that end at or before watermark + 1
     kLate,      ///< those given before that late rows have changed
-    kEarly,     ///< those not complete that have changed, by `every_rows` rows
+    kEarly,     ///< those not complete that have changed
+    kDue,       ///< those not complete whose groups the trigger by rows has fired for
   };
   /// Emits at most about kPieceRows rows of such windows. True when there may be more.
-  virtual Result<bool> EmitPiece(Occasion occasion, std::int64_t watermark_ms, std::int64_t every_rows, op::Collector* out) = 0;
-  /// Whether EmitPiece(kLate) or (kEarly) may have something.
+  virtual Result<bool> EmitPiece(Occasion occasion, std::int64_t watermark_ms, op::Collector* out) = 0;
+  /// Whether EmitPiece() of another occasion than kComplete may have something.
   virtual bool has_changes(Occasion occasion) const = 0;
   /// No window is complete before; INT64_MAX when there is none.
   virtual std::int64_t next_end_ms() const = 0;
@@ -105,6 +108,7 @@ class WindowAggregate : public op::Operator {
   const std::shared_ptr<arrow::Schema> output_;
   const std::string late_tag_;
   const plan::Trigger trigger_;
+  const std::unique_ptr<RowTrigger> by_row_;
   const bool processing_time_;
   const Clock* clock_ = nullptr;
   std::shared_ptr<Counter> late_;

@@ -162,11 +162,11 @@ TEST(SessionTable, EarlyChangesComeWithTheBoundsTheyHave) {
   SessionTable sessions(10, 1, MakeFunctions(), {0, true});
   (void)Add(&sessions, {1, 2}, {0, 3});
   std::vector<SessionTable::Fired> fired;
-  sessions.TakeEarly(1, &fired);
+  sessions.TakeEarly(&fired);
   EXPECT_EQ(Read(sessions, fired), (Given{{1, 0, 10, 1, 1}, {2, 3, 13, 1, 1}}));
   fired.clear();
   (void)Add(&sessions, {1}, {8});
-  sessions.TakeEarly(1, &fired);
+  sessions.TakeEarly(&fired);
   EXPECT_EQ(Read(sessions, fired), (Given{{1, 0, 18, 2, 2}}));
 }
 

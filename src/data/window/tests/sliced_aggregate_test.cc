@@ -169,7 +169,8 @@ TEST_P(SlicedAggregateModel, GivesWhatTheModelGives) {
   for (std::uint64_t seed = 1; seed <= 12; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
-    SlicedAggregate windows(c.spec, 1, MakeFunctions(third), {c.lateness, false, static_cast<std::int64_t>(seed % 2 == 0 ? 2 : 1 << 15)});
+    SlicedAggregate windows(c.spec, 1, MakeFunctions(third),
+                            {c.lateness, false, nullptr, static_cast<std::int64_t>(seed % 2 == 0 ? 2 : 1 << 15)});
     Model model(c.spec, c.lateness, third == "count_distinct");
     std::int64_t now = -50, watermark = std::numeric_limits<std::int64_t>::min();
     for (int step = 0; step < 120; ++step) {
