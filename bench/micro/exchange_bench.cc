@@ -295,7 +295,7 @@ Speed SendRows(Sender* sender, ReceiverProcess* receiver, const std::vector<colu
     if (keyed) {
       pieces.clear();
       Check(partitioner->Add(batch, &pieces));
-      for (const auto& piece : pieces) write(piece.channel, piece.batch);
+      for (const auto& piece : pieces) write(piece.channel, piece.part.batch);
       continue;
     }
     do turn = (turn + 1) % channels;
@@ -305,7 +305,7 @@ Speed SendRows(Sender* sender, ReceiverProcess* receiver, const std::vector<colu
   if (keyed) {
     pieces.clear();
     Check(partitioner->Flush(&pieces));
-    for (const auto& piece : pieces) write(piece.channel, piece.batch);
+    for (const auto& piece : pieces) write(piece.channel, piece.part.batch);
   }
   for (std::uint32_t i = 0; i < channels; ++i) {
     if (static_cast<int>(i) != blocked) Check(outputs[i]->Write(columnar::EndOfInput{}));

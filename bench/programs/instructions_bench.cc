@@ -50,7 +50,7 @@ void ExchangeEncode(std::int64_t events) {
     std::vector<Partitioner::Piece> pieces;
     for (const auto& batch : batches) {
       Must(partitioner->Add(batch, &pieces));
-      for (const auto& piece : pieces) bytes += MakeDataFrame({}, Must(columnar::EncodeBatch(piece.batch))).total_bytes;
+      for (const auto& piece : pieces) bytes += MakeDataFrame({}, Must(columnar::EncodeBatch(piece.part.batch))).total_bytes;
       pieces.clear();
     }
   });

@@ -78,12 +78,13 @@ Result<std::vector<EdgeOutput>> SingleCoreJob::OpenOutputs(const plan::Execution
   for (const std::uint32_t edge_id : vertex.output_edges) {
     const plan::ExecutionEdge& edge = plan_->edges[edge_id];
     std::vector<std::shared_ptr<data::exchange::OutputChannel>> channels;
+    data::exchange::PartitionerOptions options;
     for (const plan::ChannelRef& channel : plan::ExpandEdge(*plan_, edge)) {
       if (channel.producer_subtask != subtask) continue;
       HR_ASSIGN_OR_RAISE(auto output, exchange_->OpenOutput(IdOf(channel), kHere, 1000, waker));
+      options.sharing.push_back(output->shares_batches());
       channels.push_back(std::move(output));
     }
-    data::exchange::PartitionerOptions options;
     options.scheme = SchemeOf(edge.partitioning);
     options.channels = static_cast<std::uint32_t>(channels.size());
     options.max_parallelism = plan_->settings.max_parallelism;

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "base/waker.h"
 #include "columnar/stream_element.h"
+#include "data/exchange/batch_part.h"
 
 namespace headrace::data::exchange {
 
@@ -38,6 +39,12 @@ class InputChannel {
   virtual ~InputChannel() = default;
   /// The next element, or nothing yet. Taking a batch returns its bytes as credit. After a failure: the error, for ever.
   virtual Result<std::optional<columnar::StreamElement>> Poll() = 0;
+  /// As Poll(), but a batch may come as a part of one that others share.
+  virtual Result<std::optional<ChannelElement>> PollPart() {
+    HR_ASSIGN_OR_RAISE(auto element, Poll());
+    if (!element) return std::nullopt;
+    return std::optional<ChannelElement>(std::in_place, std::move(*element));
+  }
   /// True when Poll() would return an element or an error; cheap.
   virtual bool ready() const = 0;
   virtual std::int64_t queued_bytes() const = 0;
@@ -55,6 +62,10 @@ class OutputChannel {
   /// Takes the element. Control elements are always taken and keep their place. A batch may be written while writable();
   /// its size may overdraw the credit once. An error means the channel is broken for good (kExchangeBroken, kStaleAttempt).
   virtual Status Write(columnar::StreamElement element) = 0;
+  /// Writes a part of a batch, under the rules of Write().
+  virtual Status WritePart(BatchPart part) { return Write(part.ToBatch()); }
+  /// Whether parts pass as they are, because the consumer is in this process: then small ones need not wait for others.
+  virtual bool shares_batches() const { return false; }
   /// The failure of the channel, if any.
   virtual Status status() const = 0;
 };

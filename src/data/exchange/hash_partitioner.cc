@@ -16,10 +16,25 @@
 
 namespace headrace::data::exchange {
 
+namespace {
+
+Result<std::vector<std::unique_ptr<columnar::ColumnGatherer>>> GatherersOf(const arrow::Schema& schema) {
+  std::vector<std::unique_ptr<columnar::ColumnGatherer>> gatherers;
+  for (const auto& field : schema.fields()) {
+    HR_ASSIGN_OR_RAISE(auto gatherer, columnar::ColumnGatherer::Make(field->type()));
+    gatherers.push_back(std::move(gatherer));
+  }
+  return gatherers;
+}
+
+}  // namespace
+
 HashPartitioner::HashPartitioner(const PartitionerOptions& options) : options_(options), channels_(options.channels) {
   channel_of_group_.resize(options.max_parallelism);
   for (std::uint32_t group = 0; group < options.max_parallelism; ++group)
     channel_of_group_[group] = columnar::SubtaskOf(group, options.channels, options.max_parallelism);
+  for (std::uint32_t channel = 0; channel < options.channels; ++channel) shares_any_ = shares_any_ || shares(channel);
+  holds_any_ = !shares_any_ || std::find(options.sharing.begin(), options.sharing.end(), false) != options.sharing.end();
   starts_.resize(options.channels + 1);
   cursors_.resize(options.channels);
 }
@@ -40,11 +55,12 @@ Status HashPartitioner::UseSchema(const std::shared_ptr<arrow::Schema>& schema, 
   }
   HR_RETURN_NOT_OK(FindColumns(*schema));
   std::vector<Channel> channels(options_.channels);
-  for (Channel& channel : channels) {
-    for (const auto& field : output->fields()) {
-      HR_ASSIGN_OR_RAISE(auto gatherer, columnar::ColumnGatherer::Make(field->type()));
-      channel.columns.push_back(std::move(gatherer));
-    }
+  for (std::uint32_t channel = 0; channel < options_.channels; ++channel) {
+    if (shares(channel)) continue;
+    HR_ASSIGN_OR_RAISE(channels[channel].columns, GatherersOf(*output));
+  }
+  if (shares_any_) {
+    HR_ASSIGN_OR_RAISE(shared_, GatherersOf(*output));
   }
   channels_ = std::move(channels);
   input_schema_ = schema;
@@ -116,23 +132,56 @@ Status HashPartitioner::AddByColumns(const columnar::DataBatch& batch, std::vect
 
 Status HashPartitioner::Gather(const columnar::DataBatch& batch, const std::shared_ptr<arrow::ArrayData>& hashes,
                                std::vector<Piece>* ready) {
+  if (shares_any_) HR_RETURN_NOT_OK(GatherShared(batch, hashes, ready));
+  if (!holds_any_) return Status::OK();
   const auto& records = *batch.records();
   for (int column = 0; column < schema_->num_fields(); ++column) {
     const auto source = column < records.num_columns() ? records.column_data(column) : hashes;
     for (std::uint32_t channel = 0; channel < options_.channels; ++channel) {
       const std::int64_t count = starts_[channel + 1] - starts_[channel];
-      if (count > 0)
+      if (count > 0 && !shares(channel))
         HR_RETURN_NOT_OK(
             channels_[channel].columns[static_cast<std::size_t>(column)]->Append(*source, indices_.data() + starts_[channel], count));
     }
   }
-  pending_rows_ += batch.num_rows();
   for (std::uint32_t channel = 0; channel < options_.channels; ++channel) {
+    if (shares(channel)) continue;
     Channel& target = channels_[channel];
     target.rows += starts_[channel + 1] - starts_[channel];
+    pending_rows_ += starts_[channel + 1] - starts_[channel];
     std::int64_t bytes = 0;
     for (const auto& column : target.columns) bytes += column->size_bytes();
     if (target.rows > 0 && (bytes >= options_.target_bytes || target.rows >= options_.max_rows)) HR_RETURN_NOT_OK(Emit(channel, ready));
+  }
+  return Status::OK();
+}
+
+Status HashPartitioner::GatherShared(const columnar::DataBatch& batch, const std::shared_ptr<arrow::ArrayData>& hashes,
+                                     std::vector<Piece>* ready) {
+  const auto& records = *batch.records();
+  std::vector<std::shared_ptr<arrow::ArrayData>> columns;
+  columns.reserve(shared_.size());
+  std::int64_t rows = 0;
+  for (std::size_t column = 0; column < shared_.size(); ++column) {
+    const auto source = static_cast<int>(column) < records.num_columns() ? records.column_data(static_cast<int>(column)) : hashes;
+    rows = 0;
+    for (std::uint32_t first = 0, last = 0; first < options_.channels; first = last + 1) {
+      for (last = first; last < options_.channels && shares(last); ++last) {
+      }
+      const std::int64_t count = starts_[last] - starts_[first];
+      if (count > 0) HR_RETURN_NOT_OK(shared_[column]->Append(*source, indices_.data() + starts_[first], count));
+      rows += count;
+    }
+    HR_ASSIGN_OR_RAISE(auto data, shared_[column]->Finish());
+    columns.push_back(std::move(data));
+  }
+  const columnar::DataBatch shared(arrow::RecordBatch::Make(schema_, rows, std::move(columns)));
+  std::int64_t at = 0;
+  for (std::uint32_t channel = 0; channel < options_.channels; ++channel) {
+    const std::int64_t count = starts_[channel + 1] - starts_[channel];
+    if (count == 0 || !shares(channel)) continue;
+    ready->push_back({channel, BatchPart{shared, at, count}});
+    at += count;
   }
   return Status::OK();
 }

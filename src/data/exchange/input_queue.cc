@@ -19,7 +19,7 @@ bool InputQueue::Attach(std::shared_ptr<ProducerEnd> producer) {
   return true;
 }
 
-void InputQueue::Push(StreamElement element, std::int64_t cost) { Push(Entry{std::move(element), {}, cost}); }
+void InputQueue::Push(ChannelElement element, std::int64_t cost) { Push(Entry{std::move(element), {}, cost}); }
 void InputQueue::PushEncoded(EncodedElement element, std::int64_t cost) { Push(Entry{{}, std::move(element), cost}); }
 
 void InputQueue::Push(Entry entry) {
@@ -27,7 +27,7 @@ void InputQueue::Push(Entry entry) {
   {
     std::lock_guard lock(mutex_);
     if (!failure_.ok() || has_end_) return;
-    has_end_ = std::holds_alternative<columnar::EndOfInput>(entry.element);
+    has_end_ = std::holds_alternative<columnar::EndOfInput>(entry.element.element);
     was_empty = entries_.empty();
     queued_bytes_.fetch_add(entry.cost, std::memory_order_relaxed);
     entries_.push_back(std::move(entry));
@@ -37,6 +37,12 @@ void InputQueue::Push(Entry entry) {
 }
 
 Result<std::optional<StreamElement>> InputQueue::Poll() {
+  HR_ASSIGN_OR_RAISE(auto element, PollPart());
+  if (!element) return std::nullopt;
+  return std::optional(element->Take());
+}
+
+Result<std::optional<ChannelElement>> InputQueue::PollPart() {
   Entry entry;
   std::shared_ptr<ProducerEnd> producer;
   {
@@ -54,7 +60,7 @@ Result<std::optional<StreamElement>> InputQueue::Poll() {
   }
   if (entry.encoded.metadata == nullptr) return std::optional(std::move(entry.element));
   auto batch = columnar::DecodeBatch(entry.encoded.schema, std::move(entry.encoded.metadata), std::move(entry.encoded.body));
-  if (batch.ok()) return std::optional<StreamElement>(std::move(*batch));
+  if (batch.ok()) return std::optional<ChannelElement>(std::in_place, StreamElement(std::move(*batch)));
   const Status failure =
       Error(ErrorCode::kExchangeBroken, "channel " + id_.ToString() + " carried a batch that cannot be read: " + batch.status().message());
   {

@@ -25,6 +25,7 @@ class InputQueue final : public InputChannel {
  public:
   InputQueue(ChannelId id, std::int64_t credit_bytes, Waker* waker);
   Result<std::optional<columnar::StreamElement>> Poll() override;
+  Result<std::optional<ChannelElement>> PollPart() override;
   bool ready() const override { return ready_.load(std::memory_order_acquire); }
   std::int64_t queued_bytes() const override { return queued_bytes_.load(std::memory_order_relaxed); }
 
@@ -32,7 +33,7 @@ class InputQueue final : public InputChannel {
   std::int64_t credit_bytes() const { return credit_bytes_; }
   /// Binds the one producer of this channel. False when there is one, or the channel has failed.
   bool Attach(std::shared_ptr<ProducerEnd> producer);
-  void Push(columnar::StreamElement element, std::int64_t cost);
+  void Push(ChannelElement element, std::int64_t cost);
   void PushEncoded(EncodedElement element, std::int64_t cost);
   /// Breaks the channel unless its end has arrived, in which case nothing is missing. The first reason stays.
   void Fail(const Status& why);
@@ -41,7 +42,7 @@ class InputQueue final : public InputChannel {
 
  private:
   struct Entry {
-    columnar::StreamElement element;
+    ChannelElement element;
     EncodedElement encoded;
     std::int64_t cost = 0;
   };

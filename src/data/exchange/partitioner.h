@@ -2,10 +2,12 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
 #include "columnar/data_batch.h"
+#include "data/exchange/batch_part.h"
 
 namespace headrace::data::exchange {
 
@@ -17,7 +19,10 @@ class Partitioner {
  public:
   struct Piece {
     std::uint32_t channel;
-    columnar::DataBatch batch;
+    BatchPart part;
+
+    Piece(std::uint32_t to, columnar::DataBatch batch) : channel(to), part(BatchPart::Whole(std::move(batch))) {}
+    Piece(std::uint32_t to, BatchPart rows) : channel(to), part(std::move(rows)) {}
   };
   virtual ~Partitioner() = default;
   /// Takes a batch and appends what is ready to be sent. Pieces below the target size may be held back until Flush().
@@ -35,6 +40,8 @@ struct PartitionerOptions {
   std::uint32_t first_channel = 0;        ///< where rebalance starts, to spread producers
   std::int64_t target_bytes = 32 << 10;
   std::int64_t max_rows = 8192;
+  /// kHash: by channel, whether it shares batches; then its rows leave at once, as parts. Empty = none does.
+  std::vector<bool> sharing;
 };
 Result<std::unique_ptr<Partitioner>> MakePartitioner(const PartitionerOptions& options);
 

@@ -20,32 +20,66 @@ bool InputGate::ready() const {
 }
 
 Result<std::optional<InputGate::Event>> InputGate::Poll() {
+  HR_RETURN_NOT_OK(Read());
+  if (due_.empty()) return std::nullopt;
+  auto event = std::make_optional<Event>();
+  *event = std::move(due_.front());
+  due_.pop_front();
+  return event;
+}
+
+Status InputGate::Read() {
   for (std::size_t tried = 0; due_.empty() && tried < channels_.size();) {
     ++tried;
     const std::size_t index = next_;
     Channel& channel = channels_[index];
     next_ = next_ + 1 == channels_.size() ? 0 : next_ + 1;
     if (channel.ended || channel.blocked || !channel.channel->ready()) continue;
-    HR_ASSIGN_OR_RAISE(auto element, channel.channel->Poll());
+    HR_ASSIGN_OR_RAISE(auto element, channel.channel->PollPart());
     if (!element) continue;
-    if (columnar::IsData(*element)) return Event{channel.input, std::move(*element)};
-    Merge(index, *element);
-    if (std::holds_alternative<columnar::EndOfInput>(*element)) {
-      if (auto barrier = ReleaseBarrier()) due_.insert(due_.begin(), std::move(*barrier));
-      if (auto end = MergeEnd()) due_.push_back(std::move(*end));
-    }
     tried = 0;
+    if (element->is_data()) {
+      HR_RETURN_NOT_OK(TakeRows(channel.input, element->TakePart()));
+      continue;
+    }
+    Merge(index, element->element);
+    if (std::holds_alternative<columnar::EndOfInput>(element->element)) {
+      if (auto barrier = ReleaseBarrier()) due_.push_front({0, std::move(*barrier)});
+      if (auto end = MergeEnd()) due_.push_back({0, std::move(*end)});
+    }
+    // Rows that came before it stay before it.
+    if (!due_.empty()) HR_RETURN_NOT_OK(FlushMerged(/*in_front=*/true));
   }
-  if (due_.empty()) return std::nullopt;
-  Event event{0, std::move(due_.front())};
-  due_.erase(due_.begin());
-  return event;
+  return due_.empty() ? FlushMerged(/*in_front=*/false) : Status::OK();
+}
+
+Status InputGate::TakeRows(std::uint32_t input, exchange::BatchPart part) {
+  if (mergers_.size() <= input) mergers_.resize(input + 1);
+  PartMerger& merger = mergers_[input];
+  const bool takes = merges_ && merger.Takes(part);
+  if (takes) HR_RETURN_NOT_OK(merger.Add(std::move(part)));
+  if (takes && !merger.full()) return Status::OK();
+  if (!merger.empty()) {
+    HR_ASSIGN_OR_RAISE(auto merged, merger.Finish());
+    due_.push_back({input, std::move(merged)});
+  }
+  if (!takes) due_.push_back({input, part.ToBatch()});
+  return Status::OK();
+}
+
+Status InputGate::FlushMerged(bool in_front) {
+  for (std::uint32_t input = 0; input < mergers_.size(); ++input) {
+    if (mergers_[input].empty()) continue;
+    HR_ASSIGN_OR_RAISE(auto merged, mergers_[input].Finish());
+    due_.insert(in_front ? due_.begin() : due_.end(), Event{input, std::move(merged)});
+  }
+  return Status::OK();
 }
 
 void InputGate::Merge(std::size_t index, const columnar::StreamElement& element) {
   Channel& channel = channels_[index];
   if (const auto* barrier = std::get_if<columnar::Barrier>(&element)) {
-    if (auto merged = MergeBarrier(channel, *barrier)) due_.push_back(std::move(*merged));
+    if (auto merged = MergeBarrier(channel, *barrier)) due_.push_back({0, std::move(*merged)});
     return;
   }
   if (const auto* watermark = std::get_if<columnar::Watermark>(&element)) {
@@ -63,9 +97,9 @@ void InputGate::Merge(std::size_t index, const columnar::StreamElement& element)
 
 void InputGate::MergeWatermarks() {
   const auto change = merger_.Take();
-  if (change.idle == false) due_.push_back(columnar::WatermarkStatus{false});
-  if (change.watermark_ms) due_.push_back(columnar::Watermark{*change.watermark_ms});
-  if (change.idle == true) due_.push_back(columnar::WatermarkStatus{true});
+  if (change.idle == false) due_.push_back({0, columnar::WatermarkStatus{false}});
+  if (change.watermark_ms) due_.push_back({0, columnar::Watermark{*change.watermark_ms}});
+  if (change.idle == true) due_.push_back({0, columnar::WatermarkStatus{true}});
 }
 
 std::optional<columnar::StreamElement> InputGate::MergeEnd() {

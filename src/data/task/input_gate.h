@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -7,11 +8,13 @@
 #include "base/status.h"
 #include "columnar/stream_element.h"
 #include "data/exchange/channel.h"
+#include "data/task/part_merger.h"
 #include "data/time/watermark_merger.h"
 
 namespace headrace::data::task {
 
-/// Reads the input channels of a task fairly, one element a turn, and merges their control elements: watermarks and
+/// Reads the input channels of a task fairly, one element a turn. Small batches that are ready together come as one, of each channel in
+/// its order, so that many producers do not make small work. Merges the control elements: watermarks and
 /// idleness by time::WatermarkMerger, a barrier is given out when it has come on every live channel (a
 /// channel that is ahead is not read meanwhile), the end when all have ended.
 /// Owned by its task, used on the task's thread only.
@@ -33,6 +36,8 @@ class InputGate {
   void StartAt(std::size_t channel) { next_ = channel; }
   /// True when Poll() may give something; cheap.
   bool ready() const;
+  /// Every batch comes as its channel gave it.
+  void KeepApart() { merges_ = false; }
 
  private:
   struct Channel {
@@ -40,6 +45,12 @@ class InputGate {
     std::shared_ptr<exchange::InputChannel> channel;
     bool ended = false, blocked = false;
   };
+  /// Reads channels until something is due, or none is ready.
+  Status Read();
+  /// Puts rows into due_, or with others that wait in mergers_.
+  Status TakeRows(std::uint32_t input, exchange::BatchPart part);
+  /// Puts what waits in mergers_ in front of due_, or behind it.
+  Status FlushMerged(bool in_front);
   /// Queues what the gate itself gives out for a control element.
   void Merge(std::size_t index, const columnar::StreamElement& element);
   void MergeWatermarks();
@@ -52,7 +63,9 @@ class InputGate {
   time::WatermarkMerger merger_;
   bool end_given_ = false;
   std::optional<columnar::Barrier> aligning_;
-  std::vector<columnar::StreamElement> due_;  // given out before the next channel is read, oldest first
+  std::deque<Event> due_;  // given out before the next channel is read, oldest first
+  bool merges_ = true;
+  std::vector<PartMerger> mergers_;  // by input
 };
 
 }  // namespace headrace::data::task

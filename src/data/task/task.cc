@@ -26,6 +26,8 @@ Task::Task(TaskSpec spec, TaskParts parts, Channels channels, std::shared_ptr<Ta
       chain_(std::move(parts.links)),
       cutter_(std::move(parts.cutter)) {
   if (!channels.inputs.empty()) gate_.emplace(std::move(channels.inputs));
+  // Tests see rows of several channels in one batch, and each channel's apart.
+  if (gate_ && cutter_ != nullptr && cutter_->DrawChannel(2) == 0) gate_->KeepApart();
 }
 
 Task::~Task() = default;

@@ -8,6 +8,12 @@
 #include "base/status.h"
 
 namespace headrace::data::task {
+namespace {
+
+constexpr Duration kTurn = std::chrono::milliseconds(8);  // of all that are ready
+constexpr Duration kLeastSlice = std::chrono::microseconds(100);
+
+}  // namespace
 
 TaskLoop::TaskLoop(std::string thread_name, Duration slice) : name_(std::move(thread_name)), slice_(slice) {
   thread_ = std::thread([this] { Run(); });
@@ -111,7 +117,9 @@ void TaskLoop::RunOne() {
     started_.clear();
   }
   MonotonicTime wake_at;
-  const bool done = handle->RunSlice(SystemClock().Now() + slice_, &wake_at);
+  // With many tasks each turn is shorter, so that rows that are on their way between them stay few.
+  const Duration slice = std::clamp<Duration>(kTurn / static_cast<std::int64_t>(ready_.size() + 1), std::min(kLeastSlice, slice_), slice_);
+  const bool done = handle->RunSlice(SystemClock().Now() + slice, &wake_at);
   SetTimer(handle, wake_at);
   if (!done) return;
   std::shared_ptr<TaskHandle> owned = std::move(tasks_[handle]);

@@ -30,7 +30,7 @@ Status EdgeOutput::FlushHeld() {
 Status EdgeOutput::AddControl(const columnar::StreamElement& element) {
   HR_RETURN_NOT_OK(FlushHeld());
   HR_CHECK(!partitioner_->has_pending(), "rows are held back behind a control element");
-  for (auto& queue : queues_) queue.push_back(element);
+  for (auto& queue : queues_) queue.emplace_back(element);
   queued_ += queues_.size();
   return Pump().status();
 }
@@ -38,19 +38,28 @@ Status EdgeOutput::AddControl(const columnar::StreamElement& element) {
 Status EdgeOutput::Queue(std::vector<exchange::Partitioner::Piece>* pieces) {
   for (auto& piece : *pieces) {
     HR_CHECK(piece.channel < queues_.size(), "a partitioner chose a channel that does not exist");
-    queues_[piece.channel].push_back(std::move(piece.batch));
+    if (queues_[piece.channel].empty() && channels_[piece.channel]->writable()) {
+      HR_RETURN_NOT_OK(channels_[piece.channel]->WritePart(std::move(piece.part)));
+      continue;
+    }
+    queues_[piece.channel].emplace_back(std::move(piece.part));
     ++queued_;
   }
   pieces->clear();
   return Status::OK();
 }
 
+Status EdgeOutput::Write(std::size_t channel, exchange::ChannelElement element) {
+  if (element.is_data()) return channels_[channel]->WritePart(element.TakePart());
+  return channels_[channel]->Write(std::move(element.element));
+}
+
 Result<bool> EdgeOutput::Pump() {
   bool moved = false;
   for (std::size_t i = 0; queued_ > 0 && i < channels_.size(); ++i) {
     auto& queue = queues_[i];
-    while (!queue.empty() && (!columnar::IsData(queue.front()) || channels_[i]->writable())) {
-      HR_RETURN_NOT_OK(channels_[i]->Write(std::move(queue.front())));
+    while (!queue.empty() && (!queue.front().is_data() || channels_[i]->writable())) {
+      HR_RETURN_NOT_OK(Write(i, std::move(queue.front())));
       queue.pop_front();
       --queued_;
       moved = true;

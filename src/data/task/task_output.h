@@ -39,10 +39,11 @@ class EdgeOutput {
 
  private:
   Status Queue(std::vector<exchange::Partitioner::Piece>* pieces);
+  Status Write(std::size_t channel, exchange::ChannelElement element);
   std::unique_ptr<exchange::Partitioner> partitioner_;
   std::string tag_;
   std::vector<std::shared_ptr<exchange::OutputChannel>> channels_;
-  std::vector<std::deque<columnar::StreamElement>> queues_;  // by channel
+  std::vector<std::deque<exchange::ChannelElement>> queues_;  // by channel
   std::vector<exchange::Partitioner::Piece> pieces_;
   std::size_t queued_ = 0;
   MonotonicTime held_since_ = MonotonicTime::max();

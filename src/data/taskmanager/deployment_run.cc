@@ -158,16 +158,17 @@ Result<std::vector<task::EdgeOutput>> DeploymentRun::OpenOutputs(TaskEntry& entr
     partitioning.max_parallelism = deployment_.plan->settings.max_parallelism;
     partitioning.hash_columns = deployment_.plan->edges[edge].hash_columns;
     partitioning.first_channel = entry.deployment->attempt.subtask % partitioning.channels;
-    HR_ASSIGN_OR_RAISE(auto partitioner, parts_->make_partitioner(partitioning));
     std::vector<std::shared_ptr<exchange::OutputChannel>> channels;
     for (const auto* peer : peers) {
       const exchange::ChannelId id{deployment_.job, deployment_.deployment, edge, peer->channel.producer_subtask,
                                    peer->channel.consumer_subtask};
       const exchange::Endpoint endpoint{peer->peer.task_manager.str(), peer->peer.incarnation.str(), peer->peer.host, peer->peer.port};
       HR_ASSIGN_OR_RAISE(auto channel, parts_->exchange->OpenOutput(id, endpoint, options_->channel_open_timeout_ms, entry.handle.get()));
+      partitioning.sharing.push_back(channel->shares_batches());
       entry.outputs.push_back(channel);
       channels.push_back(std::move(channel));
     }
+    HR_ASSIGN_OR_RAISE(auto partitioner, parts_->make_partitioner(partitioning));
     outputs.emplace_back(std::move(partitioner), std::move(channels), deployment_.plan->edges[edge].tag);
   }
   return outputs;

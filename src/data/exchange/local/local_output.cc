@@ -3,18 +3,9 @@
 #include <utility>
 
 namespace headrace::data::exchange {
-namespace {
-
-std::int64_t CostOf(const columnar::StreamElement& element) {
-  const auto* batch = std::get_if<columnar::DataBatch>(&element);
-  return batch == nullptr ? 0 : std::max<std::int64_t>(batch->size_bytes(), 1);
-}
-
-}  // namespace
-
-Status LocalOutput::Write(columnar::StreamElement element) {
+Status LocalOutput::Pass(ChannelElement element) {
   std::shared_ptr<InputQueue> queue;
-  const std::int64_t cost = CostOf(element);
+  const std::int64_t cost = element.size_bytes();
   {
     std::lock_guard lock(mutex_);
     if (!failure_.ok()) return failure_;
@@ -46,7 +37,7 @@ void LocalOutput::Connect(std::shared_ptr<InputQueue> queue) {
       return;
     }
     for (auto& element : early_) {
-      const std::int64_t cost = CostOf(element);
+      const std::int64_t cost = element.size_bytes();
       queue->Push(std::move(element), cost);
     }
     early_.clear();

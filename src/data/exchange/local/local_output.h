@@ -16,7 +16,9 @@ class LocalOutput final : public OutputEnd, public ProducerEnd, public std::enab
  public:
   LocalOutput(ChannelId id, Waker* waker) : id_(std::move(id)), waker_(waker) {}
   bool writable() const override { return open_.load(std::memory_order_acquire) && balance_.load(std::memory_order_acquire) > 0; }
-  Status Write(columnar::StreamElement element) override;
+  Status Write(columnar::StreamElement element) override { return Pass(ChannelElement(std::move(element))); }
+  Status WritePart(BatchPart part) override { return Pass(ChannelElement(std::move(part))); }
+  bool shares_batches() const override { return true; }
   Status status() const override;
 
   const ChannelId& id() const { return id_; }
@@ -29,14 +31,16 @@ class LocalOutput final : public OutputEnd, public ProducerEnd, public std::enab
   void ConsumerGone(const Status& why) override { Fail(why); }
 
  private:
+  Status Pass(ChannelElement element);
+
   const ChannelId id_;
   WakerSlot waker_;
   std::atomic<bool> open_{false};
   std::atomic<std::int64_t> balance_{0};
   mutable std::mutex mutex_;
-  std::shared_ptr<InputQueue> queue_;          // guarded by mutex_
-  std::deque<columnar::StreamElement> early_;  // guarded by mutex_; control elements written before the consumer came
-  Status failure_;                             // guarded by mutex_
+  std::shared_ptr<InputQueue> queue_;  // guarded by mutex_
+  std::deque<ChannelElement> early_;   // guarded by mutex_; control elements written before the consumer came
+  Status failure_;                     // guarded by mutex_
 };
 
 }  // namespace headrace::data::exchange

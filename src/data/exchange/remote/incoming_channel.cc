@@ -37,7 +37,7 @@ Status IncomingChannel::OnData(const Frame& frame) {
 Status IncomingChannel::OnControl(const Frame& frame) {
   HR_RETURN_NOT_OK(TakeSequence(frame));
   HR_ASSIGN_OR_RAISE(auto element, DecodeControl(frame.text()));
-  queue_->Push(std::move(element), 0);
+  queue_->Push(ChannelElement(std::move(element)), 0);
   return Status::OK();
 }
 

@@ -63,17 +63,57 @@ TEST(HashPartitioner, EveryRowReachesTheOwnerOfItsKeyInOrder) {
       ASSERT_TRUE(partitioner->Flush(&pieces).ok());
       EXPECT_FALSE(partitioner->has_pending());
       for (const auto& piece : pieces) {
-        ASSERT_TRUE(piece.batch.records()->ValidateFull().ok()) << piece.batch.records()->ValidateFull().ToString();
-        ASSERT_GE(piece.batch.key_hash_column(), 0);
-        const auto& hashes = static_cast<const arrow::UInt64Array&>(*piece.batch.records()->column(piece.batch.key_hash_column()));
-        const auto& keys = static_cast<const arrow::LargeBinaryArray&>(*piece.batch.records()->column(piece.batch.key_column()));
-        for (std::int64_t row = 0; row < piece.batch.num_rows(); ++row) {
-          got[piece.channel].emplace_back(WordAt(piece.batch, row));
+        ASSERT_TRUE(piece.part.batch.records()->ValidateFull().ok()) << piece.part.batch.records()->ValidateFull().ToString();
+        ASSERT_GE(piece.part.batch.key_hash_column(), 0);
+        const auto& hashes =
+            static_cast<const arrow::UInt64Array&>(*piece.part.batch.records()->column(piece.part.batch.key_hash_column()));
+        const auto& keys = static_cast<const arrow::LargeBinaryArray&>(*piece.part.batch.records()->column(piece.part.batch.key_column()));
+        for (std::int64_t row = 0; row < piece.part.batch.num_rows(); ++row) {
+          got[piece.channel].emplace_back(WordAt(piece.part.batch, row));
           ASSERT_EQ(hashes.Value(row), columnar::HashKey(keys.GetView(row)));
         }
       }
       EXPECT_EQ(got, expected) << channels << " channels";
     }
+  }
+}
+
+TEST(HashPartitioner, RowsForChannelsThatShareBatchesLeaveAtOnceAsParts) {
+  for (const std::vector<bool>& sharing :
+       {std::vector<bool>{true, true, true, true}, {false, true, true, false}, {true, false, false, true}}) {
+    PartitionerOptions options;
+    options.scheme = PartitioningScheme::kHash;
+    options.channels = 4;
+    options.sharing = sharing;
+    auto partitioner = MakePartitioner(options).ValueOrDie();
+    std::mt19937_64 random(5);
+    std::vector<std::vector<std::string>> expected(4), got(4);
+    for (int i = 0; i < 3; ++i) {
+      const auto words = RandomWords(&random, 300);
+      for (const auto& word : words) {
+        std::string key;
+        columnar::AppendKeyString(word, &key);
+        expected[columnar::SubtaskOf(columnar::KeyGroupOf(columnar::HashKey(key), 128), 4, 128)].push_back(word);
+      }
+      std::vector<Partitioner::Piece> pieces;
+      ASSERT_TRUE(partitioner->Add(KeyedWords(words), &pieces).ok());
+      const arrow::RecordBatch* shared = nullptr;
+      for (const auto& piece : pieces) {
+        ASSERT_TRUE(sharing[piece.channel]);
+        if (shared == nullptr) shared = piece.part.batch.records().get();
+        EXPECT_EQ(piece.part.batch.records().get(), shared);
+      }
+      if (i == 2) {
+        ASSERT_TRUE(partitioner->Flush(&pieces).ok());
+      }
+      for (const auto& piece : pieces) {
+        const DataBatch batch = piece.part.ToBatch();
+        ASSERT_TRUE(batch.records()->ValidateFull().ok());
+        for (std::int64_t row = 0; row < batch.num_rows(); ++row) got[piece.channel].emplace_back(WordAt(batch, row));
+      }
+    }
+    EXPECT_FALSE(partitioner->has_pending());
+    EXPECT_EQ(got, expected);
   }
 }
 
@@ -93,11 +133,11 @@ TEST(HashPartitioner, CachedHashesAreBelieved) {
   ASSERT_TRUE(partitioner->Add(batch.Slice(1, 3), &pieces).ok());
   ASSERT_TRUE(partitioner->Flush(&pieces).ok());
   ASSERT_EQ(pieces.size(), 2u);
-  EXPECT_EQ(pieces[0].batch.num_rows(), 1);
-  EXPECT_EQ(WordAt(pieces[0].batch, 0), "c");
-  EXPECT_EQ(WordAt(pieces[1].batch, 0), "b");
-  EXPECT_EQ(WordAt(pieces[1].batch, 1), "d");
-  EXPECT_EQ(pieces[0].batch.records()->num_columns(), 3);
+  EXPECT_EQ(pieces[0].part.batch.num_rows(), 1);
+  EXPECT_EQ(WordAt(pieces[0].part.batch, 0), "c");
+  EXPECT_EQ(WordAt(pieces[1].part.batch, 0), "b");
+  EXPECT_EQ(WordAt(pieces[1].part.batch, 1), "d");
+  EXPECT_EQ(pieces[0].part.batch.records()->num_columns(), 3);
 }
 
 TEST(HashPartitioner, EveryColumnTypeAndNullsSurvive) {
@@ -142,7 +182,7 @@ TEST(HashPartitioner, EveryColumnTypeAndNullsSurvive) {
   ASSERT_TRUE(partitioner->Flush(&pieces).ok());
   std::set<std::int64_t> seen;
   for (const auto& piece : pieces) {
-    const auto& got = *piece.batch.records();
+    const auto& got = *piece.part.batch.records();
     ASSERT_TRUE(got.ValidateFull().ok()) << got.ValidateFull().ToString();
     const auto& rows = static_cast<const arrow::Int64Array&>(*got.column(1));
     for (std::int64_t i = 0; i < got.num_rows(); ++i) {
@@ -171,14 +211,14 @@ TEST(HashPartitioner, SmallPiecesAreGatheredUntilTheTarget) {
   ASSERT_GT(pieces.size(), 8u);
   std::int64_t ready = 0;
   for (const auto& piece : pieces) {
-    EXPECT_GE(piece.batch.size_bytes(), options.target_bytes);
-    EXPECT_LE(piece.batch.size_bytes(), options.target_bytes * 2);
-    ready += piece.batch.num_rows();
+    EXPECT_GE(piece.part.batch.size_bytes(), options.target_bytes);
+    EXPECT_LE(piece.part.batch.size_bytes(), options.target_bytes * 2);
+    ready += piece.part.batch.num_rows();
   }
   EXPECT_LT(ready, added);
   pieces.clear();
   ASSERT_TRUE(partitioner->Flush(&pieces).ok());
-  for (const auto& piece : pieces) ready += piece.batch.num_rows();
+  for (const auto& piece : pieces) ready += piece.part.batch.num_rows();
   EXPECT_EQ(ready, added);
 }
 
@@ -197,10 +237,10 @@ TEST(HashPartitioner, AnotherSchemaFlushesTheFirst) {
       columnar::MakeValueBatch(columnar::ValueForm::kInt64, column, columnar::EncodeKeyColumn(*column).ValueOrDie()).ValueOrDie();
   ASSERT_TRUE(partitioner->Add(keyed, &pieces).ok());
   std::int64_t rows = 0;
-  for (const auto& piece : pieces) rows += piece.batch.num_rows();
+  for (const auto& piece : pieces) rows += piece.part.batch.num_rows();
   EXPECT_EQ(rows, 5);
   ASSERT_TRUE(partitioner->Flush(&pieces).ok());
-  EXPECT_EQ(columnar::FormOf(*pieces.back().batch.records()->schema()->field(0)).ValueOrDie(), columnar::ValueForm::kInt64);
+  EXPECT_EQ(columnar::FormOf(*pieces.back().part.batch.records()->schema()->field(0)).ValueOrDie(), columnar::ValueForm::kInt64);
 }
 
 TEST(HashPartitioner, RowsWithoutKeysAreRefused) {
@@ -239,7 +279,7 @@ TEST(Partitioner, BroadcastSharesOneBatch) {
   const DataBatch batch = KeyedWords({"a"});
   ASSERT_TRUE(partitioner->Add(batch, &pieces).ok());
   ASSERT_EQ(pieces.size(), 3u);
-  for (const auto& piece : pieces) EXPECT_EQ(piece.batch.records(), batch.records());
+  for (const auto& piece : pieces) EXPECT_EQ(piece.part.batch.records(), batch.records());
 }
 
 TEST(Partitioner, NonsenseOptionsAreRefused) {

@@ -206,7 +206,7 @@ class FakeHashPartitioner final : public exchange::Partitioner {
     HR_RETURN_NOT_OK(values.Finish(&value_array));
     HR_RETURN_NOT_OK(keys.Finish(&key_array));
     HR_ASSIGN_OR_RAISE(auto batch, columnar::MakeValueBatch(columnar::ValueForm::kUtf8, value_array, key_array));
-    ready->push_back({channel, std::move(batch)});
+    ready->emplace_back(channel, std::move(batch));
     return Status::OK();
   }
   std::uint32_t max_parallelism_;

@@ -1,8 +1,12 @@
 #include "data/task/input_gate.h"
 
+#include <arrow/array/array_primitive.h>
+#include <arrow/record_batch.h>
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "columnar/value_column.h"
 #include "data/task/tests/fake_exchange.h"
@@ -13,19 +17,21 @@ namespace {
 /// A gate over channels that the test fills.
 class InputGateTest : public testing::Test {
  protected:
-  void Make(std::uint32_t channels) {
+  /// `input` of all channels; without it each has its own.
+  void Make(std::uint32_t channels, std::optional<std::uint32_t> input = std::nullopt) {
     std::vector<InputGate::Port> ports;
     for (std::uint32_t i = 0; i < channels; ++i) {
       const exchange::ChannelId id{JobId("j"), 1, 0, i, 0};
-      ports.push_back({i, exchange_.RegisterInput(id, 1 << 20, nullptr).ValueOrDie()});
+      ports.push_back({input.value_or(i), exchange_.RegisterInput(id, 1 << 20, nullptr).ValueOrDie()});
       outputs_.push_back(exchange_.OpenOutput(id, {}, 0, nullptr).ValueOrDie());
     }
     gate_.emplace(std::move(ports));
   }
   void Send(std::size_t channel, columnar::StreamElement element) { ASSERT_TRUE(outputs_[channel]->Write(std::move(element)).ok()); }
-  void SendRow(std::size_t channel) {
+  void SendRow(std::size_t channel, std::int64_t value = 1) { SendRows(channel, 1, value); }
+  void SendRows(std::size_t channel, int rows, std::int64_t value = 1) {
     columnar::ValueBatchBuilder builder(columnar::ValueForm::kInt64);
-    ASSERT_TRUE(builder.AppendInt(1).ok());
+    for (int i = 0; i < rows; ++i) ASSERT_TRUE(builder.AppendInt(value).ok());
     Send(channel, builder.Finish().ValueOrDie());
   }
   /// Everything that comes out, in short: "0" a batch of input 0, "w5" watermark 5, "b7" barrier 7, "i"/"a" idle/active, "e" end.
@@ -49,9 +55,56 @@ class InputGateTest : public testing::Test {
 
 TEST_F(InputGateTest, AFullChannelDoesNotStarveAnother) {
   Make(2);
+  gate_->KeepApart();
   for (int i = 0; i < 3; ++i) SendRow(0);
   SendRow(1);
   EXPECT_EQ(Out(), "0 1 0 0");
+}
+
+TEST_F(InputGateTest, SmallBatchesThatAreReadyComeAsOneInTheOrderOfTheirChannels) {
+  Make(2, /*input=*/0);
+  for (int i = 0; i < 3; ++i) SendRow(0, i);
+  SendRow(1, 10);
+  const auto event = gate_->Poll().ValueOrDie();
+  ASSERT_TRUE(event && columnar::IsData(event->element));
+  const auto& records = *std::get<columnar::DataBatch>(event->element).records();
+  ASSERT_TRUE(records.ValidateFull().ok());
+  ASSERT_EQ(records.num_rows(), 4);
+  std::vector<std::int64_t> of_first;
+  for (std::int64_t i = 0; i < 4; ++i) {
+    const std::int64_t value = static_cast<const arrow::Int64Array&>(*records.column(0)).Value(i);
+    if (value < 10) of_first.push_back(value);
+  }
+  EXPECT_EQ(of_first, (std::vector<std::int64_t>{0, 1, 2}));
+  EXPECT_EQ(Out(), "");
+}
+
+TEST_F(InputGateTest, RowsThatWaitStayBeforeTheWatermarkBehindThem) {
+  Make(2, /*input=*/0);
+  SendRow(0);
+  Send(0, columnar::Watermark{5});
+  SendRow(0);
+  SendRow(1);
+  Send(1, columnar::Watermark{7});
+  EXPECT_EQ(Out(), "0 w5 0");
+  SendRow(1);
+  Send(1, columnar::EndOfInput{});
+  SendRow(0);
+  Send(0, columnar::EndOfInput{});
+  EXPECT_EQ(Out(), "0 e");
+}
+
+TEST_F(InputGateTest, LargeBatchesAndOtherColumnsPassAsTheyAre) {
+  Make(2, /*input=*/0);
+  SendRow(0);
+  SendRows(1, 5000);
+  EXPECT_EQ(Out(), "0 0");
+  SendRow(0);
+  columnar::ValueBatchBuilder text(columnar::ValueForm::kUtf8);
+  ASSERT_TRUE(text.AppendBytes("x").ok());
+  Send(1, text.Finish().ValueOrDie());
+  SendRow(0);
+  EXPECT_EQ(Out(), "0 0 0");
 }
 
 TEST_F(InputGateTest, TheWatermarkIsTheLeastOfLiveChannels) {
