@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kMostGroups = 1 << 15;  // held: they stay in the cache
-constexpr std::int64_t kPieceRows = 8192;
+constexpr std::size_t kPieceRows = 8192;
 /// The decision: after so many rows, by the part of them that had a group of their own; and how long rows pass before the next trial.
 constexpr std::int64_t kTrialRows = 1 << 14;
 constexpr double kMostUnique = 0.6;
@@ -137,7 +137,7 @@ Status LocalAggregate::Add(const columnar::DataBatch& batch, const std::int64_t*
   if (least_ms == greatest_ms) {
     HR_RETURN_NOT_OK(TableOf(least_ms)->Resolve(keys, rows, rows_.data()));
   } else {
-    HR_RETURN_NOT_OK(ResolveSlices(keys, times, rows, least_ms, (greatest_ms - least_ms) / windows_.slice_ms() + 1));
+    HR_RETURN_NOT_OK(ResolveSlices(keys, times, rows, least_ms, greatest_ms));
   }
   for (std::size_t f = 0; f < inputs.size(); ++f) HR_RETURN_NOT_OK(calls_.functions()[f]->Add(inputs[f], rows_.data(), rows));
   if (counts_itself_)
@@ -146,40 +146,13 @@ Status LocalAggregate::Add(const columnar::DataBatch& batch, const std::int64_t*
   return Status::OK();
 }
 
-/// Rows of one slice are gathered, so that each table is asked once: the rows it gave hold until it is asked again.
 Status LocalAggregate::ResolveSlices(std::span<const std::uint64_t* const> keys, const std::int64_t* times, std::int64_t rows,
-                                     std::int64_t least_ms, std::int64_t slices) {
-  const auto count = static_cast<std::size_t>(rows);
-  slice_of_row_.resize(count);
-  order_.resize(count);
-  std::vector<std::uint32_t> starts(static_cast<std::size_t>(slices) + 1);
-  const std::int64_t slice_ms = windows_.slice_ms();
-  std::int64_t start_ms = least_ms, slice = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    if (times[i] < start_ms || times[i] >= start_ms + slice_ms) {
-      slice = (times[i] - least_ms) / slice_ms;
-      start_ms = least_ms + slice * slice_ms;
-    }
-    slice_of_row_[i] = static_cast<std::uint32_t>(slice);
-    ++starts[static_cast<std::size_t>(slice) + 1];
-  }
-  for (std::size_t s = 0; s < static_cast<std::size_t>(slices); ++s) starts[s + 1] += starts[s];
-  std::vector<std::uint32_t> next(starts.begin(), starts.end() - 1);
-  for (std::size_t i = 0; i < count; ++i) order_[next[slice_of_row_[i]]++] = static_cast<std::uint32_t>(i);
-  std::vector<const std::uint64_t*> words(keys.size());
-  for (std::size_t s = 0; s < static_cast<std::size_t>(slices); ++s) {
-    const std::size_t first = starts[s], size = starts[s + 1] - first;
-    if (size == 0) continue;
-    gathered_.resize(size * keys.size());
-    found_.resize(size);
-    for (std::size_t w = 0; w < keys.size(); ++w) {
-      std::uint64_t* to = gathered_.data() + w * size;
-      for (std::size_t i = 0; i < size; ++i) to[i] = keys[w][order_[first + i]];
-      words[w] = to;
-    }
-    HR_RETURN_NOT_OK(
-        TableOf(least_ms + static_cast<std::int64_t>(s) * slice_ms)->Resolve(words, static_cast<std::int64_t>(size), found_.data()));
-    for (std::size_t i = 0; i < size; ++i) rows_[order_[first + i]] = found_[i];
+                                     std::int64_t least_ms, std::int64_t greatest_ms) {
+  for (const RowsBySlice::Run& run : by_slice_.Sort(windows_, times, rows, least_ms, greatest_ms)) {
+    found_.resize(run.rows.size());
+    const auto count = static_cast<std::int64_t>(run.rows.size());
+    HR_RETURN_NOT_OK(TableOf(run.start_ms)->Resolve(by_slice_.Gather(keys, run), count, found_.data()));
+    for (std::size_t i = 0; i < run.rows.size(); ++i) rows_[run.rows[i]] = found_[i];
   }
   return Status::OK();
 }
@@ -200,11 +173,17 @@ Status LocalAggregate::Poll(op::Collector* out) { return emits_ ? EmitAll(out) :
 Status LocalAggregate::EmitAll(op::Collector* out) {
   emits_ = false;
   groups_out_ += num_groups();
+  // Slices share batches: behind a shuffle to many subtasks few rows of each would be left.
+  for (const Part& part : parts_) {
+    for (std::int64_t row = 0; row < part.groups.num_rows(); ++row) {
+      out_keys_.push_back(part.groups.RowKey(row));
+      out_times_.push_back(part.start_ms);
+      if (out_keys_.size() == kPieceRows) HR_RETURN_NOT_OK(EmitPiece(out));
+    }
+  }
+  HR_RETURN_NOT_OK(EmitPiece(out));
   for (Part& part : parts_) {
-    const std::int64_t groups = part.groups.num_rows();
-    for (std::int64_t first = 0; first < groups; first += kPieceRows)
-      HR_RETURN_NOT_OK(EmitPiece(part, first, std::min(kPieceRows, groups - first), out));
-    if (spare_.size() >= kSpareTables) continue;
+    if (spare_.size() >= kSpareTables) break;
     part.groups.Clear();
     spare_.push_back(std::move(part.groups));
   }
@@ -216,23 +195,26 @@ Status LocalAggregate::EmitAll(op::Collector* out) {
   return Status::OK();
 }
 
-Status LocalAggregate::EmitPiece(const Part& part, std::int64_t first, std::int64_t rows, op::Collector* out) {
+Status LocalAggregate::EmitPiece(op::Collector* out) {
+  const auto rows = static_cast<std::int64_t>(out_keys_.size());
+  if (rows == 0) return Status::OK();
   const std::uint32_t words = calls_.state_words();
-  std::vector<const std::uint64_t*> keys(static_cast<std::size_t>(rows));
   HR_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> states, arrow::AllocateBuffer(rows * (words + 1) * 8));
   HR_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> times, arrow::AllocateBuffer(rows * 8));
   auto* state = reinterpret_cast<std::uint64_t*>(states->mutable_data());
-  for (std::int64_t i = 0; i < rows; ++i, state += words + 1) {
-    const std::uint64_t* key = keys[static_cast<std::size_t>(i)] = part.groups.RowKey(first + i);
+  for (const std::uint64_t* key : out_keys_) {
     const std::uint64_t* values = key + keys_.words();
     std::copy_n(values, words, state);
     state[words] = values[count_word_];
+    state += words + 1;
   }
-  std::fill_n(reinterpret_cast<std::int64_t*>(times->mutable_data()), rows, part.start_ms);
-  HR_ASSIGN_OR_RAISE(arrow::ArrayVector columns, keys_.Decode(keys.data(), rows));
+  std::copy(out_times_.begin(), out_times_.end(), reinterpret_cast<std::int64_t*>(times->mutable_data()));
+  HR_ASSIGN_OR_RAISE(arrow::ArrayVector columns, keys_.Decode(out_keys_.data(), rows));
   const auto& type = partial_->field(static_cast<int>(columns.size()))->type();
   columns.push_back(arrow::MakeArray(arrow::ArrayData::Make(type, rows, {nullptr, std::move(states)}, 0)));
   columns.push_back(arrow::MakeArray(arrow::ArrayData::Make(arrow::int64(), rows, {nullptr, std::move(times)}, 0)));
+  out_keys_.clear();
+  out_times_.clear();
   return out->Emit(columnar::DataBatch(arrow::RecordBatch::Make(partial_, rows, std::move(columns))));
 }
 

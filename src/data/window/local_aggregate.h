@@ -12,6 +12,7 @@
 #include "data/state/group_table.h"
 #include "data/window/aggregate_calls.h"
 #include "data/window/key_words.h"
+#include "data/window/rows_by_slice.h"
 #include "data/window/window_spec.h"
 #include "plan/relational.h"
 
@@ -54,11 +55,12 @@ class LocalAggregate final : public op::Operator {
   Status Add(const columnar::DataBatch& batch, const std::int64_t* times, std::int64_t least_ms, std::int64_t greatest_ms);
   /// The rows' groups, in rows_.
   Status ResolveSlices(std::span<const std::uint64_t* const> keys, const std::int64_t* times, std::int64_t rows, std::int64_t least_ms,
-                       std::int64_t slices);
+                       std::int64_t greatest_ms);
   state::GroupTable* TableOf(std::int64_t start_ms);
   std::int64_t num_groups() const;
   Status EmitAll(op::Collector* out);
-  Status EmitPiece(const Part& part, std::int64_t first, std::int64_t rows, op::Collector* out);
+  /// The groups that out_keys_ names.
+  Status EmitPiece(op::Collector* out);
   void AccountBytes();
 
   AggregateCalls calls_;
@@ -75,10 +77,11 @@ class LocalAggregate final : public op::Operator {
   bool emits_ = false;
   std::atomic<std::int64_t>* state_bytes_ = nullptr;
   std::int64_t accounted_bytes_ = 0;
+  std::vector<const std::uint64_t*> out_keys_;
+  std::vector<std::int64_t> out_times_;
   // Of the batch in hand.
   std::vector<std::uint64_t*> rows_, found_;
-  std::vector<std::uint32_t> slice_of_row_, order_;
-  std::vector<std::uint64_t> gathered_;
+  RowsBySlice by_slice_;
 };
 
 }  // namespace headrace::data::window

@@ -12,7 +12,8 @@ namespace {
 constexpr std::size_t kMostRuns = 64;
 constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kBegin = -4 * WindowSpec::kLatestMs;  // before every window; leaves room to subtract a size
-constexpr std::size_t kSpareTables = 8;
+constexpr std::size_t kSpareTables = 8;                      // small ones: as many as slices stand
+constexpr std::int64_t kSmallTableBytes = 8 << 10;
 
 }  // namespace
 
@@ -34,7 +35,8 @@ state::GroupTable SlicedAggregate::NewTable() {
 
 void SlicedAggregate::Recycle(state::GroupTable groups) {
   ReleaseAll(functions_, &groups);
-  if (spare_.size() >= kSpareTables) return;
+  const std::size_t most = groups.allocated_bytes() <= kSmallTableBytes ? std::max(kSpareTables, slices_.size()) : kSpareTables;
+  if (spare_.size() >= most) return;
   groups.Clear();
   spare_.push_back(std::move(groups));
 }
@@ -42,13 +44,23 @@ void SlicedAggregate::Recycle(state::GroupTable groups) {
 Result<state::GroupTable*> SlicedAggregate::TableOf(std::int64_t start_ms) {
   if (last_table_ != nullptr && last_start_ms_ == start_ms) return last_table_;
   auto at = slices_.lower_bound(start_ms);
-  if (at == slices_.end() || at->first != start_ms) at = slices_.emplace_hint(at, start_ms, Slice{NewTable()});
+  if (at == slices_.end() || at->first != start_ms) {
+    at = slices_.emplace_hint(at, start_ms, Slice{NewTable()});
+    slices_bytes_ += at->second.groups.allocated_bytes();
+  }
   bool in_slice = true;
   if (at->second.merged) {
     HR_ASSIGN_OR_RAISE(in_slice, merger_->Change(&at->second));
     if (in_slice) at->second.merged = false;
   }
-  if (!in_slice) return &behind_.try_emplace(start_ms, NewTable()).first->second;
+  if (!in_slice) {
+    auto behind = behind_.find(start_ms);
+    if (behind == behind_.end()) {
+      behind = behind_.emplace(start_ms, NewTable()).first;
+      slices_bytes_ += behind->second.allocated_bytes();
+    }
+    return &behind->second;
+  }
   last_table_ = &at->second.groups;
   last_start_ms_ = start_ms;
   return last_table_;
@@ -60,7 +72,9 @@ Status SlicedAggregate::ResolveRun(std::int64_t start_ms, std::span<const std::u
   std::array<const std::uint64_t*, state::GroupTable::kMaxKeyWords> from{};
   for (std::size_t w = 0; w < keys.size(); ++w) from[w] = keys[w] + first;
   const std::span<const std::uint64_t* const> run(from.data(), keys.size());
+  const std::int64_t bytes = table->allocated_bytes();
   HR_RETURN_NOT_OK(table->Resolve(run, count, groups_.data() + first));
+  slices_bytes_ += table->allocated_bytes() - bytes;
   return NoteChanges(start_ms, run, count);
 }
 
@@ -91,40 +105,27 @@ Result<std::int64_t> SlicedAggregate::ResolveRuns(std::span<const std::uint64_t*
   return dropped;
 }
 
-/// Rows of several slices in any order: those of one slice are gathered, so that each table is asked once.
+/// Rows of several slices in any order.
 Status SlicedAggregate::ResolveMixed(std::span<const std::uint64_t* const> keys, const std::int64_t* times, std::int64_t rows,
-                                     std::uint8_t* late, std::int64_t* dropped) {
-  std::vector<std::pair<std::int64_t, std::uint32_t>> by_slice(static_cast<std::size_t>(rows));
-  for (std::int64_t i = 0; i < rows; ++i)
-    by_slice[static_cast<std::size_t>(i)] = {spec_.SliceStart(times[i]), static_cast<std::uint32_t>(i)};
-  if (!std::is_sorted(by_slice.begin(), by_slice.end())) std::sort(by_slice.begin(), by_slice.end());
-  std::vector<std::uint64_t*> found(static_cast<std::size_t>(rows));
-  for (std::size_t first = 0; first < by_slice.size();) {
-    std::size_t last = first;
-    while (last < by_slice.size() && by_slice[last].first == by_slice[first].first) ++last;
-    const std::int64_t start_ms = by_slice[first].first;
-    const std::size_t count = last - first;
-    if (spec_.LastWindowEnd(start_ms) + settings_.lateness_ms <= fired_to_ms_) {
-      for (std::size_t i = first; i < last; ++i) {
-        groups_[by_slice[i].second] = trash_.data();
-        late[by_slice[i].second] = 1;
+                                     std::int64_t least_ms, std::int64_t greatest_ms, std::uint8_t* late, std::int64_t* dropped) {
+  for (const RowsBySlice::Run& run : by_slice_.Sort(spec_, times, rows, least_ms, greatest_ms)) {
+    if (spec_.LastWindowEnd(run.start_ms) + settings_.lateness_ms <= fired_to_ms_) {
+      for (const std::uint32_t row : run.rows) {
+        groups_[row] = trash_.data();
+        late[row] = 1;
       }
-      *dropped += static_cast<std::int64_t>(count);
-    } else {
-      HR_ASSIGN_OR_RAISE(state::GroupTable * table, TableOf(start_ms));
-      gathered_.resize(count * keys.size());
-      std::array<const std::uint64_t*, state::GroupTable::kMaxKeyWords> from{};
-      for (std::size_t w = 0; w < keys.size(); ++w) {
-        std::uint64_t* column = gathered_.data() + w * count;
-        for (std::size_t i = 0; i < count; ++i) column[i] = keys[w][by_slice[first + i].second];
-        from[w] = column;
-      }
-      const std::span<const std::uint64_t* const> run(from.data(), keys.size());
-      HR_RETURN_NOT_OK(table->Resolve(run, static_cast<std::int64_t>(count), found.data()));
-      for (std::size_t i = 0; i < count; ++i) groups_[by_slice[first + i].second] = found[i];
-      HR_RETURN_NOT_OK(NoteChanges(start_ms, run, static_cast<std::int64_t>(count)));
+      *dropped += static_cast<std::int64_t>(run.rows.size());
+      continue;
     }
-    first = last;
+    HR_ASSIGN_OR_RAISE(state::GroupTable * table, TableOf(run.start_ms));
+    const auto words = by_slice_.Gather(keys, run);
+    const auto count = static_cast<std::int64_t>(run.rows.size());
+    const std::int64_t bytes = table->allocated_bytes();
+    found_.resize(run.rows.size());
+    HR_RETURN_NOT_OK(table->Resolve(words, count, found_.data()));
+    slices_bytes_ += table->allocated_bytes() - bytes;
+    for (std::size_t i = 0; i < run.rows.size(); ++i) groups_[run.rows[i]] = found_[i];
+    HR_RETURN_NOT_OK(NoteChanges(run.start_ms, words, count));
   }
   return Status::OK();
 }
@@ -146,7 +147,7 @@ Result<std::int64_t> SlicedAggregate::Resolve(std::span<const std::uint64_t* con
   }
   if (FindRuns(times, rows)) return ResolveRuns(keys, late);
   std::int64_t dropped = 0;
-  HR_RETURN_NOT_OK(ResolveMixed(keys, times, rows, late, &dropped));
+  HR_RETURN_NOT_OK(ResolveMixed(keys, times, rows, start_ms, spec_.SliceStart(greatest), late, &dropped));
   return dropped;
 }
 
@@ -186,7 +187,10 @@ Result<std::int64_t> SlicedAggregate::AddGroups(std::span<const std::uint64_t* c
 
 Status SlicedAggregate::TakeInBehind() {
   for (auto& [start_ms, rows] : behind_) {
-    HR_RETURN_NOT_OK(MergeTables(functions_, &slices_.at(start_ms).groups, &rows, &gathered_));
+    state::GroupTable& groups = slices_.at(start_ms).groups;
+    slices_bytes_ -= rows.allocated_bytes() + groups.allocated_bytes();
+    HR_RETURN_NOT_OK(MergeTables(functions_, &groups, &rows, &gathered_));
+    slices_bytes_ += groups.allocated_bytes();
     HR_RETURN_NOT_OK(merger_->AddTo(start_ms, &rows));
     Recycle(std::move(rows));
   }
@@ -295,6 +299,7 @@ Result<std::optional<SlicedAggregate::Fired>> SlicedAggregate::ChangedGroups(std
 void SlicedAggregate::DropOver() {
   last_table_ = nullptr;
   while (!slices_.empty() && spec_.LastWindowEnd(slices_.begin()->first) + settings_.lateness_ms <= fired_to_ms_) {
+    slices_bytes_ -= slices_.begin()->second.groups.allocated_bytes();
     Recycle(std::move(slices_.begin()->second.groups));
     slices_.erase(slices_.begin());
   }
@@ -350,8 +355,7 @@ Result<std::optional<SlicedAggregate::Fired>> SlicedAggregate::Fire(std::int64_t
 }
 
 std::int64_t SlicedAggregate::allocated_bytes() const {
-  std::int64_t bytes = BytesOf(functions_) + (merger_ == nullptr ? 0 : merger_->allocated_bytes());
-  for (const auto& [start, slice] : slices_) bytes += slice.groups.allocated_bytes();
+  std::int64_t bytes = BytesOf(functions_) + (merger_ == nullptr ? 0 : merger_->allocated_bytes()) + slices_bytes_;
   for (const auto& table : spare_) bytes += table.allocated_bytes();
   for (const auto* changes : {&late_changes_, &early_changes_})
     for (const auto& [end, keys] : *changes) bytes += keys.allocated_bytes();

@@ -10,6 +10,7 @@
 #include "data/state/group_table.h"
 #include "data/window/aggregate_states.h"
 #include "data/window/row_trigger.h"
+#include "data/window/rows_by_slice.h"
 #include "data/window/window_merger.h"
 #include "data/window/window_spec.h"
 
@@ -92,6 +93,8 @@ class SlicedAggregate {
   const Functions& functions() const { return functions_; }
   std::int64_t allocated_bytes() const;
   std::size_t num_slices() const { return slices_.size(); }
+  /// Of the slices' tables, without what is kept for later ones.
+  std::int64_t slices_bytes() const { return slices_bytes_; }
 
  private:
   /// Changed groups by window end: keys, with the number of rows that came, or the trigger's state.
@@ -111,8 +114,8 @@ class SlicedAggregate {
   /// Whether slices come in their order, and in a few runs, which are then in runs_.
   bool FindRuns(const std::int64_t* times, std::int64_t rows);
   Result<std::int64_t> ResolveRuns(std::span<const std::uint64_t* const> keys, std::uint8_t* late);
-  Status ResolveMixed(std::span<const std::uint64_t* const> keys, const std::int64_t* times, std::int64_t rows, std::uint8_t* late,
-                      std::int64_t* dropped);
+  Status ResolveMixed(std::span<const std::uint64_t* const> keys, const std::int64_t* times, std::int64_t rows, std::int64_t least_ms,
+                      std::int64_t greatest_ms, std::uint8_t* late, std::int64_t* dropped);
   Status NoteChanges(std::int64_t start_ms, std::span<const std::uint64_t* const> keys, std::int64_t count);
   Status NoteChange(Changes* changes, std::int64_t end_ms, std::span<const std::uint64_t* const> keys, std::int64_t count);
   Status TakeInBehind();
@@ -143,11 +146,13 @@ class SlicedAggregate {
   std::map<std::int64_t, state::GroupTable> due_;  // groups for which the trigger has fired, by window end
   std::optional<state::GroupTable> fired_notes_;   // of the window that Fire() gave, when the trigger purges
   std::vector<state::GroupTable> spare_;
+  std::int64_t slices_bytes_ = 0;             // of the tables in slices_
   std::optional<state::GroupTable> changed_;  // what TakeChanged() gave last
   std::vector<Run> runs_;                     // of the batch in hand
   std::vector<std::uint64_t> trash_;          // takes the rows that are late
   // Of the batch in hand.
-  std::vector<std::uint64_t*> groups_;
+  std::vector<std::uint64_t*> groups_, found_;
+  RowsBySlice by_slice_;
   std::vector<std::uint64_t> gathered_;
   std::vector<std::uint8_t> late_rows_;
   LeftOut left_out_;

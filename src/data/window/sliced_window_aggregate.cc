@@ -3,6 +3,14 @@
 #include <utility>
 
 namespace headrace::data::window {
+namespace {
+
+/// A window with more groups than this comes in batches of its own.
+constexpr std::int64_t kFewGroups = 512;
+constexpr std::size_t kEnoughRows = 1024;
+constexpr int kMostWindows = 256;  // one piece goes through
+
+}  // namespace
 
 SlicedWindowAggregate::SlicedWindowAggregate(Parts parts, const WindowSpec& windows, SlicedAggregate::Settings settings)
     : SlicedWindowAggregate(std::move(parts), windows, settings, parts.keys.words(), parts.calls.TakeFunctions()) {}
@@ -23,8 +31,55 @@ Result<std::optional<SlicedAggregate::Fired>> SlicedWindowAggregate::Next(Occasi
   return windows_.Fire(watermark_ms);
 }
 
+void SlicedWindowAggregate::TakeGroups() {
+  state::GroupTable& groups = *fired_->groups;
+  const std::uint32_t row_words = groups.key_words() + groups.value_words();
+  for (std::int64_t row = 0; row < groups.num_rows(); ++row) {
+    const std::uint64_t* words = groups.RowKey(row);
+    if (!windows_.HasRows(groups.RowValues(row)) || windows_.IsPurged(words)) continue;
+    words_.insert(words_.end(), words, words + row_words);
+    starts_ms_.push_back(fired_->start_ms);
+    ends_ms_.push_back(fired_->end_ms);
+  }
+  fired_.reset();
+}
+
+Result<bool> SlicedWindowAggregate::EmitSmallWindows(std::int64_t watermark_ms, op::Collector* out) {
+  std::uint32_t key_words = 0, row_words = 0;
+  bool more = true;
+  for (int windows = 0; windows < kMostWindows && starts_ms_.size() < kEnoughRows; ++windows) {
+    if (!fired_) {
+      HR_ASSIGN_OR_RAISE(fired_, Next(Occasion::kComplete, watermark_ms));
+      in_hand_ = Occasion::kComplete;
+      next_group_ = 0;
+    }
+    more = fired_.has_value();
+    if (!fired_ || fired_->groups == nullptr || fired_->groups->num_rows() > kFewGroups) break;
+    key_words = fired_->groups->key_words();
+    row_words = key_words + fired_->groups->value_words();
+    TakeGroups();
+  }
+  if (fired_ && fired_->groups == nullptr) fired_.reset();  // there is more to merge
+  row_keys_.clear();
+  row_values_.clear();
+  for (std::size_t row = 0; row < starts_ms_.size(); ++row) {
+    row_keys_.push_back(words_.data() + row * row_words);
+    row_values_.push_back(row_keys_.back() + key_words);
+  }
+  HR_RETURN_NOT_OK(EmitRows(row_keys_, row_values_, starts_ms_, ends_ms_, out));
+  words_.clear();
+  starts_ms_.clear();
+  ends_ms_.clear();
+  return more;
+}
+
 /// Windows without rows to show are passed over.
 Result<bool> SlicedWindowAggregate::EmitPiece(Occasion occasion, std::int64_t watermark_ms, op::Collector* out) {
+  const bool few = !fired_ || (next_group_ == 0 && fired_->groups->num_rows() <= kFewGroups);
+  if (occasion == Occasion::kComplete && few && !OwnMemory(windows_.functions())) {
+    HR_ASSIGN_OR_RAISE(const bool more, EmitSmallWindows(watermark_ms, out));
+    if (!more || !fired_ || row_keys_.size() > 0) return more;
+  }
   for (;;) {
     if (!fired_) {
       HR_ASSIGN_OR_RAISE(fired_, Next(occasion, watermark_ms));

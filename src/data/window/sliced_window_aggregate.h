@@ -37,6 +37,10 @@ class SlicedWindowAggregate final : public WindowAggregate {
  private:
   SlicedWindowAggregate(Parts&& parts, const WindowSpec& windows, SlicedAggregate::Settings settings, std::uint32_t key_words,
                         Functions functions);
+  /// Complete windows with few groups, many in one batch; one with many groups alone.
+  Result<bool> EmitSmallWindows(std::int64_t watermark_ms, op::Collector* out);
+  /// Copies the groups of the window in hand behind those that wait.
+  void TakeGroups();
   Result<std::optional<SlicedAggregate::Fired>> Next(Occasion occasion, std::int64_t watermark_ms);
 
   SlicedAggregate windows_;
@@ -44,6 +48,9 @@ class SlicedWindowAggregate final : public WindowAggregate {
   Occasion in_hand_ = Occasion::kComplete;
   std::int64_t next_group_ = 0;
   std::vector<const std::uint64_t*> row_keys_, row_values_;
+  // Groups of windows that are not held any more, one row of words each.
+  std::vector<std::uint64_t> words_;
+  std::vector<std::int64_t> starts_ms_, ends_ms_;
 };
 
 }  // namespace headrace::data::window

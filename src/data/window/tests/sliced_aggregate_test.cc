@@ -191,6 +191,7 @@ TEST_P(SlicedAggregateModel, GivesWhatTheModelGives) {
     }
     ASSERT_EQ(FireAll(&windows, kEnd), model.Fire(kEnd));
     EXPECT_EQ(windows.num_slices(), 0u);
+    EXPECT_EQ(windows.slices_bytes(), 0);
     EXPECT_EQ(windows.next_end_ms(), std::numeric_limits<std::int64_t>::max());
   }
 }
