@@ -50,7 +50,7 @@ class RowTrigger {
   /// Whether the row in hand has a value in `result`.
   bool Has(int result) const;
 
-  Node root_{Kind::kRows};
+  Node root_{Kind::kRows, 0, 0, -1, 0, {}};
   std::uint32_t words_ = 1;
   bool purges_ = false;
   std::unique_ptr<expression::Evaluator> evaluator_;
