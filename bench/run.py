@@ -64,6 +64,24 @@ def scaling(options: argparse.Namespace) -> list[Row]:
     return suite.run(options)
 
 
+def flink(options: argparse.Namespace) -> list[Row]:
+    from suites import flink as suite
+
+    return suite.run(options)
+
+
+def flink_latency(options: argparse.Namespace) -> list[Row]:
+    from suites import flink_latency as suite
+
+    return suite.run(options)
+
+
+def kafka_q5(options: argparse.Namespace) -> list[Row]:
+    from suites import kafka_q5 as suite
+
+    return suite.run(options)
+
+
 def program_rows(name: str, *arguments: str) -> list[Row]:
     """Rows that the program bench_NAME prints, one JSON object a line; its talk goes to the terminal."""
     program = BUILD / "bench" / f"bench_{name}"
@@ -221,6 +239,9 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "fused_operators": fused_operators,
     "scaling": scaling,
     "window_latency": window_latency,
+    "flink": flink,
+    "flink_latency": flink_latency,
+    "kafka_q5": kafka_q5,
     "kafka_passthrough": without_options(kafka_passthrough),
     "exchange": without_options(exchange),
     "json_decode": without_options(lambda: program_rows("json_decode")),
@@ -262,8 +283,8 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=7, help="alternating pairs behind the one that warms up (default 7)")
     parser.add_argument("--events", type=int, default=10_000_000, help="nexmark: events of the stream (default 10,000,000)")
     parser.add_argument("--rates", default="10000", help="nexmark: events a second of event time, with commas (default 10000)")
-    parser.add_argument("--queries", default="", help="nexmark: only these, with commas")
-    parser.add_argument("--seconds", type=float, default=10, help="window_latency: of each run (default 10)")
+    parser.add_argument("--queries", default="", help="nexmark, flink: only these, with commas")
+    parser.add_argument("--seconds", type=float, default=10, help="window_latency, flink_latency: of each run (default 10)")
     parser.add_argument("--no-duckdb", action="store_true", help="nexmark: without DuckDB")
     options = parser.parse_args()
     names = options.names or list(BENCHMARKS)

@@ -1,10 +1,11 @@
 // Latency of windowed results, open loop: rows arrive on a schedule fixed beforehand, whether the engine keeps up or not. The time of a
 // result counts from the end of its window on the schedule to its arrival at the sink, so waiting of every kind is part of it.
 //
-//   bench_latency WINDOWED_JOB NULL_JOB --keys 10000 --seconds 10
+//   bench_latency WINDOWED_JOB NULL_JOB --keys 10000 --seconds 10 [--rate N]
 //
 // The null job passes rows on: what it shows is the harness's own. First the greatest rate is looked for: the fixed point of the rate at
-// which rows of that density are processed. Then both jobs run at shares of it. One JSON object a result.
+// which rows of that density are processed. Then both jobs run at shares of it; with --rate the windows alone, at that one. One JSON object
+// a result.
 #include <arrow/array.h>
 #include <arrow/buffer.h>
 #include <arrow/record_batch.h>
@@ -182,12 +183,17 @@ void Report(const std::string& name, const std::string& job_file, std::int64_t k
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 3) Die("usage: bench_latency WINDOWED_JOB NULL_JOB [--keys N] [--seconds N]");
+  if (argc < 3) Die("usage: bench_latency WINDOWED_JOB NULL_JOB [--keys N] [--seconds N] [--rate N]");
   std::int64_t keys = 10'000;
-  double seconds = 10;
+  double seconds = 10, rate = 0;
   for (int i = 3; i + 1 < argc; i += 2) {
     if (std::strcmp(argv[i], "--keys") == 0) keys = std::atoll(argv[i + 1]);
     if (std::strcmp(argv[i], "--seconds") == 0) seconds = std::atof(argv[i + 1]);
+    if (std::strcmp(argv[i], "--rate") == 0) rate = std::atof(argv[i + 1]);
+  }
+  if (rate > 0) {
+    Report("windows", argv[1], keys, rate, seconds);
+    return 0;
   }
   const double greatest = GreatestRate(argv[1], keys);
   std::printf("{\"case\": \"greatest rate\", \"rate\": %.0f}\n", greatest);

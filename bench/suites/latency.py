@@ -26,19 +26,24 @@ def _null(env: StreamExecutionEnvironment, events: int, rate: int) -> Any:
     return _table(env, "bid", events, rate).select("price")
 
 
-def run(options: argparse.Namespace) -> list[Row]:
+def measure(seconds: float, rate: float | None = None) -> list[dict[str, Any]]:
+    """What bench_latency prints; with a rate the windows alone, at that rate."""
     from nexmark.jobs import job_file
 
-    rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="headrace-bench-latency-") as folder:
         files = []
         for name, job in (("windowed", _windowed), ("null", _null)):
             files.append(Path(folder) / f"{name}.pkl")
             files[-1].write_bytes(job_file(job, 1, 10_000))
-        command = [str(find_program("latency")), *map(str, files), "--seconds", str(options.seconds)]
+        command = [str(find_program("latency")), *map(str, files), "--seconds", str(seconds)]
+        command += [] if rate is None else ["--rate", str(rate)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=1800)
-    for line in done.stdout.splitlines():
-        found = json.loads(line)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def run(options: argparse.Namespace) -> list[Row]:
+    rows: list[Row] = []
+    for found in measure(options.seconds):
         case = f"{found['case']}, {found['rate'] / 1e6:.2f} M rows/s"
         if "p50" not in found:
             rows.append({"case": found["case"], "metric": "rows/s", "value": round(found["rate"] / 1e6, 2), "unit": "M/s"})
