@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from headrace.process import CoProcessFunction, KeyedProcessFunction, KeyedProcessOperator, OutputTag
     from headrace.state import AggregateFunction, AggregatingState, ListState, MapState, ReducingState, StateTtl, ValueState
     from headrace.stream import DataStream, DataStreamSink, KeyedStream
+    from headrace.tables import LookupCache, PostgresTable
     from headrace.user_functions import udf
     from headrace.window_process import ProcessWindowFunction, WindowContext
 
@@ -64,6 +65,7 @@ _HOME = {
         "AggregateFunction", "AggregatingState", "ListState", "MapState", "ReducingState", "StateTtl", "ValueState",
     ),
     "stream": ("DataStream", "DataStreamSink", "KeyedStream"),
+    "tables": ("LookupCache", "PostgresTable"),
     "user_functions": ("udf",),
     "windows": (
         "CountWindow", "CumulateWindow", "GlobalWindow", "SessionWindow", "SlidingWindow", "Trigger",
@@ -79,7 +81,8 @@ __all__ = [
     "CountWindow", "CumulateWindow", "DataStream", "DataStreamSink", "EngineNotFound", "Expression", "FileSink",
     "FileSource", "GeneratorSource", "GlobalWindow", "GroupedStream", "JobError", "JobFailed", "JobGraph", "JobResult",
     "KafkaSink", "KafkaSinkOperator", "KafkaSource", "KafkaSourceOperator", "KeyedProcessFunction", "KeyedProcessOperator",
-    "KeyedStream", "ListState", "MapState", "NexmarkSource", "OutputTag", "PrintSink", "ProcessWindowFunction", "ReducingState", "RestartStrategy",
+    "KeyedStream", "ListState", "LookupCache", "MapState", "NexmarkSource", "OutputTag", "PostgresTable", "PrintSink",
+    "ProcessWindowFunction", "ReducingState", "RestartStrategy",
     "SessionWindow", "Sink", "SlidingWindow", "Source", "StateTtl", "StreamExecutionEnvironment", "SubmitError",
     "Trigger", "TumblingWindow", "ValueState", "WatermarkStrategies", "Window", "WindowContext", "WindowedStream", "__version__", "accumulator", "avg", "coalesce",
     "col", "collect", "concat", "count", "count_distinct", "dead_letter", "first", "from_epoch_ms", "greatest", "hash_of",

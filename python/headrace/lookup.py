@@ -1,4 +1,4 @@
-"""Joins with a table that stands still: lookup_join()."""
+"""Joins with a table, one that stands still or one of an outside system: lookup_join()."""
 
 from __future__ import annotations
 
@@ -9,27 +9,30 @@ from headrace.errors import JobTypeError, JobValueError
 from headrace.location import here
 
 if TYPE_CHECKING:
-    from headrace.connectors import Source
+    from headrace.connectors import Connector
     from headrace.relational import Pickle
 
 
 class LookupSpec:
     """A table and the columns it is joined on."""
 
-    def __init__(self, table: Source[Any], on: list[tuple[str, str]], keep_unmatched: bool) -> None:
+    def __init__(self, table: Connector, on: list[tuple[str, str]], keep_unmatched: bool) -> None:
         self._table, self._on, self._keep_unmatched = table, on, keep_unmatched
 
     @classmethod
-    def of(cls, table: Any, on: str | Sequence[str] | Mapping[str, str], how: str) -> LookupSpec:
+    def of(cls, table: Any, on: str | Sequence[str] | Mapping[str, str], how: str, asking: dict[str, Any]) -> LookupSpec:
         from headrace.connectors import Source
+        from headrace.tables import Asked, PostgresTable
 
-        if not isinstance(table, Source):
+        if isinstance(table, PostgresTable):
+            table = Asked(table, **asking)
+        elif not isinstance(table, Source):
             raise JobTypeError(
-                f"lookup_join ({here()}): the table is a source such as CollectionSource, not {type(table).__name__}"
+                f"lookup_join ({here()}): the table is a source such as CollectionSource, or a PostgresTable, not {type(table).__name__}"
             )
-        if table.row_type is None:
+        elif table.row_type is None:
             raise JobTypeError(f"lookup_join ({here()}): the table has no columns; give its source a record type")
-        if not table.bounded:
+        elif not table.bounded:
             raise JobValueError(f"lookup_join ({here()}): the table does not end; join two streams instead")
         if how not in ("inner", "left"):
             raise JobValueError(f"lookup_join ({here()}): how is {how!r}; it takes 'inner' or 'left'")

@@ -12,6 +12,8 @@ from headrace.errors import JobTypeError, JobValueError
 from headrace.location import Location, here
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from typing_extensions import Self
 
     from headrace.aggregates import Aggregate
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from headrace.grouped_stream import GroupedStream, WindowedStream
     from headrace.process import ConnectedStreams, Keyed, KeyedProcessFunction
     from headrace.row_types import RowType
+    from headrace.tables import LookupCache, PostgresTable
     from headrace.watermarks import WatermarkStrategies
     from headrace.windows import Window
 
@@ -197,16 +200,30 @@ class DataStream(_Settable, Generic[T]):
     assign_timestamps_and_watermarks = with_watermarks
 
     def lookup_join(
-        self, table: Source[Any], *, on: str | Sequence[str] | Mapping[str, str], how: str = "inner"
+        self,
+        table: Source[Any] | PostgresTable,
+        *,
+        on: str | Sequence[str] | Mapping[str, str],
+        how: str = "inner",
+        cache: LookupCache | int | None = 100_000,
+        timeout: int | timedelta = 30_000,
+        retry_delay: int | timedelta = 100,
+        max_in_flight: int = 4,
     ) -> DataStream[Any]:
-        """Each row with the rows of a table that stands still and have equal keys: the row's columns, then the table's others.
+        """Each row with the rows of a table that have equal keys: the row's columns, then the table's others.
 
-        table: a bounded source of typed rows, read whole by every subtask before its first row. on: columns of both, or
-        {"column of the stream": "column of the table"}. how: "inner" leaves rows without a match out, "left" gives them nulls.
+        table: a bounded source of typed rows, read whole by every subtask before its first row; or a PostgresTable, which is asked for the
+        keys of each batch. on: columns of both, or {"column of the stream": "column of the table"}. how: "inner" leaves rows without a
+        match out, "left" gives them nulls.
+
+        Of a PostgresTable: cache: a LookupCache, a number of keys, or None. timeout: how long the rows of a batch are asked for, tries
+        included, until the job fails. retry_delay: before the second try; it doubles up to 2 s. max_in_flight: batches of a subtask that
+        wait for answers; rows leave in their order all the same.
         """
         from headrace.lookup import LookupSpec
 
-        return self._relational("lookup_join", LookupSpec.of(table, on, how))
+        asking = {"cache": cache, "timeout": timeout, "retry_delay": retry_delay, "max_in_flight": max_in_flight}
+        return self._relational("lookup_join", LookupSpec.of(table, on, how, asking))
 
     def group_by(self, *columns: str | Expression, **named: Any) -> GroupedStream:
         """Groups typed rows by columns: names, col(…), or name=expression for a computed one."""

@@ -59,6 +59,25 @@ const std::vector<ConnectorTable>& SourceTables() {
         {"csv_null", Type::kString, false, "", "", "format=csv: what stands for null, when it is not in quotes."},
         {"on_error", Type::kChoice, false, "fail", "fail|skip", "What a line does that cannot be decoded."}}},
       {"collection", {}},
+      {"postgres",
+       {{"host", Type::kString, true, "", "", "Name or address of the server, or a comma list."},
+        {"port", Type::kInt, false, "5432", "", "Its port."},
+        {"database", Type::kString, true, "", "", "Name of the database."},
+        {"user", Type::kString, true, "", "", "Role to connect as; it needs to read the table, no more."},
+        {"password", Type::kString, false, "", "", "Its password; travels in the job file."},
+        {"password_env", Type::kString, false, "", "", "Instead: the environment variable of the TaskManagers that holds it."},
+        {"sslmode", Type::kChoice, false, "prefer", "disable|allow|prefer|require|verify-ca|verify-full", "As libpq takes it."},
+        {"table", Type::kString, false, "", "", "Name of the table or view, with its schema or without."},
+        {"query", Type::kString, false, "", "", "Instead: a SELECT whose rows are looked up in."},
+        {"connections", Type::kInt, false, "2", "", "Of each TaskManager to the database."},
+        {"cache_keys", Type::kInt, false, "100000", "", "Keys that each subtask remembers; 0 = none."},
+        {"cache_ttl_ms", Type::kDurationMs, false, "60000", "", "How long what was found for a key is used; 0 = for ever."},
+        {"missing_ttl_ms", Type::kDurationMs, false, "60000", "",
+         "How long it is known that a key has no row; 0 = it is asked for each time."},
+        {"max_in_flight", Type::kInt, false, "4", "", "Batches of a subtask that wait for answers."},
+        {"timeout_ms", Type::kDurationMs, false, "30000", "",
+         "How long the rows of a batch are asked for, tries included, until the job fails."},
+        {"retry_delay_ms", Type::kDurationMs, false, "100", "", "Before the second try; doubles from try to try up to 2 s."}}},
       {"generator",
        {{"count", Type::kInt, false, "0", "", "Rows in all; 0 = endless."},
         {"rows_per_second", Type::kInt, false, "0", "", "Over all subtasks; 0 = as fast as possible."},
@@ -290,6 +309,29 @@ Status CheckNexmark(const ConnectorSpec& spec, std::string_view who) {
   return Status::OK();
 }
 
+Status CheckPostgres(const ConnectorSpec& spec, std::string_view who) {
+  if (spec.options.contains("table") == spec.options.contains("query"))
+    return Error(ErrorCode::kBadOption, fmt::format("{}: the postgres table needs the option table or the option query", who));
+  if (spec.options.contains("password") && spec.options.contains("password_env"))
+    return Error(ErrorCode::kBadOption, fmt::format("{}: password and password_env exclude each other", who));
+  struct Range {
+    std::string_view name;
+    std::int64_t least, most;
+  };
+  for (const Range& range : {Range{"port", 1, 65'535},
+                             {"connections", 1, 64},
+                             {"cache_keys", 0, 100'000'000},
+                             {"max_in_flight", 1, 256},
+                             {"timeout_ms", 1, 86'400'000},
+                             {"retry_delay_ms", 1, 60'000}}) {
+    const std::int64_t value = OptionInt(spec, true, range.name);
+    if (value < range.least || value > range.most)
+      return Error(ErrorCode::kBadOption,
+                   fmt::format("{}: option {} is {}, but must be {} to {}", who, range.name, value, range.least, range.most));
+  }
+  return Status::OK();
+}
+
 }  // namespace
 
 const std::vector<OptionSpec>* SourceOptions(std::string_view kind) { return FindTable(true, kind); }
@@ -309,6 +351,7 @@ Status CheckConnector(const ConnectorSpec& spec, bool is_source, std::string_vie
   if (spec.kind == "kafka") HR_RETURN_NOT_OK(CheckKafka(spec, is_source, who));
   HR_RETURN_NOT_OK(CheckFormat(spec, is_source, who));
   if (spec.kind == "generator") HR_RETURN_NOT_OK(CheckGenerator(spec, who));
+  if (spec.kind == "postgres") HR_RETURN_NOT_OK(CheckPostgres(spec, who));
   if (is_source && spec.kind == "nexmark") HR_RETURN_NOT_OK(CheckNexmark(spec, who));
   if (!spec.payload.empty() && !(is_source && spec.kind == "collection")) {
     return Error(ErrorCode::kInvalidPlan, fmt::format("{}: the {} connector takes no payload", who, spec.kind));

@@ -49,6 +49,8 @@ struct ConnectorSpec {
   bool bounded = false;
   std::shared_ptr<arrow::Schema> schema = nullptr;  ///< typed rows; null = untyped
   std::string record_type = {};                     ///< "module:qualname" of the Python class of typed rows; empty = dict
+  /// A table that a lookup join asks key by key, instead of reading it whole.
+  bool IsLookedUpIn() const { return kind == "postgres"; }
 };
 struct SourceSpec {
   ConnectorSpec connector;

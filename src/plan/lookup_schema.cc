@@ -39,6 +39,18 @@ Status CheckKey(const OperatorSpec& spec, const arrow::Field& left, const arrow:
                "Bring them to one type with select() and cast().");
 }
 
+/// What an outside table can give.
+Status CheckOutside(const OperatorSpec& spec, const arrow::Schema& table) {
+  for (const auto& field : table.fields()) {
+    const auto id = field->type()->id();
+    if (id == arrow::Type::LIST || id == arrow::Type::STRUCT || id == arrow::Type::LARGE_BINARY || id == arrow::Type::DURATION)
+      return Wrong(spec,
+                   fmt::format("the table's column \"{}\" is a {}, which cannot be looked up", field->name(), TypeName(*field->type())),
+                   "Take a query that makes a number, text, bool, date, time or timestamp of it.");
+  }
+  return Status::OK();
+}
+
 }  // namespace
 
 Result<std::shared_ptr<arrow::Schema>> LookupSchema(const OperatorSpec& spec, const LookupSpec& lookup, const arrow::Schema& input) {
@@ -52,6 +64,7 @@ Result<std::shared_ptr<arrow::Schema>> LookupSchema(const OperatorSpec& spec, co
     HR_ASSIGN_OR_RAISE(const arrow::Field* of_table, FieldOf(spec, table, right, "table"));
     HR_RETURN_NOT_OK(CheckKey(spec, *of_input, *of_table));
   }
+  if (lookup.table->IsLookedUpIn()) HR_RETURN_NOT_OK(CheckOutside(spec, table));
   arrow::FieldVector fields = input.fields();
   for (const auto& field : table.fields()) {
     const auto joined = [&](const auto& pair) { return pair.second == field->name(); };

@@ -287,6 +287,9 @@ class Validator {
     if (auto* source = std::get_if<SourceSpec>(&spec.kind)) {
       ConnectorSpec& connector = source->connector;
       HR_RETURN_NOT_OK(CheckConnector(connector, true, spec.Describe()));
+      if (connector.IsLookedUpIn())
+        return Invalid(fmt::format("{}: a {} table is no source of rows", spec.Describe(), connector.kind),
+                       "Give it to lookup_join() of a stream.");
       connector.bounded = IsBounded(connector);
       if (connector.kind == "collection") return CheckCollection(connector.payload, spec);
     }
@@ -311,6 +314,7 @@ class Validator {
     ConnectorSpec table = *lookup->table;
     HR_RETURN_NOT_OK(CheckConnector(table, true, spec.Describe()));
     table.bounded = IsBounded(table);
+    if (table.IsLookedUpIn()) return Status::OK();
     if (!table.bounded || table.kind == "kafka")
       return Invalid(fmt::format("{}: its table comes from a {} source; it must end, and be local", spec.Describe(), table.kind),
                      "Take a collection or a file, or join two streams.");

@@ -24,7 +24,7 @@ std::vector<std::pair<std::string, std::string>> ConnectionOptions::Keywords() c
       {"keepalives_interval", "1"},
       {"keepalives_count", "3"},
       {"tcp_user_timeout", fmt::format("{}", statement_timeout_ms)},
-      {"target_session_attrs", "read-write"},  // after a failover the old primary's replica must not answer
+      {"target_session_attrs", only_reads ? "any" : "read-write"},  // after a failover the old primary's replica must not answer
   };
 }
 

@@ -11,6 +11,7 @@ struct ConnectionOptions {
   std::string host;  ///< one name, a comma list, or the folder of a unix socket
   std::uint16_t port = 5432;
   std::string database, user, password, sslmode = "prefer";
+  bool only_reads = false;                             ///< a replica will do
   std::int64_t connect_timeout_ms = 5000;              ///< of each host
   std::int64_t statement_timeout_ms = 5000;            ///< the server ends the statement
   std::int64_t idle_in_transaction_timeout_ms = 2000;  ///< the server ends the session

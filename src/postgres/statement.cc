@@ -53,6 +53,22 @@ Statement& Statement::Array(std::uint32_t array_type, std::uint32_t element_type
   return *this;
 }
 
+Statement& Statement::BinaryArray(std::uint32_t array_type, std::uint32_t element_type,
+                                  const std::vector<std::optional<std::string>>& values) {
+  std::string bytes;
+  AppendBigEndian(&bytes, std::uint32_t{1});  // dimensions
+  AppendBigEndian(&bytes, std::uint32_t{1});  // there may be nulls
+  AppendBigEndian(&bytes, element_type);
+  AppendBigEndian(&bytes, static_cast<std::uint32_t>(values.size()));
+  AppendBigEndian(&bytes, std::uint32_t{1});  // lower bound
+  for (const auto& value : values) {
+    AppendBigEndian(&bytes, value ? static_cast<std::uint32_t>(value->size()) : ~std::uint32_t{0});
+    if (value) bytes.append(*value);
+  }
+  parameters_.push_back({array_type, std::move(bytes)});
+  return *this;
+}
+
 const std::optional<std::string>& Rows::Cell(std::size_t row, std::size_t column) const {
   HR_CHECK(column < columns_ && row < size(), "a cell outside of the answer");
   return cells_[row * columns_ + column];

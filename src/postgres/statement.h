@@ -19,6 +19,8 @@ class Statement {
   Statement& Bytes(std::string value);
   Statement& TextArray(const std::vector<std::string_view>& values);
   Statement& BytesArray(const std::vector<std::string_view>& values);
+  /// Elements in PostgreSQL's binary form, by the oids of the array's type and theirs.
+  Statement& BinaryArray(std::uint32_t array_type, std::uint32_t element_type, const std::vector<std::optional<std::string>>& values);
 
   struct Parameter {
     std::uint32_t type;  ///< PostgreSQL's type oid
@@ -35,7 +37,8 @@ class Statement {
   std::vector<Parameter> parameters_;
 };
 
-/// The rows of one answer, copied out of the connection. Columns are to be int8, text or bytea: cast others in the statement.
+/// The rows of one answer, copied out of the connection. Columns are to be int8, text or bytea: cast others in the statement,
+/// or read their binary form.
 class Rows {
  public:
   Rows() = default;
@@ -45,11 +48,11 @@ class Rows {
   bool IsNull(std::size_t row, std::size_t column) const { return !Cell(row, column).has_value(); }
   /// Text or bytea; empty when null.
   std::string Bytes(std::size_t row, std::size_t column) const { return Cell(row, column).value_or(std::string()); }
+  const std::optional<std::string>& Cell(std::size_t row, std::size_t column) const;
   /// An int8; 0 when null.
   std::int64_t Int64(std::size_t row, std::size_t column) const;
 
  private:
-  const std::optional<std::string>& Cell(std::size_t row, std::size_t column) const;
   std::size_t columns_ = 0;
   std::vector<std::optional<std::string>> cells_;  // row by row
 };

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "data/connector/table_client.h"
 #include "data/operator/calc.h"
 #include "data/operator/checking.h"
 #include "data/operator/event_time.h"
@@ -9,6 +10,7 @@
 #include "data/operator/union.h"
 #include "data/task/join_parts.h"
 #include "data/task/python_parts.h"
+#include "data/window/async_lookup_join.h"
 #include "data/window/local_aggregate.h"
 #include "data/window/lookup_join.h"
 #include "data/window/window_aggregate.h"
@@ -87,9 +89,13 @@ bool IsRelational(const plan::OperatorSpec& op) {
          std::holds_alternative<plan::TopSpec>(op.kind);
 }
 
-/// Every subtask reads the whole table.
+/// Every subtask asks the table for its keys, or reads the whole of it.
 Result<std::unique_ptr<op::Operator>> MakeLookup(const plan::LookupSpec& spec, const arrow::Schema& input,
                                                  const TaskEnvironment& environment, connector::ConnectorContext context) {
+  if (spec.table->IsLookedUpIn()) {
+    HR_ASSIGN_OR_RAISE(auto client, connector::MakeTableClient(*spec.table, spec.on, window::AsyncLookupJoin::FoundFields(spec)));
+    return window::AsyncLookupJoin::Make(spec, std::move(client), input, std::move(context.on_waiting));
+  }
   window::LookupJoin::Table table;
   HR_ASSIGN_OR_RAISE(table.reader, environment.connectors.source(*spec.table));
   HR_ASSIGN_OR_RAISE(table.splits, plan::PlanLocalSplits(*spec.table, 1));

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "columnar/column_gatherer.h"
+#include "data/window/lookup_rows.h"
 
 namespace headrace::data::window {
 namespace {
@@ -66,15 +67,6 @@ Result<std::shared_ptr<arrow::Array>> AsInt64(const arrow::Array& array) {
       return Status::Invalid("no int: ", array.type()->ToString());
   }
 }
-
-Result<std::shared_ptr<arrow::Array>> Gather(const arrow::Array& column, const std::vector<std::uint32_t>& rows) {
-  HR_ASSIGN_OR_RAISE(const auto gatherer, columnar::ColumnGatherer::Make(column.type()));
-  HR_RETURN_NOT_OK(gatherer->Append(*column.data(), rows.data(), static_cast<std::int64_t>(rows.size())));
-  HR_ASSIGN_OR_RAISE(const auto data, gatherer->Finish());
-  return arrow::MakeArray(data);
-}
-
-bool IsReserved(const std::string& name) { return name.starts_with("__"); }
 
 }  // namespace
 
@@ -185,28 +177,13 @@ Status LookupJoin::Process(std::uint32_t, columnar::DataBatch batch, op::Collect
   Match(words, *keys);
   ForgetTexts();
   if (probes_.empty()) return Status::OK();
-  bool all_once = static_cast<std::int64_t>(probes_.size()) == records.num_rows();
-  for (std::uint32_t i = 0; all_once && i < probes_.size(); ++i) all_once = probes_[i] == i;
-  arrow::FieldVector fields, reserved_fields;
-  arrow::ArrayVector arrays, reserved;
-  for (int i = 0; i < records.num_columns(); ++i) {
-    std::shared_ptr<arrow::Array> column = records.column(i);
-    if (!all_once) {
-      HR_ASSIGN_OR_RAISE(column, Gather(*column, probes_));
-    }
-    const auto& field = records.schema()->field(i);
-    (IsReserved(field->name()) ? reserved_fields : fields).push_back(field);
-    (IsReserved(field->name()) ? reserved : arrays).push_back(std::move(column));
+  arrow::ArrayVector found;
+  for (const auto& column : columns_) {
+    HR_ASSIGN_OR_RAISE(auto gathered, GatherColumn(*column, matches_));
+    found.push_back(std::move(gathered));
   }
-  for (std::size_t i = 0; i < columns_.size(); ++i) {
-    HR_ASSIGN_OR_RAISE(auto column, Gather(*columns_[i], matches_));
-    fields.push_back(right_fields_[i]);
-    arrays.push_back(std::move(column));
-  }
-  fields.insert(fields.end(), reserved_fields.begin(), reserved_fields.end());
-  arrays.insert(arrays.end(), reserved.begin(), reserved.end());
-  return out->Emit(columnar::DataBatch(
-      arrow::RecordBatch::Make(arrow::schema(std::move(fields)), static_cast<std::int64_t>(probes_.size()), std::move(arrays))));
+  HR_ASSIGN_OR_RAISE(auto joined, JoinFound(records, probes_, right_fields_, found));
+  return out->Emit(std::move(joined));
 }
 
 void LookupJoin::Match(const std::vector<const std::uint64_t*>& keys, const arrow::RecordBatch& key_columns) {
