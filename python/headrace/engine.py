@@ -54,17 +54,30 @@ class _Talk:
         self._stream = stream
         self.error: list[str] = []
         self.last: list[str] = []
+        self._said = threading.Condition()
+        self._ended = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         for raw in self._stream:
             line = raw.decode("utf-8", "replace").rstrip("\n")
-            if self.error or line.startswith(("error:", "Error:")):
-                self.error.append(line)
-                continue
-            self.last = [*self.last[-14:], line]
+            with self._said:
+                self._said.notify_all()
+                if self.error or line.startswith(("error:", "Error:")):
+                    self.error.append(line)
+                    continue
+                self.last = [*self.last[-14:], line]
             print(line, file=sys.stderr, flush=True)
+        with self._said:
+            self._ended = True
+            self._said.notify_all()
+
+    def says(self, text: str, timeout: float) -> bool:
+        """Waits for a line with the text, among the last ones; False when the engine ends or the time is over before."""
+        with self._said:
+            self._said.wait_for(lambda: self._ended or any(text in line for line in self.last), timeout)
+            return any(text in line for line in self.last)
 
     def join(self) -> None:
         self._thread.join(5)
@@ -141,6 +154,14 @@ class EmbeddedRun:
         if code < 0:
             reason = f"the engine was ended by signal {-code}" + (f":\n{reason}" if reason else "")
         raise JobFailed(reason or f"the engine ended with exit code {code}")
+
+    def says(self, text: str, timeout: float) -> bool:
+        """Waits until the engine says something on its standard error; False when it ends or the time is over before."""
+        return self._talk.says(text, timeout)
+
+    def said(self) -> str:
+        """Its last lines."""
+        return "\n".join([*self._talk.last, *self._talk.error])
 
     def close(self) -> None:
         """Ends the process if it still runs."""

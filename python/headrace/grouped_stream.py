@@ -22,8 +22,18 @@ U = TypeVar("U")
 class GroupedStream:
     """Typed rows grouped by columns. Made by group_by(); agg(), window() or top() go on."""
 
-    def __init__(self, stream: DataStream[Any], keys: tuple[str, ...]) -> None:
-        self._stream, self._keys = stream, keys
+    def __init__(self, stream: DataStream[Any], keys: tuple[str, ...], ttl_ms: int = 0) -> None:
+        self._stream, self._keys, self._ttl_ms = stream, keys, ttl_ms
+
+    def ttl(self, time: Any) -> GroupedStream:
+        """For agg() and top() without windows: a group is forgotten so long after the last row that changed it (ms or timedelta, by the
+        machine's clock), and begins anew with the next one."""
+        from headrace.windows import milliseconds
+
+        return GroupedStream(self._stream, self._keys, milliseconds("ttl", time, 1))
+
+    def _whole(self) -> WindowedStream:
+        return WindowedStream(self._stream, self._keys, None)._changed(_ttl_ms=self._ttl_ms)
 
     def process(self, function: KeyedProcessFunction[Any, U], *, returns: Any = None) -> DataStream[U]:
         """As KeyedStream.process(), keyed by the columns: ctx.current_key is the column's value, of several columns a tuple."""
@@ -50,18 +60,18 @@ class GroupedStream:
             raise JobTypeError(
                 f"window ({here()}): it takes a window such as TumblingWindow(10_000), not {type(window).__name__}"
             )
-        return WindowedStream(self._stream, self._keys, window)
+        return WindowedStream(self._stream, self._keys, window)._changed(_ttl_ms=self._ttl_ms)
 
     def agg(self, **calls: Aggregate) -> DataStream[Any]:
         """Keys and aggregates, kept over the whole stream: the groups that a batch changed come again with their new values."""
-        return WindowedStream(self._stream, self._keys, None).agg(**calls)
+        return self._whole().agg(**calls)
 
     def top(self, n: int, *, by: str | list[str], descending: bool = True, ties: bool = False, rank: str = "") -> DataStream[Any]:
         """The first n rows of each group by a column's order. Behind a windowed aggregate, of each group and window.
 
         ties: rows equal to the last one come too. rank: name of a column for the place, from 1.
         """
-        return WindowedStream(self._stream, self._keys, None).top(n, by=by, descending=descending, ties=ties, rank=rank)
+        return self._whole().top(n, by=by, descending=descending, ties=ties, rank=rank)
 
 
 class WindowedStream:
@@ -69,7 +79,7 @@ class WindowedStream:
 
     def __init__(self, stream: DataStream[Any], keys: tuple[str, ...], window: Window | None) -> None:
         self._stream, self._keys, self._window = stream, keys, window
-        self._lateness_ms = 0
+        self._lateness_ms = self._ttl_ms = 0
         self._late_tag = ""
         self._early_ms = self._early_rows = 0
         self._late_every_row = False

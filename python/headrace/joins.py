@@ -19,13 +19,13 @@ class JoinSpec:
     """Pairs of rows of two streams with equal keys."""
 
     def __init__(
-        self, left: list[str], right: list[str], how: str, bound: int, window: Window | None, interval: tuple[int, int], ttl: tuple[int, int], suffix: str
+        self, left: list[str], right: list[str], how: str, bound: int, window: Window | None, interval: tuple[int, int], ttl: tuple[int, int], suffix: str, late: tuple[str, str]
     ) -> None:  # fmt: skip
         self._left, self._right, self._how, self._bound = left, right, how, bound
-        self._window, self._interval, self._ttl, self._suffix = window, interval, ttl, suffix
+        self._window, self._interval, self._ttl, self._suffix, self._late = window, interval, ttl, suffix, late
 
     @classmethod
-    def of(cls, on: Any, how: Any, window: Any, between: Any, as_of: Any, ttl: Any, suffix: Any) -> JoinSpec:
+    def of(cls, on: Any, how: Any, window: Any, between: Any, as_of: Any, ttl: Any, suffix: Any, late: Any = None) -> JoinSpec:
         from headrace.windows import Window
 
         left, right = _keys(on)
@@ -42,7 +42,7 @@ class JoinSpec:
         if sum((window is not None, between is not None, bool(as_of))) > 1:
             raise JobValueError(f"join ({here()}): it takes one of window, between and as_of")
         bound = _WINDOW if window is not None else _INTERVAL if between is not None else _VERSION if as_of else _NONE
-        return cls(left, right, how, bound, window, _interval(between), _ttl(ttl), suffix)
+        return cls(left, right, how, bound, window, _interval(between), _ttl(ttl), suffix, _late(late))
 
     def fill(self, message: Any, pickle: Pickle) -> None:
         out = message.join
@@ -53,6 +53,7 @@ class JoinSpec:
             self._window.fill(out.window)
         out.lower_ms, out.upper_ms = self._interval
         out.left_ttl_ms, out.right_ttl_ms = self._ttl
+        out.left_late_tag, out.right_late_tag = self._late
 
 
 def _keys(on: Any) -> tuple[list[str], list[str]]:
@@ -104,14 +105,29 @@ def _ttl(ttl: Any) -> tuple[int, int]:
     return ms, ms
 
 
+def _late(tags: Any) -> tuple[str, str]:
+    from headrace.stream import check_label
+
+    if tags is None:
+        return "", ""
+    if not isinstance(tags, (tuple, list)) or len(tags) != 2:
+        raise JobTypeError(
+            f'join ({here()}): late_to takes a tag for each side, or None, as in ("late_left", None), not {tags!r}'
+        )
+    left, right = ("" if tag is None else check_label("join", "a tag of late_to", tag) for tag in tags)
+    return left, right
+
+
 class DeduplicateSpec:
     """One row a key."""
 
-    def __init__(self, keys: list[str], last: bool, by_event_time: bool) -> None:
-        self._keys, self._last, self._by_event_time = keys, last, by_event_time
+    def __init__(self, keys: list[str], last: bool, by_event_time: bool, ttl_ms: int) -> None:
+        self._keys, self._last, self._by_event_time, self._ttl_ms = keys, last, by_event_time, ttl_ms
 
     @classmethod
-    def of(cls, columns: tuple[Any, ...], keep: Any, by: Any) -> DeduplicateSpec:
+    def of(cls, columns: tuple[Any, ...], keep: Any, by: Any, ttl: Any = None) -> DeduplicateSpec:
+        from headrace.windows import milliseconds
+
         keys = [column_name("deduplicate", column) for column in columns]
         if not keys:
             raise JobValueError(f"deduplicate ({here()}): it takes the columns by which rows are the same")
@@ -119,9 +135,10 @@ class DeduplicateSpec:
             raise JobValueError(f'deduplicate ({here()}): keep is {keep!r}; it is "first" or "last"')
         if by not in ("arrival", "event_time"):
             raise JobValueError(f'deduplicate ({here()}): by is {by!r}; it is "arrival" or "event_time"')
-        return cls(keys, keep == "last", by == "event_time")
+        ttl_ms = 0 if ttl is None else milliseconds("deduplicate: ttl", ttl, 1)
+        return cls(keys, keep == "last", by == "event_time", ttl_ms)
 
     def fill(self, message: Any, pickle: Pickle) -> None:
         out = message.deduplicate
         out.keys.extend(self._keys)
-        out.last, out.by_event_time = self._last, self._by_event_time
+        out.last, out.by_event_time, out.ttl_ms = self._last, self._by_event_time, self._ttl_ms

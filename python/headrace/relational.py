@@ -103,6 +103,7 @@ class AggregateSpec:
         out.allowed_lateness_ms, out.late_tag = self._stream._lateness_ms, self._stream._late_tag
         out.trigger.early_every_ms, out.trigger.early_every_rows = self._stream._early_ms, self._stream._early_rows
         out.trigger.late_every_row = self._stream._late_every_row
+        out.ttl_ms = self._stream._ttl_ms
         if self._stream._trigger is not None:
             self._stream._trigger.fill(out.trigger.by_row)
             out.trigger.purge = self._stream._trigger._purges
@@ -131,6 +132,6 @@ class TopSpec:
         out.keys.extend(self._stream._keys)
         if self._stream._window is not None:
             self._stream._window.fill(out.window)
-        out.limit, out.ties, out.rank_name = self._n, self._ties, self._rank
+        out.limit, out.ties, out.rank_name, out.ttl_ms = self._n, self._ties, self._rank, self._stream._ttl_ms
         for name, descending in self._by:
             out.order.add(column=name, descending=descending)

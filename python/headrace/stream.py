@@ -286,7 +286,7 @@ class DataStream(_Settable, Generic[T]):
 
     def join(
         self, other: DataStream[Any], *, on: Any, how: str = "inner", window: Window | None = None, between: Any = None,
-        as_of: bool = False, ttl: Any = None, suffix: str = "_right",
+        as_of: bool = False, ttl: Any = None, suffix: str = "_right", late_to: Any = None,
     ) -> DataStream[Any]:  # fmt: skip
         """Pairs of rows of this stream and another with equal keys; null is equal to nothing.
 
@@ -294,7 +294,8 @@ class DataStream(_Settable, Generic[T]):
         window: rows of one tumbling or sliding window; or name window_start and window_end in on, when both streams have windows.
         between: bounds in ms of the other row's time against this one's, as in (-5000, 10000). as_of: the other stream's newest row that is
         not newer than this one's. Without any of them every row meets every other; ttl (ms or timedelta, or one a side) lets them go.
-        suffix: for columns of the other stream whose name this one has. See docs/reference/joins.md.
+        suffix: for columns of the other stream whose name this one has. late_to: tags of side outputs for late rows of this stream and of the
+        other one, as in ("late_left", "late_right"); None drops them. See docs/reference/joins.md.
         """
         from headrace.joins import JoinSpec
 
@@ -302,15 +303,20 @@ class DataStream(_Settable, Generic[T]):
             raise JobTypeError(f"join ({here()}): it takes a stream, not {type(other).__name__}")
         if other._env is not self._env:
             raise JobValueError(f"join ({here()}): the streams belong to different environments")
-        spec = JoinSpec.of(on, how, window, between, as_of, ttl, suffix)
+        spec = JoinSpec.of(on, how, window, between, as_of, ttl, suffix, late_to)
         inputs = [self._input, other._input]
         return DataStream(self._env, self._env._add(Operator("join", "join", inputs, spec=spec)))
 
-    def deduplicate(self, *columns: str | Expression, keep: str = "first", by: str = "arrival") -> DataStream[Any]:
-        """One row for each value of the columns: the first or the last, by "arrival" or by "event_time". See docs/reference/updates.md."""
+    def deduplicate(
+        self, *columns: str | Expression, keep: str = "first", by: str = "arrival", ttl: Any = None
+    ) -> DataStream[Any]:
+        """One row for each value of the columns: the first or the last, by "arrival" or by "event_time". See docs/reference/updates.md.
+
+        ttl: ms or timedelta of the machine's clock; a value is forgotten so long after its row was replaced last, and the next one is new.
+        """
         from headrace.joins import DeduplicateSpec
 
-        return self._relational("deduplicate", DeduplicateSpec.of(columns, keep, by))
+        return self._relational("deduplicate", DeduplicateSpec.of(columns, keep, by, ttl))
 
     def _partitioned(self, partitioning: int) -> DataStream[T]:
         return DataStream(self._env, self._operator, partitioning, self._tag)

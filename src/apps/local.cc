@@ -20,6 +20,7 @@
 #include "apps/result_pipe.h"
 #include "apps/version.h"
 #include "base/logging.h"
+#include "base/shown_warnings.h"
 #include "control/rest/rest_server.h"
 #include "plan/execution_plan.h"
 #include "wire/job_file.h"
@@ -204,13 +205,15 @@ Status Demo(const Settings& settings, const DemoOptions& demo, SignalWaiter* sig
   return ended;
 }
 
-/// Embedded runs are quiet unless the log is asked for.
+/// Embedded runs are quiet unless the log is asked for: a failure is told once, at the end. What looks wrong with event times is told.
 void ConfigureQuietly(const Settings& settings) {
   ConfigureProcess(settings);
   if (settings.is_default("log.level") && settings.String("log.file").empty()) {
     LogOptions options;
     options.level = LogLevel::kError;
+    options.format = LogOptions::Format::kText;
     ConfigureLogging(options);
+    ShowWarningsOf("event_time");
   }
 }
 

@@ -12,6 +12,7 @@
 #include <mutex>
 
 #include "base/clock.h"
+#include "base/shown_warnings.h"
 #include "base/utf8.h"
 
 namespace headrace {
@@ -26,6 +27,7 @@ struct Destination {
 };
 
 std::atomic<int> g_level{static_cast<int>(LogLevel::kInfo)};
+std::atomic<const char*> g_shown{nullptr};  // the logger whose warnings are shown at any level
 std::mutex g_mutex;
 std::shared_ptr<const Destination> g_destination;  // guarded by g_mutex
 
@@ -110,13 +112,18 @@ std::string TextLine(std::string_view ts, LogLevel level, std::string_view logge
 }  // namespace
 
 void Log(LogLevel level, std::string_view logger, std::string_view message, LogFields fields) {
-  if (static_cast<int>(level) < g_level.load(std::memory_order_relaxed)) return;
+  if (static_cast<int>(level) < g_level.load(std::memory_order_relaxed)) {
+    const char* shown = g_shown.load(std::memory_order_relaxed);
+    if (level < LogLevel::kWarn || shown == nullptr || logger != shown) return;
+  }
   const auto destination = CurrentDestination();
   const std::int64_t now_ms = SystemClock().WallTimeMs();
   const std::string ts = fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(static_cast<std::time_t>(now_ms / 1000)), now_ms % 1000);
   destination->logger->log(spdlog::level::info,
                            destination->json ? JsonLine(ts, level, logger, message, fields) : TextLine(ts, level, logger, message, fields));
 }
+
+void ShowWarningsOf(const char* logger) { g_shown.store(logger, std::memory_order_relaxed); }
 
 void ConfigureLogging(const LogOptions& options) {
   auto destination = MakeDestination(options);

@@ -88,7 +88,8 @@ std::shared_ptr<arrow::Schema> RowsOfInput(const Topology& topology, const JobGr
   const std::size_t producer = topology.producers(index)[input];
   if (graph.operators[index].inputs[input].tag.empty()) return graph.operators[producer].schema;
   if (std::holds_alternative<ProcessSpec>(graph.operators[producer].kind)) return nullptr;
-  return graph.operators[topology.producers(producer)[0]].schema;
+  const std::size_t of = InputOfSide(graph.operators[producer], graph.operators[index].inputs[input].tag);
+  return graph.operators[topology.producers(producer)[of]].schema;
 }
 
 /// The fields of `schema` that are read; where none is, one that costs little, since rows must have a column.

@@ -31,12 +31,14 @@ struct JoinSpec {
   std::int64_t lower_ms = 0, upper_ms = 0;
   std::array<std::uint64_t, 2> ttl_ms = {0, 0};  ///< kNone: how long rows of a side are kept by the machine's clock; 0 = for ever
   std::string suffix = "_right";                 ///< for columns of the right side whose name the left side has
+  std::array<std::string, 2> late_tags;          ///< side outputs for rows of a side that come too late; empty = they are dropped
 };
 
 /// One row a key: the first or the last, by event time or by arrival.
 struct DeduplicateSpec {
   std::vector<std::string> keys;
   bool last = false, by_event_time = false;
+  std::uint64_t ttl_ms = 0;  ///< keys are forgotten so long after the last row that was kept; 0 = never
 };
 
 /// Where the columns of a join come from.

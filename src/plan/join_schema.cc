@@ -94,6 +94,18 @@ Status CheckBound(const OperatorSpec& spec, const JoinSpec& join) {
   return Status::OK();
 }
 
+Status CheckLateTags(const OperatorSpec& spec, const JoinSpec& join, bool by_window_columns) {
+  const auto& tags = join.late_tags;
+  if (tags[0].empty() && tags[1].empty()) return Status::OK();
+  if (join.bound == JoinSpec::Bound::kNone && !by_window_columns)
+    return Wrong(spec, "no row is late for a join without a bound in time: a side output for late rows stays empty",
+                 "Leave late_to= out, or give it window=, between= or as_of=.");
+  if (join.bound == JoinSpec::Bound::kVersion && !tags[1].empty())
+    return Wrong(spec, "versions are taken however late they come: a side output for late ones stays empty", "Name the left side's alone.");
+  if (tags[0] == tags[1]) return Wrong(spec, "both of its sides give late rows to one side output", "Give them different tags.");
+  return Status::OK();
+}
+
 }  // namespace
 
 Result<JoinColumns> ColumnsOf(const OperatorSpec& spec, const JoinSpec& join, const std::vector<SchemaPtr>& inputs) {
@@ -110,6 +122,7 @@ Result<JoinColumns> ColumnsOf(const OperatorSpec& spec, const JoinSpec& join, co
   HR_RETURN_NOT_OK(CheckKept(spec, right));
   JoinColumns made;
   HR_ASSIGN_OR_RAISE(made.by_window_columns, ByWindowColumns(spec, join, left, right));
+  HR_RETURN_NOT_OK(CheckLateTags(spec, join, made.by_window_columns));
   std::vector<int> key_of(static_cast<std::size_t>(right.num_fields()),
                           -1);  // of the right side's columns: the left one that stands for it
   std::vector<int> twin(static_cast<std::size_t>(left.num_fields()), -1);

@@ -72,6 +72,7 @@ struct AggregateSpec {
   std::uint64_t allowed_lateness_ms = 0;
   std::string late_tag;
   Trigger trigger;
+  std::uint64_t ttl_ms = 0;  ///< without a window: groups are forgotten so long after their last row; 0 = never
 };
 
 struct SortKey {
@@ -86,6 +87,7 @@ struct TopSpec {
   std::uint64_t limit = 1;
   bool ties = false;
   std::string rank_name;
+  std::uint64_t ttl_ms = 0;  ///< without windows: keys are forgotten so long after the last row that may be among the first
 };
 
 }  // namespace headrace::plan

@@ -192,6 +192,9 @@ Status CheckTriggers(const OperatorSpec& spec, const AggregateSpec& aggregate, c
 Result<SchemaPtr> AggregateSchema(const OperatorSpec& spec, const AggregateSpec& aggregate, const arrow::Schema& input) {
   HR_RETURN_NOT_OK(CheckWindow(spec, aggregate.window));
   if (aggregate.calls.empty() && aggregate.keys.empty()) return Wrong(spec, "it has neither keys nor aggregates");
+  if (aggregate.ttl_ms > 0 && aggregate.window.kind != Window::Kind::kNone)
+    return Wrong(spec, "windows end by themselves: it takes no ttl", "Leave ttl() out, or window().");
+  if (aggregate.ttl_ms > 0 && aggregate.keys.empty()) return Wrong(spec, "the one group of all rows is kept for ever: it takes no ttl");
   HR_RETURN_NOT_OK(CheckTriggers(spec, aggregate, input));
   arrow::FieldVector fields;
   std::set<std::string> taken;
@@ -229,6 +232,8 @@ Result<SchemaPtr> TopSchema(const OperatorSpec& spec, const TopSpec& top, const 
   arrow::FieldVector fields = input->fields();
   std::set<std::string> taken;
   for (const auto& field : fields) taken.insert(field->name());
+  if (top.ttl_ms > 0 && (top.window.kind != Window::Kind::kNone || input->GetFieldByName(kWindowEnd) != nullptr))
+    return Wrong(spec, "windows end by themselves: it takes no ttl", "Leave ttl() out.");
   if (top.window.kind != Window::Kind::kNone) {
     for (const char* name : {kWindowStart, kWindowEnd}) {
       HR_RETURN_NOT_OK(CheckColumnName(spec, name, &taken));
@@ -440,8 +445,14 @@ Result<TypedExpression> SettleTrigger(const RowTrigger& trigger, const arrow::Sc
 
 bool HasSideOutput(const OperatorSpec& spec, std::string_view tag) {
   if (std::holds_alternative<ProcessSpec>(spec.kind)) return !tag.empty();
+  if (const auto* join = std::get_if<JoinSpec>(&spec.kind)) return !tag.empty() && (join->late_tags[0] == tag || join->late_tags[1] == tag);
   const auto* aggregate = std::get_if<AggregateSpec>(&spec.kind);
   return aggregate != nullptr && !tag.empty() && aggregate->late_tag == tag;
+}
+
+std::size_t InputOfSide(const OperatorSpec& spec, std::string_view tag) {
+  const auto* join = std::get_if<JoinSpec>(&spec.kind);
+  return join != nullptr && join->late_tags[1] == tag ? 1 : 0;
 }
 
 Result<SchemaPtr> SchemaOf(const OperatorSpec& spec, const std::vector<SchemaPtr>& inputs) {

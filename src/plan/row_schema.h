@@ -22,6 +22,8 @@ Result<std::shared_ptr<arrow::Schema>> SchemaOf(const OperatorSpec& spec, const 
 /// Whether `spec` gives rows to a side output of that name: as they came in, with its input's columns; a process
 /// function gives untyped rows to any.
 bool HasSideOutput(const OperatorSpec& spec, std::string_view tag);
+/// The input whose rows such a side output has, as they came in. Not for process functions.
+std::size_t InputOfSide(const OperatorSpec& spec, std::string_view tag);
 
 /// Key of the schema metadata that names the Python class of rows, "module:qualname".
 inline constexpr char kRecordTypeKey[] = "headrace.record";

@@ -82,6 +82,7 @@ void MetricsToMessage(const TaskMetrics& metrics, proto::TaskMetrics* message) {
   message->set_bytes_in(metrics.bytes_in);
   message->set_bytes_out(metrics.bytes_out);
   message->set_bad_records(metrics.bad_records);
+  message->set_late_records(metrics.late_records);
   message->set_busy_ratio(metrics.busy_ratio);
   message->set_backpressured_ratio(metrics.backpressured_ratio);
   message->set_waiting_reason(Cut(metrics.waiting_reason, kMaxName));
@@ -104,6 +105,7 @@ TaskMetrics MetricsFromMessage(const proto::TaskMetrics& message) {
   metrics.bytes_in = message.bytes_in();
   metrics.bytes_out = message.bytes_out();
   metrics.bad_records = message.bad_records();
+  metrics.late_records = message.late_records();
   metrics.busy_ratio = message.busy_ratio();
   metrics.backpressured_ratio = message.backpressured_ratio();
   metrics.waiting_reason = message.waiting_reason();

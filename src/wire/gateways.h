@@ -42,7 +42,7 @@ struct TaskEventTime {
 /// Small numbers that ride on heartbeats and on the last report of an attempt; everything else is scraped.
 struct TaskMetrics {
   AttemptId attempt;
-  std::uint64_t records_in = 0, records_out = 0, bytes_in = 0, bytes_out = 0, bad_records = 0;
+  std::uint64_t records_in = 0, records_out = 0, bytes_in = 0, bytes_out = 0, bad_records = 0, late_records = 0;
   double busy_ratio = 0, backpressured_ratio = 0;
   std::string waiting_reason;  ///< why a source or sink waits; empty when it does not
   std::vector<std::string> bad_record_samples;

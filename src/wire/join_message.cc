@@ -28,6 +28,8 @@ void ToMessage(const plan::JoinSpec& spec, proto::Join* message) {
   message->set_left_ttl_ms(spec.ttl_ms[0]);
   message->set_right_ttl_ms(spec.ttl_ms[1]);
   message->set_suffix(spec.suffix);
+  message->set_left_late_tag(spec.late_tags[0]);
+  message->set_right_late_tag(spec.late_tags[1]);
 }
 
 Result<plan::JoinSpec> FromMessage(const proto::Join& message) {
@@ -43,6 +45,7 @@ Result<plan::JoinSpec> FromMessage(const proto::Join& message) {
   spec.upper_ms = message.upper_ms();
   spec.ttl_ms = {message.left_ttl_ms(), message.right_ttl_ms()};
   spec.suffix = message.suffix();
+  spec.late_tags = {message.left_late_tag(), message.right_late_tag()};
   return spec;
 }
 
@@ -50,10 +53,11 @@ void ToMessage(const plan::DeduplicateSpec& spec, proto::Deduplicate* message) {
   for (const std::string& key : spec.keys) message->add_keys(key);
   message->set_last(spec.last);
   message->set_by_event_time(spec.by_event_time);
+  message->set_ttl_ms(spec.ttl_ms);
 }
 
 Result<plan::DeduplicateSpec> FromMessage(const proto::Deduplicate& message) {
-  return plan::DeduplicateSpec{{message.keys().begin(), message.keys().end()}, message.last(), message.by_event_time()};
+  return plan::DeduplicateSpec{{message.keys().begin(), message.keys().end()}, message.last(), message.by_event_time(), message.ttl_ms()};
 }
 
 Result<plan::Changelog> ChangelogFromNumber(int number) {

@@ -469,6 +469,7 @@ void ToMessage(const plan::AggregateSpec& spec, proto::Aggregate* message) {
   if (spec.trigger.by_row.kind != plan::RowTrigger::Kind::kNone)
     ToMessage(spec.trigger.by_row, message->mutable_trigger()->mutable_by_row());
   message->mutable_trigger()->set_purge(spec.trigger.purge);
+  message->set_ttl_ms(spec.ttl_ms);
 }
 
 Result<plan::AggregateSpec> FromMessage(const proto::Aggregate& message) {
@@ -491,6 +492,7 @@ Result<plan::AggregateSpec> FromMessage(const proto::Aggregate& message) {
   }
   spec.allowed_lateness_ms = message.allowed_lateness_ms();
   spec.late_tag = message.late_tag();
+  spec.ttl_ms = message.ttl_ms();
   spec.trigger = {message.trigger().early_every_ms(),
                   message.trigger().early_every_rows(),
                   message.trigger().late_every_row(),
@@ -514,6 +516,7 @@ void ToMessage(const plan::TopSpec& spec, proto::Top* message) {
   message->set_limit(spec.limit);
   message->set_ties(spec.ties);
   message->set_rank_name(spec.rank_name);
+  message->set_ttl_ms(spec.ttl_ms);
 }
 
 Result<plan::TopSpec> FromMessage(const proto::Top& message) {
@@ -524,6 +527,7 @@ Result<plan::TopSpec> FromMessage(const proto::Top& message) {
   spec.limit = message.limit();
   spec.ties = message.ties();
   spec.rank_name = message.rank_name();
+  spec.ttl_ms = message.ttl_ms();
   return spec;
 }
 

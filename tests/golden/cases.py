@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 OPERATORS = Path(__file__).resolve().parent / "operators"
-_SECTION = re.compile(r"-- (job|input|expect|side|error|duckdb)\b ?(.*)")
+_SECTION = re.compile(r"-- (job|input|expect|side|error|warning|duckdb)\b ?(.*)")
 
 
 class BadCase(Exception):
@@ -51,6 +51,7 @@ class Case:
     expected: Expected | None = None
     sides: dict[str, Expected] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     sql: str = ""
 
     @property
@@ -99,7 +100,9 @@ def read(path: Path) -> GoldenFile:
         elif line.startswith("-- "):
             close()
             if not cases or _SECTION.fullmatch(line) is None:
-                raise BadCase(f"{path}:{number}: {line!r} is no section of a case: -- job, input, expect, side, error, duckdb")
+                raise BadCase(
+                    f"{path}:{number}: {line!r} is no section of a case: -- job, input, expect, side, error, warning, duckdb"
+                )
             section, body, start = line, [], number
         elif section:
             body.append(line)
@@ -117,8 +120,9 @@ def _check(case: Case) -> None:
     at = f"{case.file}:{case.line}"
     if not case.job.strip():
         raise BadCase(f"{at}: the case has no -- job")
-    if bool(case.errors) == (case.expected is not None or bool(case.sides)):
-        raise BadCase(f"{at}: the case has either -- error, or -- expect and -- side")
+    has_rows = case.expected is not None or bool(case.sides)
+    if bool(case.errors) == has_rows and not (case.warnings and not has_rows and not case.errors):
+        raise BadCase(f"{at}: the case has either -- error, or -- expect and -- side, or -- warning alone")
     if len({table.name for table in case.inputs}) < len(case.inputs):
         raise BadCase(f"{at}: two inputs have one name")
 
@@ -139,6 +143,8 @@ def _add_section(case: Case, head: str, body: list[str], line: int) -> None:
         case.sides[tag] = _expected(where, options, _rows(case.file, line, body))
     elif kind == "error":
         case.errors = [text for text in ([rest, *body]) if text.strip()]
+    elif kind == "warning":
+        case.warnings = [text for text in ([rest, *body]) if text.strip()]
     else:
         case.sql = "\n".join(body)
 

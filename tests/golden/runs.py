@@ -83,6 +83,19 @@ def run(cases: Sequence[Case], way: Way) -> list[dict[str, list[Any]]]:
     return [{tag: collected.get(uids[sink], []) for tag, sink in outputs.items()} for outputs in sinks]
 
 
+def _check_warnings(case: Case, way: Way) -> str:
+    """The job's words while it runs. A case without rows need not end: it is ended when all has been said."""
+    env = headrace.StreamExecutionEnvironment("golden").set_parallelism(way.parallelism)
+    for stream in write_job(case, env, way).values():
+        stream.add_sink(headrace.CollectSink())
+    run = EmbeddedRun(build_job_graph(env).to_pickle(), {"HEADRACE_DEBUG__CUT_BATCHES": str(way.seed)})
+    try:
+        missing = [text for text in case.warnings if not run.says(text, timeout=30)]
+    finally:
+        run.close()
+    return "" if not missing else f"{case}, {way}: it does not warn {missing[0]!r}; it says:\n  {run.said()}"
+
+
 def _check_rows(case: Case, way: Way, got: dict[str, list[Any]]) -> str:
     expected: dict[str, Expected] = dict(case.sides)
     if case.expected is not None:
@@ -107,6 +120,10 @@ def _check_error(case: Case, way: Way) -> str:
 def _check_alone(case: Case, way: Way) -> str:
     if case.errors:
         return _check_error(case, way)
+    if case.warnings:
+        found = _check_warnings(case, way)
+        if found or (case.expected is None and not case.sides):
+            return found
     try:
         return _check_rows(case, way, run([case], way)[0])
     except BadCase as error:
@@ -128,12 +145,13 @@ def _check_together(cases: Sequence[Case], way: Way) -> dict[int, str]:
 
 def check(cases: Sequence[Case], seed: int) -> dict[int, str]:
     """What is wrong with each case, by id(case); an empty text where nothing is."""
-    alone = [[case] for case in cases if case.errors or "env." in case.job]
-    together = [case for case in cases if not (case.errors or "env." in case.job)]
+    alone = [[case] for case in cases if case.errors or case.warnings or "env." in case.job]
+    together = [case for case in cases if not (case.errors or case.warnings or "env." in case.job)]
     groups = [together[i : i + _MOST_CASES] for i in range(0, len(together), _MOST_CASES)] + alone
     problems: dict[int, str] = {id(case): "" for case in cases}
-    # Refused jobs end before any batch is made: the two ways without cuts say it all.
-    todo = [(group, way) for group in groups for way in ways(seed) if not (group[0].errors and way.seed)]
+    # Refused jobs, and what is said when a job is submitted, end before any batch is made: the two ways without cuts say it all.
+    refused = [bool(group[0].errors or (group[0].expected is None and not group[0].sides)) for group in groups]
+    todo = [(group, way) for group, early in zip(groups, refused) for way in ways(seed) if not (early and way.seed)]
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
         for found in pool.map(lambda work: _check_together(*work), todo):
             for case, text in found.items():

@@ -9,6 +9,8 @@
 #include <sstream>
 #include <thread>
 
+#include "base/shown_warnings.h"
+
 namespace headrace {
 namespace {
 
@@ -36,6 +38,21 @@ class LoggingTest : public ::testing::Test {
   std::filesystem::path folder_;
   std::filesystem::path file_;
 };
+
+TEST_F(LoggingTest, WarningsOfOneLoggerAreShownAtAnyLevel) {
+  LogOptions options = Options();
+  options.level = LogLevel::kError;
+  ConfigureLogging(options);
+  LogWarn("event_time", "not shown");
+  ShowWarningsOf("event_time");
+  LogWarn("event_time", "shown");
+  LogInfo("event_time", "not shown");
+  LogWarn("event_times", "not shown");
+  ShowWarningsOf(nullptr);
+  LogWarn("event_time", "not shown");
+  ASSERT_EQ(Lines().size(), 1u);
+  EXPECT_EQ(nlohmann::json::parse(Lines()[0])["msg"], "shown");
+}
 
 TEST_F(LoggingTest, AFileGetsJsonLinesWithTheFixedFields) {
   ConfigureLogging(Options());

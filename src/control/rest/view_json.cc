@@ -29,7 +29,7 @@ Json StatusFields(const job::JobView& job) {
 
 /// Sums over tasks.
 struct Totals {
-  std::uint64_t records_in = 0, records_out = 0, bytes_in = 0, bytes_out = 0, bad_records = 0;
+  std::uint64_t records_in = 0, records_out = 0, bytes_in = 0, bytes_out = 0, bad_records = 0, late_records = 0;
   std::uint32_t tasks = 0, running = 0;
 
   void Add(const job::SubtaskView& subtask) {
@@ -38,12 +38,13 @@ struct Totals {
     bytes_in += subtask.metrics.bytes_in;
     bytes_out += subtask.metrics.bytes_out;
     bad_records += subtask.metrics.bad_records;
+    late_records += subtask.metrics.late_records;
     ++tasks;
     running += subtask.state == wire::TaskState::kRunning ? 1 : 0;
   }
   Json ToJson() const {
-    return {{"tasks", tasks},       {"running_tasks", running}, {"records_in", records_in},  {"records_out", records_out},
-            {"bytes_in", bytes_in}, {"bytes_out", bytes_out},   {"bad_records", bad_records}};
+    return {{"tasks", tasks},       {"running_tasks", running}, {"records_in", records_in},   {"records_out", records_out},
+            {"bytes_in", bytes_in}, {"bytes_out", bytes_out},   {"bad_records", bad_records}, {"late_records", late_records}};
   }
 };
 
@@ -56,6 +57,7 @@ Json SubtaskFields(const job::SubtaskView& subtask) {
           {"bytes_in", subtask.metrics.bytes_in},
           {"bytes_out", subtask.metrics.bytes_out},
           {"bad_records", subtask.metrics.bad_records},
+          {"late_records", subtask.metrics.late_records},
           {"bad_record_samples", subtask.metrics.bad_record_samples},
           {"busy_ratio", subtask.metrics.busy_ratio},
           {"backpressured_ratio", subtask.metrics.backpressured_ratio},

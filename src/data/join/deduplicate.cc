@@ -4,6 +4,7 @@
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "columnar/column_gatherer.h"
@@ -33,7 +34,7 @@ Deduplicate::~Deduplicate() {
 
 Status Deduplicate::Open(const op::OperatorContext& context) {
   state_bytes_ = context.state_bytes;
-  return Status::OK();
+  return idle_.Open(context.clock);
 }
 
 Status Deduplicate::Process(std::uint32_t, columnar::DataBatch batch, op::Collector* out) {
@@ -42,8 +43,10 @@ Status Deduplicate::Process(std::uint32_t, columnar::DataBatch batch, op::Collec
                  "Put with_watermarks() in front of it.");
   const arrow::RecordBatch& records = *batch.records();
   HR_ASSIGN_OR_RAISE(const auto keys, keys_.Encode(records));
+  idle_.Begin();
   found_.resize(static_cast<std::size_t>(records.num_rows()));
   HR_RETURN_NOT_OK(groups_.Resolve(keys, records.num_rows(), found_.data()));
+  EndIdle();
   chosen_.clear();
   if (!last_ && !by_event_time_) {
     HR_RETURN_NOT_OK(EmitFirst(batch, out));
@@ -51,6 +54,9 @@ Status Deduplicate::Process(std::uint32_t, columnar::DataBatch batch, op::Collec
     Choose(by_event_time_ ? records.column_data(batch.event_time_column())->GetValues<std::int64_t>(1) : nullptr);
     HR_RETURN_NOT_OK(rows_ ? EmitPairs(batch, out) : EmitChosen(batch, out));
   }
+  HR_RETURN_NOT_OK(idle_.Sweep(&groups_, [this](const std::uint64_t* group) {
+    if (rows_) rows_->Remove(static_cast<std::uint32_t>(group[kRow]));
+  }));
   if (keys_.wants_sweep()) {
     for (std::int64_t group = 0; group < groups_.num_rows(); ++group) keys_.Mark(groups_.RowKey(group));
     keys_.Sweep();
@@ -59,9 +65,22 @@ Status Deduplicate::Process(std::uint32_t, columnar::DataBatch batch, op::Collec
   return Status::OK();
 }
 
+/// Keys of the batch that have ended are as new ones.
+void Deduplicate::EndIdle() {
+  if (!idle_.on()) return;
+  for (std::uint64_t* group : found_) {
+    if (!idle_.HasEnded(group)) continue;
+    if (rows_) rows_->Remove(static_cast<std::uint32_t>(group[kRow]));
+    std::fill_n(group, groups_.value_words(), 0);
+  }
+}
+
 Status Deduplicate::EmitFirst(const columnar::DataBatch& batch, op::Collector* out) {
   for (std::uint32_t i = 0; i < found_.size(); ++i)
-    if (std::exchange(found_[i][kHas], 1) == 0) chosen_.push_back(i);
+    if (std::exchange(found_[i][kHas], 1) == 0) {
+      chosen_.push_back(i);
+      idle_.Touch(found_[i]);
+    }
   if (chosen_.size() == found_.size()) return out->Emit(batch);
   if (chosen_.empty()) return Status::OK();
   HR_ASSIGN_OR_RAISE(auto rows, columnar::GatherRows(*batch.records(), chosen_));
@@ -80,6 +99,7 @@ void Deduplicate::Choose(const std::int64_t* times) {
       if (group[kHas] != 0 && (last_ ? times[i] < had_ms : times[i] >= had_ms)) continue;
       group[kTime] = static_cast<std::uint64_t>(times[i]);
     }
+    idle_.Touch(group);
     const bool had = std::exchange(group[kHas], 1) != 0;
     if (std::exchange(group[kStamp], batch_) == batch_) {
       chosen_[group[kChosen]] = i;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "data/join/idle_groups.h"
 #include "data/operator/operator.h"
 #include "data/state/group_table.h"
 #include "data/state/row_store.h"
@@ -16,7 +17,8 @@
 namespace headrace::data::join {
 
 /// One row a key. The first by arrival passes at once and for good; otherwise a batch emits the keys whose row it replaced: by the one that
-/// came last, or has the least or greatest event time (of equal times the one that came first, or last).
+/// came last, or has the least or greatest event time (of equal times the one that came first, or last). With a time-to-live a key is
+/// forgotten so long after its row was replaced last, and the next one is new.
 /// Shape:  in typed batches, with event times if those decide; out the same; row kinds unless the first by arrival passes.
 /// Errors: kBadRecord for rows without event times where those decide.
 /// Thread: owning task's.
@@ -36,7 +38,9 @@ class Deduplicate final : public op::Operator {
         columns_(columns),
         keys_(std::move(keys)),
         rows_(std::move(rows)),
-        groups_(keys_.words(), kGroupWords) {}
+        idle_(spec.ttl_ms, kGroupWords),
+        groups_(keys_.words(), kGroupWords + IdleGroups::Words(spec.ttl_ms)) {}
+  void EndIdle();
   Status EmitFirst(const columnar::DataBatch& batch, op::Collector* out);
   void Choose(const std::int64_t* times);
   Status EmitChosen(const columnar::DataBatch& batch, op::Collector* out);
@@ -49,6 +53,7 @@ class Deduplicate final : public op::Operator {
   const int columns_;  // of the input; reserved ones stand behind
   window::KeyWords keys_;
   std::optional<state::RowStore> rows_;  // none: nobody asks for what was before
+  IdleGroups idle_;
   state::GroupTable groups_;
   std::uint64_t batch_ = 0;
   std::atomic<std::int64_t>* state_bytes_ = nullptr;

@@ -28,6 +28,7 @@ Result<std::unique_ptr<op::Operator>> IntervalJoin::Make(const plan::JoinSpec& s
 
 IntervalJoin::IntervalJoin(const plan::JoinSpec& spec, const plan::JoinColumns& columns, JoinTable table)
     : kind_(spec.kind),
+      late_tags_(spec.late_tags),
       lower_ms_(spec.lower_ms),
       upper_ms_(spec.upper_ms),
       table_(std::move(table)),
@@ -48,8 +49,7 @@ bool IntervalJoin::Preserved(std::size_t side) const {
 }
 
 Status IntervalJoin::Open(const op::OperatorContext& context) {
-  if (context.metrics != nullptr)
-    late_ = context.metrics->GetCounter("headrace_late_records_total", "Records behind the watermark that no window took", context.labels);
+  late_.Open(context);
   state_bytes_ = context.state_bytes;
   return Status::OK();
 }
@@ -63,11 +63,11 @@ Status IntervalJoin::Process(std::uint32_t input, columnar::DataBatch batch, op:
   const auto* times = records.column_data(batch.event_time_column())->GetValues<std::int64_t>(1);
   HR_ASSIGN_OR_RAISE(const auto groups, table_.Resolve(side, records));
   output_.Begin(side, &batch, &table_.rows(1 - side));
-  std::uint64_t late = 0;
+  late_rows_.clear();
   keeps_.clear();
   for (std::uint32_t i = 0; i < groups.size(); ++i) {
     if (times[i] <= watermark_ms_) {
-      ++late;
+      late_rows_.push_back(i);
     } else if (table_.IsNull(i)) {
       if (Preserved(side)) HR_RETURN_NOT_OK(output_.Add(i, kNone, RowKind::kInsert, times[i], out));
     } else {
@@ -76,9 +76,9 @@ Status IntervalJoin::Process(std::uint32_t input, columnar::DataBatch batch, op:
   }
   HR_RETURN_NOT_OK(output_.Flush(out));
   HR_RETURN_NOT_OK(KeepRows(side, records));
-  if (late > 0 && late_ != nullptr) late_->Add(late);
   AccountBytes();
-  return Status::OK();
+  late_.Add(late_rows_.size());
+  return EmitLate(late_tags_[side], records, late_rows_, out);
 }
 
 Status IntervalJoin::TakeRow(std::size_t side, std::uint32_t mine, std::int64_t time_ms, std::uint64_t* group, op::Collector* out) {

@@ -9,9 +9,9 @@
 #include <memory>
 #include <vector>
 
-#include "base/metrics.h"
 #include "data/join/join_output.h"
 #include "data/join/join_table.h"
+#include "data/operator/late_rows.h"
 #include "data/operator/operator.h"
 #include "plan/join.h"
 
@@ -59,13 +59,14 @@ class IntervalJoin final : public op::Operator {
   void AccountBytes();
 
   const Kind kind_;
+  const std::array<std::string, 2> late_tags_;
   const std::int64_t lower_ms_, upper_ms_;
   std::int64_t held_ms_ = 0;
   JoinTable table_;
   JoinOutput output_;
   std::array<ExpiryQueue, 2> expiry_;
   std::int64_t watermark_ms_ = kNever, emitted_ms_ = kNever;
-  std::shared_ptr<Counter> late_;
+  op::LateRows late_;
   std::atomic<std::int64_t>* state_bytes_ = nullptr;
   std::int64_t accounted_bytes_ = 0;
   // Of the batch in hand: rows to keep with their groups and matches.
@@ -75,7 +76,7 @@ class IntervalJoin final : public op::Operator {
     std::uint64_t* group;
   };
   std::vector<Kept> keeps_;
-  std::vector<std::uint32_t> indices_, numbers_;
+  std::vector<std::uint32_t> indices_, numbers_, late_rows_;
 };
 
 }  // namespace headrace::data::join

@@ -113,4 +113,10 @@ Status JoinOutput::Flush(op::Collector* out) {
   return Status::OK();
 }
 
+Status EmitLate(const std::string& tag, const arrow::RecordBatch& batch, const std::vector<std::uint32_t>& rows, op::Collector* out) {
+  if (tag.empty() || rows.empty()) return Status::OK();
+  HR_ASSIGN_OR_RAISE(auto late, columnar::GatherRows(batch, rows));
+  return out->EmitSide(tag, columnar::DataBatch(std::move(late)));
+}
+
 }  // namespace headrace::data::join

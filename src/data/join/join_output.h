@@ -60,6 +60,8 @@ class JoinOutput {
   std::vector<std::int64_t> times_;
 };
 
+/// Gives rows of a batch to the side output `tag`, if it has a name.
+Status EmitLate(const std::string& tag, const arrow::RecordBatch& batch, const std::vector<std::uint32_t>& rows, op::Collector* out);
 /// Rows of a column of a batch, kNone for nulls.
 Result<std::shared_ptr<arrow::Array>> GatherOrNull(const std::shared_ptr<arrow::ArrayData>& column, std::span<const std::uint32_t> rows);
 /// A column of numbers of 8 bytes, or of one byte, copied.

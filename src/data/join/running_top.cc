@@ -39,7 +39,8 @@ RunningTop::RunningTop(const plan::TopSpec& spec, window::KeyWords keys, window:
       order_(std::move(order)),
       rows_(std::move(rows)),
       output_(std::move(output)),
-      groups_(keys_.words(), kBar + order_.words()) {}
+      groups_(keys_.words(), kBar + order_.words() + IdleGroups::Words(spec.ttl_ms)),
+      idle_(spec.ttl_ms, kBar + order_.words()) {}
 
 RunningTop::~RunningTop() {
   if (state_bytes_ != nullptr) state_bytes_->fetch_sub(accounted_bytes_, std::memory_order_relaxed);
@@ -47,7 +48,7 @@ RunningTop::~RunningTop() {
 
 Status RunningTop::Open(const op::OperatorContext& context) {
   state_bytes_ = context.state_bytes;
-  return Status::OK();
+  return idle_.Open(context.clock);
 }
 
 bool RunningTop::CannotBeAmong(const std::uint64_t* group, const std::uint64_t* words) const {
@@ -76,6 +77,9 @@ Status RunningTop::Process(std::uint32_t, columnar::DataBatch batch, op::Collect
   HR_ASSIGN_OR_RAISE(const std::uint64_t* words, order_.Encode(records));
   found_.resize(static_cast<std::size_t>(records.num_rows()));
   HR_RETURN_NOT_OK(groups_.Resolve(keys, records.num_rows(), found_.data()));
+  idle_.Begin();
+  for (std::uint64_t* group : found_)
+    if (idle_.HasEnded(group)) Clear(group);
   const std::uint8_t* kinds =
       batch.row_kind_column() < 0 ? nullptr : records.column_data(batch.row_kind_column())->GetValues<std::uint8_t>(1);
   HR_RETURN_NOT_OK(Pick(batch, kinds, words));
@@ -87,6 +91,7 @@ Status RunningTop::Process(std::uint32_t, columnar::DataBatch batch, op::Collect
   for (std::size_t i = 0; i < indices_.size(); ++i) {
     std::uint64_t* group = found_[indices_[i]];
     NoteChange(group);
+    idle_.Touch(group);
     auto* list = &lists_[group[kList] - 1];
     if (kinds != nullptr && columnar::TakesBack(kinds[indices_[i]]))
       TakeBack(list, numbers_[i]);
@@ -96,6 +101,11 @@ Status RunningTop::Process(std::uint32_t, columnar::DataBatch batch, op::Collect
   }
   HR_RETURN_NOT_OK(EmitChanges(out));
   for (const std::uint32_t row : gone_) rows_.Remove(row);
+  HR_RETURN_NOT_OK(idle_.Sweep(&groups_, [this](std::uint64_t* group) {
+    Clear(group);
+    free_lists_.push_back(group[kList] - 1);
+    gone_.push_back(kNone);
+  }));
   if (!gone_.empty()) HR_RETURN_NOT_OK(rows_.Compact());
   if (keys_.wants_sweep()) {
     for (std::int64_t group = 0; group < groups_.num_rows(); ++group) keys_.Mark(groups_.RowKey(group));
@@ -105,10 +115,20 @@ Status RunningTop::Process(std::uint32_t, columnar::DataBatch batch, op::Collect
   return Status::OK();
 }
 
+void RunningTop::Clear(std::uint64_t* group) {
+  std::vector<std::uint32_t> list = std::exchange(lists_[group[kList] - 1], {});
+  list_bytes_ -= static_cast<std::int64_t>(list.capacity() * 4);
+  for (const std::uint32_t row : list) rows_.Remove(row);
+  group[kFull] = 0;
+}
+
 /// With the first row of a group in a batch: notes what its places were.
 void RunningTop::NoteChange(std::uint64_t* group) {
   if (std::exchange(group[kStamp], batch_) == batch_) return;
-  if (group[kList] == 0) {
+  if (group[kList] == 0 && !free_lists_.empty()) {
+    group[kList] = free_lists_.back() + 1;
+    free_lists_.pop_back();
+  } else if (group[kList] == 0) {
     lists_.emplace_back();
     group[kList] = lists_.size();
   }

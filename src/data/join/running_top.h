@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "columnar/row_kind.h"
+#include "data/join/idle_groups.h"
 #include "data/operator/operator.h"
 #include "data/state/group_table.h"
 #include "data/state/row_store.h"
@@ -20,6 +21,7 @@ namespace headrace::data::join {
 
 /// The first rows of each key by an order, over the whole stream: every batch emits what it changed. Of rows that are never taken back only
 /// those among the first are kept; else all are, since one may come up again. Rows that equal each other keep the order of their arrival.
+/// With a time-to-live a key's rows are forgotten so long after the last one that might have been among the first.
 /// Shape:  in typed batches, with or without row kinds; out the same columns, the rank if it has a name, row kinds; no event times.
 ///   With a rank and without ties a place is updated; without a rank, or with ties, rows are inserted and deleted. One row a key is
 ///   updated.
@@ -52,6 +54,8 @@ class RunningTop final : public op::Operator {
   Status Pick(const columnar::DataBatch& batch, const std::uint8_t* kinds, const std::uint64_t* words);
   bool CannotBeAmong(const std::uint64_t* group, const std::uint64_t* words) const;
   void NoteChange(std::uint64_t* group);
+  /// Forgets the rows of a group.
+  void Clear(std::uint64_t* group);
   void Insert(std::vector<std::uint32_t>* list, std::uint32_t row);
   void TakeBack(std::vector<std::uint32_t>* list, std::uint32_t pattern);
   void SetBar(std::uint64_t* group);
@@ -77,7 +81,9 @@ class RunningTop final : public op::Operator {
   state::RowStore rows_;  // extra words: the order's
   const std::shared_ptr<arrow::Schema> output_;
   state::GroupTable groups_;
+  IdleGroups idle_;
   std::vector<std::vector<std::uint32_t>> lists_;  // by group, in order
+  std::vector<std::size_t> free_lists_;            // of groups that have gone
   std::uint64_t batch_ = 0;
   std::atomic<std::int64_t>* state_bytes_ = nullptr;
   std::int64_t accounted_bytes_ = 0, list_bytes_ = 0;

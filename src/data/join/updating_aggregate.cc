@@ -11,6 +11,7 @@
 
 #include "columnar/row_kind.h"
 #include "data/join/join_output.h"
+#include "data/window/local_aggregate.h"
 #include "plan/row_schema.h"
 
 namespace headrace::data::join {
@@ -35,19 +36,20 @@ Result<std::unique_ptr<op::Operator>> UpdatingAggregate::Make(const plan::Aggreg
   arrow::FieldVector fields = output->fields();
   fields.push_back(arrow::field(std::string(columnar::kRowKindColumn), arrow::uint8(), /*nullable=*/false));
   return std::unique_ptr<op::Operator>(
-      new UpdatingAggregate(std::move(calls), std::move(keys), arrow::schema(std::move(fields)), !spec.keys.empty(), before));
+      new UpdatingAggregate(std::move(calls), std::move(keys), arrow::schema(std::move(fields)), spec, before));
 }
 
 UpdatingAggregate::UpdatingAggregate(window::AggregateCalls calls, window::KeyWords keys, std::shared_ptr<arrow::Schema> output,
-                                     bool has_keys, bool before)
+                                     const plan::AggregateSpec& spec, bool before)
     : calls_(std::move(calls)),
       keys_(std::move(keys)),
       output_(std::move(output)),
-      has_keys_(has_keys),
+      has_keys_(!spec.keys.empty()),
       before_(before),
       stamp_(calls_.state_words()),
       count_(calls_.state_words() + 1),
-      groups_(keys_.words(), calls_.state_words() + 2) {}
+      idle_(spec.ttl_ms, calls_.state_words() + 2),
+      groups_(keys_.words(), calls_.state_words() + 2 + IdleGroups::Words(spec.ttl_ms)) {}
 
 UpdatingAggregate::~UpdatingAggregate() {
   window::ReleaseAll(calls_.functions(), &groups_);
@@ -56,30 +58,61 @@ UpdatingAggregate::~UpdatingAggregate() {
 
 Status UpdatingAggregate::Open(const op::OperatorContext& context) {
   state_bytes_ = context.state_bytes;
-  return Status::OK();
+  return idle_.Open(context.clock);
 }
 
 Status UpdatingAggregate::Process(std::uint32_t, columnar::DataBatch batch, op::Collector* out) {
   const arrow::RecordBatch& records = *batch.records();
   const std::uint8_t* kinds =
       batch.row_kind_column() < 0 ? nullptr : records.column_data(batch.row_kind_column())->GetValues<std::uint8_t>(1);
-  HR_ASSIGN_OR_RAISE(const auto keys, keys_.Encode(records));
+  const int partial = records.schema()->GetFieldIndex(std::string(window::kPartialColumn));
+  HR_ASSIGN_OR_RAISE(const auto keys, partial >= 0 ? keys_.EncodeLeading(records) : keys_.Encode(records));
   const std::int64_t* times =
       batch.event_time_column() < 0 ? nullptr : records.column_data(batch.event_time_column())->GetValues<std::int64_t>(1);
-  HR_ASSIGN_OR_RAISE(const std::vector<op::AggregateInput> inputs, calls_.Evaluate(records, times));
+  std::vector<op::AggregateInput> inputs;
+  if (partial < 0) {
+    HR_ASSIGN_OR_RAISE(inputs, calls_.Evaluate(records, times));
+  }
   rows_.resize(static_cast<std::size_t>(records.num_rows()));
   HR_RETURN_NOT_OK(groups_.Resolve(keys, records.num_rows(), rows_.data()));
+  EndIdle();
   FindChanged();
   arrow::ArrayVector before;
   if (before_) {
     HR_ASSIGN_OR_RAISE(before, Results());
   }
-  HR_RETURN_NOT_OK(Fold(inputs, kinds));
+  HR_RETURN_NOT_OK(partial >= 0 ? FoldGroups(*records.column_data(partial)) : Fold(inputs, kinds));
   HR_ASSIGN_OR_RAISE(const arrow::ArrayVector after, Results());
   HR_RETURN_NOT_OK(Emit(Choose(before, after), before, after, out));
+  HR_RETURN_NOT_OK(idle_.Sweep(&groups_, [this](std::uint64_t* group) { window::ReleaseAll(calls_.functions(), &group, 1); }));
   Tidy();
   AccountBytes();
   return Status::OK();
+}
+
+/// Groups of the batch that have ended are as new ones.
+void UpdatingAggregate::EndIdle() {
+  if (!idle_.on()) return;
+  idle_.Begin();
+  for (std::uint64_t* group : rows_) {
+    if (idle_.HasEnded(group)) {
+      window::ReleaseAll(calls_.functions(), &group, 1);
+      std::fill_n(group, groups_.value_words(), 0);
+    }
+    idle_.Touch(group);
+  }
+}
+
+void UpdatingAggregate::SkipForgotten(const std::uint8_t* kinds) {
+  for (std::size_t i = 0; idle_.on() && i < rows_.size(); ++i) {
+    std::uint64_t& count = rows_[i][count_];
+    if (!columnar::TakesBack(kinds[i]))
+      ++count;
+    else if (count > 0)
+      --count;
+    else
+      back_[i] = stays_[i] = 1;
+  }
 }
 
 /// The groups of the batch, each once, in the order of their first rows.
@@ -94,10 +127,26 @@ void UpdatingAggregate::FindChanged() {
   }
 }
 
+/// Groups that a BatchAggregate in front of the shuffle has added up: the functions' words, then the number of rows.
+Status UpdatingAggregate::FoldGroups(const arrow::ArrayData& groups) {
+  const auto& functions = calls_.functions();
+  const std::size_t words = window::WordsOf(functions) + 1;
+  if (groups.type->id() != arrow::Type::FIXED_SIZE_BINARY || groups.type->bit_width() != static_cast<int>(words * 64))
+    return Status::Invalid("partial groups of another aggregate");
+  const auto* states = reinterpret_cast<const std::uint64_t*>(groups.buffers[1]->data()) + static_cast<std::size_t>(groups.offset) * words;
+  std::vector<const std::uint64_t*> from(rows_.size());
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    from[i] = states + i * words;
+    rows_[i][count_] += from[i][words - 1];
+  }
+  // A group may come twice; functions without memory of their own take one after the other.
+  return window::MergeAll(functions, rows_.data(), from.data(), static_cast<std::int64_t>(rows_.size()));
+}
+
 Status UpdatingAggregate::Fold(const std::vector<op::AggregateInput>& inputs, const std::uint8_t* kinds) {
   const auto rows = static_cast<std::int64_t>(rows_.size());
   const bool any_back = kinds != nullptr && std::any_of(kinds, kinds + rows, columnar::TakesBack);
-  for (std::int64_t i = 0; i < rows; ++i)
+  for (std::int64_t i = 0; i < rows && !(any_back && idle_.on()); ++i)
     rows_[static_cast<std::size_t>(i)][count_] += any_back && columnar::TakesBack(kinds[i]) ? ~std::uint64_t{0} : 1;
   const auto& functions = calls_.functions();
   if (!any_back) {
@@ -110,6 +159,7 @@ Status UpdatingAggregate::Fold(const std::vector<op::AggregateInput>& inputs, co
     back_[i] = columnar::TakesBack(kinds[i]) ? 1 : 0;
     stays_[i] = back_[i] ^ 1;
   }
+  SkipForgotten(kinds);
   const auto added = without_.Without(inputs, back_.data(), rows);
   for (std::size_t f = 0; f < inputs.size(); ++f) HR_RETURN_NOT_OK(functions[f]->Add(added[f], rows_.data(), rows));
   const auto taken = without_.Without(inputs, stays_.data(), rows);

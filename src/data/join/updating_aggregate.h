@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "data/join/idle_groups.h"
 #include "data/operator/operator.h"
 #include "data/state/group_table.h"
 #include "data/window/aggregate_calls.h"
@@ -16,10 +17,10 @@
 namespace headrace::data::join {
 
 /// Aggregates by key without a window: every batch emits the groups it changed, as they are behind it. Rows that are taken back leave their
-/// group, and a group without rows is deleted; the one group of an aggregate without keys never is.
-/// Shape:  in typed batches, with or without row kinds; out key columns, one column a call, row kinds; no event times.
-/// Errors: kExpressionFailed of an argument; a sum beyond int64; NotImplemented at Make() for an aggregate that cannot take rows back.
-/// Thread: owning task's.
+/// group, and a group without rows is deleted; the one group of an aggregate without keys never is. With a time-to-live a group is
+/// forgotten so long after its last row, and begins anew with the next one. Shape:  in typed batches, with or without row kinds; out key
+/// columns, one column a call, row kinds; no event times. Errors: kExpressionFailed of an argument; a sum beyond int64; NotImplemented at
+/// Make() for an aggregate that cannot take rows back. Thread: owning task's.
 class UpdatingAggregate final : public op::Operator {
  public:
   /// `updates`: the input's rows may be taken back. `before`: updates show the row that was before, and none when nothing changed.
@@ -30,8 +31,13 @@ class UpdatingAggregate final : public op::Operator {
   Status Process(std::uint32_t input, columnar::DataBatch batch, op::Collector* out) override;
 
  private:
-  UpdatingAggregate(window::AggregateCalls calls, window::KeyWords keys, std::shared_ptr<arrow::Schema> output, bool has_keys, bool before);
+  UpdatingAggregate(window::AggregateCalls calls, window::KeyWords keys, std::shared_ptr<arrow::Schema> output,
+                    const plan::AggregateSpec& spec, bool before);
+  void EndIdle();
+  /// Marks rows that take back what was forgotten: nothing is to be done for them.
+  void SkipForgotten(const std::uint8_t* kinds);
   void FindChanged();
+  Status FoldGroups(const arrow::ArrayData& groups);
   Status Fold(const std::vector<op::AggregateInput>& inputs, const std::uint8_t* kinds);
   Result<arrow::ArrayVector> Results() const;
   /// Rows to show: of changed groups, before and after; kinds.
@@ -49,6 +55,7 @@ class UpdatingAggregate final : public op::Operator {
   const std::shared_ptr<arrow::Schema> output_;
   const bool has_keys_, before_;
   const std::uint32_t stamp_, count_;  // words of a group behind the functions': the batch that changed it last; its rows
+  IdleGroups idle_;
   state::GroupTable groups_;
   std::uint64_t batch_ = 0;
   std::atomic<std::int64_t>* state_bytes_ = nullptr;

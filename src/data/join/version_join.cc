@@ -24,6 +24,7 @@ Result<std::unique_ptr<op::Operator>> VersionJoin::Make(const plan::JoinSpec& sp
 
 VersionJoin::VersionJoin(const plan::JoinSpec& spec, const plan::JoinColumns& columns, std::shared_ptr<arrow::Schema> left, JoinTable table)
     : keeps_left_(spec.kind == plan::JoinSpec::Kind::kLeft),
+      late_tag_(spec.late_tags[0]),
       left_(std::move(left)),
       table_(std::move(table)),
       output_(columns, /*times=*/true, /*kinds=*/false),
@@ -34,8 +35,7 @@ VersionJoin::~VersionJoin() {
 }
 
 Status VersionJoin::Open(const op::OperatorContext& context) {
-  if (context.metrics != nullptr)
-    late_ = context.metrics->GetCounter("headrace_late_records_total", "Records behind the watermark that no window took", context.labels);
+  late_.Open(context);
   state_bytes_ = context.state_bytes;
   return Status::OK();
 }
@@ -56,17 +56,18 @@ Status VersionJoin::TakeLeft(const columnar::DataBatch& batch, std::span<std::ui
                              op::Collector* out) {
   output_.Begin(0, &batch, &table_.rows(1));
   indices_.clear();
-  std::uint64_t late = 0;
+  late_rows_.clear();
   for (std::uint32_t i = 0; i < groups.size(); ++i) {
     if (times[i] <= watermark_ms_)
-      ++late;
+      late_rows_.push_back(i);
     else if (!table_.IsNull(i))
       indices_.push_back(i);
     else if (keeps_left_)
       HR_RETURN_NOT_OK(output_.Add(i, kNone, RowKind::kInsert, times[i], out));
   }
   HR_RETURN_NOT_OK(output_.Flush(out));
-  if (late > 0 && late_ != nullptr) late_->Add(late);
+  late_.Add(late_rows_.size());
+  HR_RETURN_NOT_OK(EmitLate(late_tag_, *batch.records(), late_rows_, out));
   numbers_.resize(indices_.size());
   state::RowStore& rows = table_.rows(0);
   HR_RETURN_NOT_OK(rows.Append(*batch.records(), indices_, numbers_.data()));

@@ -8,9 +8,9 @@
 #include <memory>
 #include <vector>
 
-#include "base/metrics.h"
 #include "data/join/join_output.h"
 #include "data/join/join_table.h"
+#include "data/operator/late_rows.h"
 #include "data/operator/operator.h"
 #include "plan/join.h"
 
@@ -46,15 +46,16 @@ class VersionJoin final : public op::Operator {
   void AccountBytes();
 
   const bool keeps_left_;
+  const std::string late_tag_;
   const std::shared_ptr<arrow::Schema> left_;
   JoinTable table_;  // right rows: in the order of time; count 1 = the key has no version from then on
   JoinOutput output_;
   ExpiryQueue waiting_;
   std::int64_t watermark_ms_ = std::numeric_limits<std::int64_t>::min();
-  std::shared_ptr<Counter> late_;
+  op::LateRows late_;
   std::atomic<std::int64_t>* state_bytes_ = nullptr;
   std::int64_t accounted_bytes_ = 0;
-  std::vector<std::uint32_t> indices_, numbers_;
+  std::vector<std::uint32_t> indices_, numbers_, late_rows_;
 };
 
 }  // namespace headrace::data::join

@@ -33,20 +33,24 @@ Result<std::unique_ptr<op::Operator>> WindowJoin::Make(const plan::JoinSpec& spe
 
 WindowJoin::WindowJoin(const plan::JoinSpec& spec, JoinKeys keys, WindowProbe::Output output, std::optional<window::WindowSpec> windows,
                        std::array<int, 2> window_end)
-    : kind_(spec.kind), keys_(std::move(keys)), output_(std::move(output)), windows_(windows), window_end_(window_end) {}
+    : kind_(spec.kind),
+      late_tags_(spec.late_tags),
+      keys_(std::move(keys)),
+      output_(std::move(output)),
+      windows_(windows),
+      window_end_(window_end) {}
 
 WindowJoin::~WindowJoin() {
   if (state_bytes_ != nullptr) state_bytes_->fetch_sub(accounted_bytes_, std::memory_order_relaxed);
 }
 
 Status WindowJoin::Open(const op::OperatorContext& context) {
-  if (context.metrics != nullptr)
-    late_ = context.metrics->GetCounter("headrace_late_records_total", "Records behind the watermark that no window took", context.labels);
+  late_.Open(context);
   state_bytes_ = context.state_bytes;
   return Status::OK();
 }
 
-Status WindowJoin::Process(std::uint32_t input, columnar::DataBatch batch, op::Collector*) {
+Status WindowJoin::Process(std::uint32_t input, columnar::DataBatch batch, op::Collector* out) {
   const std::size_t side = input;
   const int column = windows_ ? batch.event_time_column() : window_end_[side];
   if (column < 0)
@@ -59,27 +63,23 @@ Status WindowJoin::Process(std::uint32_t input, columnar::DataBatch batch, op::C
   bool one = true;
   for (std::int64_t i = 1; one && i < rows; ++i) one = SliceOf(times[i]) == first;
   if (one) {
-    HR_RETURN_NOT_OK(AddTo(first, side, records));
+    HR_RETURN_NOT_OK(AddTo(first, side, records, out));
   } else {
     std::map<std::int64_t, std::vector<std::uint32_t>> by_slice;
     for (std::int64_t i = 0; i < rows; ++i) by_slice[SliceOf(times[i])].push_back(static_cast<std::uint32_t>(i));
     for (const auto& [slice, indices] : by_slice) {
-      if (IsLate(slice)) {
-        if (late_ != nullptr) late_->Add(indices.size());
-        continue;
-      }
       HR_ASSIGN_OR_RAISE(auto part, columnar::GatherRows(*records, indices));
-      HR_RETURN_NOT_OK(AddTo(slice, side, std::move(part)));
+      HR_RETURN_NOT_OK(AddTo(slice, side, std::move(part), out));
     }
   }
   AccountBytes();
   return Status::OK();
 }
 
-Status WindowJoin::AddTo(std::int64_t slice, std::size_t side, std::shared_ptr<arrow::RecordBatch> rows) {
+Status WindowJoin::AddTo(std::int64_t slice, std::size_t side, std::shared_ptr<arrow::RecordBatch> rows, op::Collector* out) {
   if (IsLate(slice)) {
-    if (late_ != nullptr) late_->Add(static_cast<std::uint64_t>(rows->num_rows()));
-    return Status::OK();
+    late_.Add(static_cast<std::uint64_t>(rows->num_rows()));
+    return late_tags_[side].empty() ? Status::OK() : out->EmitSide(late_tags_[side], columnar::DataBatch(std::move(rows)));
   }
   Slice& into = slices_[slice];
   const std::int64_t bytes = columnar::DataBatch(rows).size_bytes();

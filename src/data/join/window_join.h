@@ -10,8 +10,8 @@
 #include <optional>
 #include <vector>
 
-#include "base/metrics.h"
 #include "data/join/window_probe.h"
+#include "data/operator/late_rows.h"
 #include "data/operator/operator.h"
 #include "data/window/window_spec.h"
 #include "plan/join.h"
@@ -49,7 +49,7 @@ class WindowJoin final : public op::Operator {
   bool IsLate(std::int64_t slice) const {
     return closed_ms_ != kNever && (windows_ ? windows_->LastWindowEnd(slice) : slice) - 1 <= closed_ms_;
   }
-  Status AddTo(std::int64_t slice, std::size_t side, std::shared_ptr<arrow::RecordBatch> rows);
+  Status AddTo(std::int64_t slice, std::size_t side, std::shared_ptr<arrow::RecordBatch> rows, op::Collector* out);
   /// End of the next window that has rows and whose end the watermark has passed.
   std::optional<std::int64_t> NextEnd() const;
   Status Start(std::int64_t end_ms);
@@ -58,6 +58,7 @@ class WindowJoin final : public op::Operator {
   void AccountBytes();
 
   const plan::JoinSpec::Kind kind_;
+  const std::array<std::string, 2> late_tags_;
   JoinKeys keys_;
   WindowProbe::Output output_;
   const std::optional<window::WindowSpec> windows_;          // none: by the rows' window_end
@@ -67,7 +68,7 @@ class WindowJoin final : public op::Operator {
   bool firing_ = false;
   std::int64_t firing_end_ms_ = 0;
   std::unique_ptr<WindowProbe> probe_;
-  std::shared_ptr<Counter> late_;
+  op::LateRows late_;
   std::atomic<std::int64_t>* state_bytes_ = nullptr;
   std::int64_t bytes_ = 0, accounted_bytes_ = 0;
 };

@@ -43,9 +43,10 @@ struct OperatorContext {
   const Clock* clock = nullptr;  ///< null in tests of operators that have no use for it
   MetricsRegistry* metrics = nullptr;
   MetricLabels labels;
-  std::atomic<std::int64_t>* state_bytes = nullptr;  ///< of the task: stateful operators add what they hold, and take it away again
-  time::WatermarkAlignment* alignment = nullptr;     ///< of the job's sources, or null
-  time::EventTimeProgress* event_time = nullptr;     ///< of the task, or null: whoever keeps watermarks by split says which one holds back
+  std::atomic<std::int64_t>* state_bytes = nullptr;    ///< of the task: stateful operators add what they hold, and take it away again
+  std::atomic<std::uint64_t>* late_records = nullptr;  ///< of the task: rows that came too late
+  time::WatermarkAlignment* alignment = nullptr;       ///< of the job's sources, or null
+  time::EventTimeProgress* event_time = nullptr;  ///< of the task, or null: whoever keeps watermarks by split says which one holds back
 };
 
 /// One step of a chain, on whole batches. Owned by its chain, used on the task's thread only. An operator with work on the

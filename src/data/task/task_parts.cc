@@ -15,6 +15,7 @@
 #include "data/window/lookup_join.h"
 #include "data/window/window_aggregate.h"
 #include "data/window/window_top.h"
+#include "plan/row_schema.h"
 #include "plan/source_splits.h"
 
 namespace headrace::data::task {
@@ -114,7 +115,8 @@ std::shared_ptr<arrow::Schema> EdgeSchema(const plan::ExecutionPlan& plan, const
   if (std::holds_alternative<plan::ProcessSpec>(producer.operators.back().kind)) return nullptr;
   // A side output has the rows that came into its operator, the last one of the vertex.
   const std::size_t operators = producer.operators.size();
-  return operators > 1 ? producer.operators[operators - 2].schema : InputSchema(plan, producer);
+  return operators > 1 ? producer.operators[operators - 2].schema
+                       : InputSchema(plan, producer, plan::InputOfSide(producer.operators.back(), edge.tag));
 }
 
 /// The rows that come into a vertex over one of its edges; null for untyped ones, and where there is none.
@@ -180,6 +182,7 @@ Result<TaskParts> BuildParts(const TaskSpec& spec, const TaskEnvironment& enviro
                    environment.metrics,
                    {{"job_id", spec.attempt.job.str()}, {"job_name", spec.plan->job_name}, {"tm", environment.task_manager}}};
   parts.context.state_bytes = &vitals->state_bytes;
+  parts.context.late_records = &vitals->late_records;
   if (environment.cut_batches_seed != 0)
     parts.cutter = std::make_unique<BatchCutter>(environment.cut_batches_seed + spec.attempt.vertex * 1'000'003ull + spec.attempt.subtask);
   parts.context.event_time = &vitals->event_time;

@@ -21,7 +21,7 @@ class TaskVitals {
     Duration busy{}, backpressured{}, idle{};
   };
 
-  std::atomic<std::uint64_t> records_in{0}, records_out{0}, bytes_in{0}, bytes_out{0}, bad_records{0};
+  std::atomic<std::uint64_t> records_in{0}, records_out{0}, bytes_in{0}, bytes_out{0}, bad_records{0}, late_records{0};
   std::atomic<std::int64_t> state_bytes{0};
   time::EventTimeProgress event_time;
 

@@ -318,6 +318,7 @@ wire::TaskMetrics DeploymentRun::CountsOf(TaskEntry& entry) const {
   metrics.bytes_in = vitals.bytes_in.load();
   metrics.bytes_out = vitals.bytes_out.load();
   metrics.bad_records = vitals.bad_records.load();
+  metrics.late_records = vitals.late_records.load();
   metrics.bad_record_samples = vitals.TakeSamples();
   time::EventTimeReport event_time = vitals.event_time.report();
   if (event_time.watermark_ms || event_time.idle || !event_time.held_by.empty())

@@ -84,8 +84,7 @@ WindowAggregate::~WindowAggregate() {
 }
 
 Status WindowAggregate::Open(const op::OperatorContext& context) {
-  if (context.metrics != nullptr)
-    late_ = context.metrics->GetCounter("headrace_late_records_total", "Records behind the watermark that no window took", context.labels);
+  late_.Open(context);
   state_bytes_ = context.state_bytes;
   clock_ = context.clock;
   if (clock_ == nullptr && (processing_time_ || trigger_.early_every_ms > 0)) return Status::Invalid("windows by the clock need one");
@@ -171,7 +170,7 @@ Status WindowAggregate::AddPartialGroups(std::span<const std::uint64_t* const> k
   if (++batches_ % 16 == 1) AccountBytes();
   std::uint64_t late = 0;
   for (std::size_t i = 0; dropped > 0 && i < rows; ++i) late += late_rows_[i] != 0 ? pointers[i][words - 1] : 0;
-  if (late > 0 && late_ != nullptr) late_->Add(late);
+  late_.Add(late);
   return AfterRows(out);
 }
 
@@ -183,7 +182,7 @@ Status WindowAggregate::AfterRows(op::Collector* out) {
 }
 
 Status WindowAggregate::CountLate(const columnar::DataBatch& batch, std::int64_t late, op::Collector* out) {
-  if (late_ != nullptr) late_->Add(static_cast<std::uint64_t>(late));
+  late_.Add(static_cast<std::uint64_t>(late));
   if (late_tag_.empty()) return Status::OK();
   std::vector<std::uint32_t> rows;
   for (std::uint32_t i = 0; i < late_rows_.size(); ++i)

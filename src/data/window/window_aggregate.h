@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "base/metrics.h"
+#include "data/operator/late_rows.h"
 #include "data/operator/operator.h"
 #include "data/window/aggregate_calls.h"
 #include "data/window/key_words.h"
@@ -111,7 +111,7 @@ class WindowAggregate : public op::Operator {
   const std::unique_ptr<RowTrigger> by_row_;
   const bool processing_time_;
   const Clock* clock_ = nullptr;
-  std::shared_ptr<Counter> late_;
+  op::LateRows late_;
   std::vector<std::uint8_t> late_rows_;    // a byte a row of the batch in hand, when late_tag_ asks for them
   std::vector<std::int64_t> clock_times_;  // of the batch in hand
   bool firing_ = false, fires_early_ = false;

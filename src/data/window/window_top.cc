@@ -59,8 +59,7 @@ WindowTop::~WindowTop() {
 }
 
 Status WindowTop::Open(const op::OperatorContext& context) {
-  if (context.metrics != nullptr)
-    late_ = context.metrics->GetCounter("headrace_late_records_total", "Records behind the watermark that no window took", context.labels);
+  late_.Open(context);
   state_bytes_ = context.state_bytes;
   return Status::OK();
 }
@@ -113,7 +112,7 @@ Status WindowTop::AddByTime(const columnar::DataBatch& batch) {
 
 Status WindowTop::AddTo(std::int64_t end_ms, const std::shared_ptr<arrow::RecordBatch>& rows) {
   if (end_ms - 1 <= watermark_ms_) {
-    if (late_ != nullptr) late_->Add(static_cast<std::uint64_t>(rows->num_rows()));
+    late_.Add(static_cast<std::uint64_t>(rows->num_rows()));
     return Status::OK();
   }
   auto window = windows_.find(end_ms);

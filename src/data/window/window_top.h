@@ -8,7 +8,7 @@
 #include <optional>
 #include <vector>
 
-#include "base/metrics.h"
+#include "data/operator/late_rows.h"
 #include "data/operator/operator.h"
 #include "data/window/top_rows.h"
 #include "data/window/window_assigner.h"
@@ -56,7 +56,7 @@ class WindowTop final : public op::Operator {
   bool firing_ = false;
   TopRows::Ranked ranked_;  // the window in hand, and the next of its rows
   std::int64_t ranked_end_ms_ = 0, next_row_ = 0;
-  std::shared_ptr<Counter> late_;
+  op::LateRows late_;
   std::atomic<std::int64_t>* state_bytes_ = nullptr;
   std::int64_t accounted_bytes_ = 0;
   std::vector<std::uint32_t> rows_of_window_;

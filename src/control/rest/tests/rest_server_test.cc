@@ -94,6 +94,7 @@ class FakeDispatcher : public job::Dispatcher {
     vertex.subtasks[0].state = wire::TaskState::kRunning;
     vertex.subtasks[0].metrics.records_in = 3;
     vertex.subtasks[1].metrics.records_in = 4;
+    vertex.subtasks[1].metrics.late_records = 2;
     vertex.subtasks[0].metrics.event_time = {1000, false, "topic-3", 900, 5};
     vertex.subtasks[1].metrics.event_time = {2000, true, "", {}, 0};
     view.vertices.push_back(vertex);
@@ -364,6 +365,8 @@ TEST_F(RestServerTest, AnswersHaveTheFieldsThatAreDescribed) {
   const auto job = json::parse(Get(base).body);
   EXPECT_EQ(job["end_time"], nullptr);
   EXPECT_EQ(job["metrics"]["records_in"], 7);
+  EXPECT_EQ(job["metrics"]["late_records"], 2);
+  EXPECT_EQ(job["vertices"][0]["subtasks"][1]["late_records"], 2);
   const auto status = json::parse(Get(base + "/status").body);
   EXPECT_EQ(status["status"], "RUNNING");
   EXPECT_EQ(status["metrics"]["records_in"], 7);

@@ -56,7 +56,7 @@ TEST_F(JobManagerGrpc, HeartbeatCarriesBytesThatAreNoText) {
   request.sequence = 9;
   request.tasks = {{SomeAttempt(), TaskState::kFailed, {1401, "broken \xff text", "Traceback", "job.py:3", "parse", "u1"}, {}},
                    {SomeAttempt(), TaskState::kFinished, {}, {}}};
-  request.metrics = {{SomeAttempt(), 1, 2, 3, 4, 5, 0.25, 0.5, "waiting for the broker", {std::string("\x00\xfe", 2)}}};
+  request.metrics = {{SomeAttempt(), 1, 2, 3, 4, 5, 6, 0.25, 0.5, "waiting for the broker", {std::string("\x00\xfe", 2)}}};
   request.resident_bytes = 60'000'000;
   request.worker_processes = 2;
   Answer<HeartbeatReply> answer;
@@ -75,6 +75,7 @@ TEST_F(JobManagerGrpc, HeartbeatCarriesBytesThatAreNoText) {
   EXPECT_EQ(got.tasks[1].state, TaskState::kFinished);
   ASSERT_EQ(got.metrics.size(), 1u);
   EXPECT_EQ(got.metrics[0].bad_records, 5u);
+  EXPECT_EQ(got.metrics[0].late_records, 6u);
   EXPECT_EQ(got.metrics[0].backpressured_ratio, 0.5);
   EXPECT_EQ(got.metrics[0].bad_record_samples, (std::vector<std::string>{std::string("\x00\xfe", 2)}));
   EXPECT_EQ(got.resident_bytes, 60'000'000u);
@@ -82,7 +83,7 @@ TEST_F(JobManagerGrpc, HeartbeatCarriesBytesThatAreNoText) {
 
 TEST_F(JobManagerGrpc, TheLastReportCarriesTheLastNumbers) {
   Answer<Nothing> answer;
-  const TaskMetrics last{SomeAttempt(), 1'000'000, 2, 3, 4, 5, 0, 0, "", {"line 7: not JSON"}};
+  const TaskMetrics last{SomeAttempt(), 1'000'000, 2, 3, 4, 5, 6, 0, 0, "", {"line 7: not JSON"}};
   client_.ReportTask(TaskManagerId("tm1"), Incarnation("i1"), {SomeAttempt(), TaskState::kFinished, {}, last}, answer.reply());
   ASSERT_TRUE(answer.Wait().done());
   ASSERT_TRUE(handler_.report.metrics.has_value());
