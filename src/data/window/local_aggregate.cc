@@ -11,6 +11,8 @@
 #include <string>
 #include <utility>
 
+#include "data/window/batch_aggregate.h"
+
 namespace headrace::data::window {
 namespace {
 
@@ -52,7 +54,8 @@ bool AddsUpApart(const plan::AggregateSpec& spec, const Functions& functions) {
 
 Result<std::unique_ptr<op::Operator>> LocalAggregate::Make(const plan::AggregateSpec& spec, const std::shared_ptr<arrow::Schema>& input) {
   std::unique_ptr<op::Operator> none;
-  if (spec.window.kind == plan::Window::Kind::kNone || input == nullptr) return none;
+  if (input == nullptr) return none;
+  if (spec.window.kind == plan::Window::Kind::kNone) return BatchAggregate::Make(spec, input);
   HR_ASSIGN_OR_RAISE(KeyWords keys, KeyWords::Make(*input, spec.keys));
   HR_ASSIGN_OR_RAISE(AggregateCalls calls, AggregateCalls::Make(spec.calls, input));
   if (!AddsUpApart(spec, calls.functions()) || keys.words() > state::GroupTable::kMaxKeyWords) return none;

@@ -31,8 +31,8 @@ inline constexpr std::string_view kPartialColumn = "__partial";
 /// Thread: owning task's.
 class LocalAggregate final : public op::Operator {
  public:
-  /// Null when the aggregate's state cannot be added up apart: by session, by rows or by the clock, with rows wanted one by one (late
-  /// rows to a side output, early firing, triggers by rows), or with sets, lists, texts or times in it.
+  /// A BatchAggregate for an aggregate without a window. Null when the state cannot be added up apart: by session, by rows or by the clock,
+  /// with rows wanted one by one (late rows to a side output, early firing, triggers by rows), or with sets, lists, texts or times in it.
   static Result<std::unique_ptr<op::Operator>> Make(const plan::AggregateSpec& spec, const std::shared_ptr<arrow::Schema>& input);
   ~LocalAggregate() override;
   Status Open(const op::OperatorContext& context) override;

@@ -166,8 +166,10 @@ TEST(LocalAggregate, StandsAsideWhereRowsAreWantedOneByOne) {
   for (const auto change : std::initializer_list<void (*)(plan::AggregateSpec*)>{
            [](auto* spec) { spec->late_tag = "late"; }, [](auto* spec) { spec->trigger.early_every_rows = 3; },
            [](auto* spec) { spec->trigger.early_every_ms = 3; }, [](auto* spec) { spec->window.processing_time = true; },
-           [](auto* spec) { spec->window.kind = plan::Window::Kind::kNone; }, [](auto* spec) { spec->calls[1].function = "first"; },
-           [](auto* spec) { spec->calls[1].function = "count_distinct"; }}) {
+           [](auto* spec) {
+             spec->trigger.by_row = {plan::RowTrigger::Kind::kRows, 3, {}, 0, {}};
+           },
+           [](auto* spec) { spec->calls[1].function = "first"; }, [](auto* spec) { spec->calls[1].function = "count_distinct"; }}) {
     plan::AggregateSpec spec = Spec();
     change(&spec);
     EXPECT_FALSE(makes(spec));
