@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -313,5 +314,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started ends with its `with` block
     sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests" / "cluster")]
     sys.exit(main())

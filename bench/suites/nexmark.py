@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from suites.plots import line_plot
 from suites.programs import Program, Row, ratio
 
 
@@ -156,7 +157,20 @@ def run(options: argparse.Namespace) -> list[Row]:
             with tempfile.TemporaryDirectory(prefix="headrace-bench-nexmark-") as folder:
                 rows += _measure(query, options.events, rate, options.pairs, not options.no_duckdb, folder)
                 print(_line(rows[-1]), flush=True)
+    _plot(rows)
     return rows
+
+
+def _plot(rows: list[Row]) -> None:
+    """The share of the hand loop over rates of event time, a curve a query, when there are several."""
+    curves: dict[str, tuple[list[float], list[float]]] = {}
+    for row in rows:
+        query, _, rate = row["case"].partition("/")
+        rates, shares = curves.setdefault(query, ([], []))
+        rates.append(float(rate.removesuffix("K")) * 1000)
+        shares.append(row["ratio_to_limit"])
+    if any(len(rates) > 1 for rates, _ in curves.values()):
+        line_plot("nexmark", "events a second of event time", "share of the hand loop's rate", curves)
 
 
 def _line(row: dict[str, Any]) -> str:
