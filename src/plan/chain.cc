@@ -15,8 +15,17 @@ constexpr std::size_t kMaxVertexNameBytes = 250;
 constexpr std::uint64_t kMaxSubtasks = 100'000;
 constexpr std::uint64_t kMaxChannels = 4'000'000;
 
+/// Whether rows of equal meeting columns are in one subtask already, the one whose state they belong to: an aggregate gives them out where
+/// the same hash of the same columns has brought them.
+bool HaveMet(const OperatorSpec& producer, const OperatorSpec& consumer) {
+  const auto* aggregate = std::get_if<AggregateSpec>(&producer.kind);
+  return aggregate != nullptr && !aggregate->keys.empty() && consumer.inputs.size() == 1 && consumer.inputs[0].tag.empty() &&
+         producer.parallelism == consumer.parallelism && MeetingColumns(consumer, producer.schema.get()) == aggregate->keys;
+}
+
 Partitioning Resolve(const OperatorSpec& producer, const OperatorSpec& consumer, Partitioning asked) {
   if (asked != Partitioning::kAuto) return asked;
+  if (HaveMet(producer, consumer)) return Partitioning::kForward;
   if (!MeetingColumns(consumer, producer.schema.get()).empty() || MeetsInOne(consumer, producer.schema.get())) {
     const bool alone = producer.parallelism == 1 && consumer.parallelism == 1;
     return alone ? Partitioning::kForward : consumer.parallelism == 1 ? Partitioning::kRebalance : Partitioning::kHash;
