@@ -202,7 +202,11 @@ Status CheckValue(const OptionSpec& option, std::string_view value, std::string_
 Status CheckKind(const ConnectorSpec& spec, bool is_source, std::string_view who) {
   if (FindTable(is_source, spec.kind) != nullptr) return Status::OK();
   std::vector<std::string_view> kinds;
-  for (const ConnectorTable& table : Tables(is_source)) kinds.push_back(table.kind);
+  for (const ConnectorTable& table : Tables(is_source)) {
+    ConnectorSpec known;
+    known.kind = table.kind;
+    if (!known.IsLookedUpIn()) kinds.push_back(table.kind);
+  }
   if (FindTable(!is_source, spec.kind) != nullptr) {
     return Error(ErrorCode::kUnknownConnector,
                  fmt::format("{}: connector \"{}\" is a {} only; {} are {}", who, spec.kind, is_source ? "sink" : "source",
