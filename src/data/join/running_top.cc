@@ -78,8 +78,8 @@ Status RunningTop::Process(std::uint32_t, columnar::DataBatch batch, op::Collect
   found_.resize(static_cast<std::size_t>(records.num_rows()));
   HR_RETURN_NOT_OK(groups_.Resolve(keys, records.num_rows(), found_.data()));
   idle_.Begin();
-  for (std::uint64_t* group : found_)
-    if (idle_.HasEnded(group)) Clear(group);
+  for (std::size_t i = 0; idle_.on() && i < found_.size(); ++i)
+    if (idle_.HasEnded(found_[i])) Clear(found_[i]);
   const std::uint8_t* kinds =
       batch.row_kind_column() < 0 ? nullptr : records.column_data(batch.row_kind_column())->GetValues<std::uint8_t>(1);
   HR_RETURN_NOT_OK(Pick(batch, kinds, words));

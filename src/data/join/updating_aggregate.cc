@@ -146,7 +146,8 @@ Status UpdatingAggregate::FoldGroups(const arrow::ArrayData& groups) {
 Status UpdatingAggregate::Fold(const std::vector<op::AggregateInput>& inputs, const std::uint8_t* kinds) {
   const auto rows = static_cast<std::int64_t>(rows_.size());
   const bool any_back = kinds != nullptr && std::any_of(kinds, kinds + rows, columnar::TakesBack);
-  for (std::int64_t i = 0; i < rows && !(any_back && idle_.on()); ++i)
+  const bool counts_below = any_back && idle_.on();  // SkipForgotten() counts then
+  for (std::int64_t i = 0; i < rows && !counts_below; ++i)
     rows_[static_cast<std::size_t>(i)][count_] += any_back && columnar::TakesBack(kinds[i]) ? ~std::uint64_t{0} : 1;
   const auto& functions = calls_.functions();
   if (!any_back) {
