@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/logging.h"
+#include "columnar/int64_range.h"
 #include "data/time/event_time_progress.h"
 #include "plan/function_types.h"
 #include "plan/typed_expression.h"
@@ -157,8 +158,7 @@ Status EventTimeOperator::EmitByTimes(const std::vector<connector::SplitRun>& ru
   const auto* times = batch.records()->column_data(batch.event_time_column())->GetValues<std::int64_t>(1);
   WarnOfSeconds(times, batch.num_rows());
   for (const connector::SplitRun& run : runs) {
-    std::int64_t newest_ms = kNoWatermark;
-    for (std::int64_t i = 0; i < run.rows; ++i) newest_ms = std::max(newest_ms, times[i]);
+    const std::int64_t newest_ms = run.rows == 0 ? kNoWatermark : columnar::RangeOf(times, run.rows).greatest;
     times += run.rows;
     splits_[run.split].newest_ms = std::max(splits_[run.split].newest_ms, newest_ms);
   }

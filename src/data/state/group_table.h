@@ -11,7 +11,8 @@ namespace headrace::data::state {
 
 /// Rows of a fixed number of 64-bit words by a key of a fixed number of words: the memory tier under native aggregates. Rows
 /// lie densely in pages in the order of their first appearance, so a whole batch is resolved to row pointers first and then
-/// updated aggregate by aggregate; the index beside them holds 8 bytes a slot.
+/// updated aggregate by aggregate. The index beside them is of buckets, each a cache line with the row numbers of 12 keys and a byte of
+/// each one's hash: which of them may be the key's is told by one comparison, without a branch for each.
 /// Layout of a row: key words, then value words, which are zero at first.
 /// Owned by its operator, used on the task's thread only. At most 2^32 - 2 rows.
 class GroupTable {
@@ -44,12 +45,22 @@ class GroupTable {
   void Clear();
 
  private:
-  static constexpr std::uint32_t kPageBytes = 256u << 10;
+  static constexpr std::uint32_t kPageBytes = 64u << 10;
   static constexpr std::uint32_t kFirstPageBytes = 1u << 10;  // the first page grows by doubling, so that small tables stay small
-  /// From this many slots on the index outgrows the nearer caches, and looking ahead pays.
-  static constexpr std::uint64_t kPrefetchSlots = 1u << 16;
+  static constexpr std::uint32_t kBucketRows = 12;
+  /// Rows a bucket at most, over all: then few are full, and their rows stand in the next one. Fewer in tables in the near caches, where a
+  /// wrong guess costs more than a further bucket.
+  static constexpr std::uint64_t kMostRows = 8, kMostNearRows = 6;
+  /// From this many buckets on the index outgrows the nearer caches, and looking ahead pays.
+  static constexpr std::uint64_t kPrefetchBuckets = 1u << 13;
   static constexpr std::int64_t kAhead = 512;  // keys in flight
+  static constexpr std::int64_t kLeastPart = 16;
+  static constexpr std::uint32_t kNoRow = 0xFFFFFFFF;
 
+  struct alignas(64) Bucket {
+    std::array<std::uint8_t, 16> tags;  // 0: free; the last four always
+    std::array<std::uint32_t, kBucketRows> rows;
+  };
   struct FreePage {
     void operator()(std::uint64_t* page) const;
   };
@@ -60,23 +71,34 @@ class GroupTable {
   Status ResolveWords(std::span<const std::uint64_t* const> keys, std::int64_t count, std::uint64_t** rows);
   template <std::uint32_t W>
   void ResolvePart(std::span<const std::uint64_t* const> keys, std::int64_t first, std::int64_t count, std::uint64_t** rows);
+  /// The key's row, or kNoRow and in *place where it belongs: bucket * 16 + place in it.
   template <std::uint32_t W>
-  std::uint32_t FindOrMake(std::span<const std::uint64_t* const> keys, std::int64_t at, std::uint64_t hash);
+  std::uint32_t FindRow(std::span<const std::uint64_t* const> keys, std::int64_t at, std::uint64_t hash, std::uint64_t* place) const;
+  template <std::uint32_t W>
+  std::uint32_t MakeRow(std::span<const std::uint64_t* const> keys, std::int64_t at, std::uint64_t hash, std::uint64_t place);
+  /// The row's values. Not a part of the loops that call it: they are for keys that need it not.
+  template <std::uint32_t W>
+  [[gnu::noinline]] std::uint64_t* FindOrMake(std::span<const std::uint64_t* const> keys, std::int64_t at, std::uint64_t hash);
+  template <std::uint32_t W, bool kOnePage>
+  void FindAll(std::span<const std::uint64_t* const> keys, std::int64_t first, std::int64_t count, const std::uint64_t* hashes,
+               std::uint64_t** rows);
+  void Prefetch(const std::uint64_t* hashes, std::int64_t count) const;
+  std::uint64_t BucketOf(std::uint64_t hash) const { return hash >> bucket_shift_; }
   template <std::uint32_t W>
   bool SameKey(const std::uint64_t* row, std::span<const std::uint64_t* const> keys, std::int64_t at) const;
   template <std::uint32_t W>
   void LookupWords(std::span<const std::uint64_t* const> keys, std::int64_t count, std::uint64_t** rows) const;
-  Status Reserve(std::int64_t more);
+  /// Room for some of the next `most` keys; gives their number.
+  Result<std::int64_t> Reserve(std::int64_t most);
   Status GrowRows(std::int64_t rows);
-  void Reindex(std::uint64_t slots);
+  void Reindex(std::uint64_t buckets);
 
   std::uint32_t key_words_, row_words_;
   std::uint32_t page_shift_ = 0, page_mask_ = 0;  // rows of a page: a power of two
   std::int64_t num_rows_ = 0, row_capacity_ = 0, allocated_bytes_ = 0;
   std::vector<std::unique_ptr<std::uint64_t, FreePage>> pages_;
-  std::vector<std::uint64_t> slots_;  // high half: of the hash; low half: row + 1, 0 = free; from half to 7/8 full before it doubles
-  std::uint64_t slot_mask_ = 0;
-  std::uint32_t slot_shift_ = 0;  // of the hash's high bits
+  std::vector<Bucket> buckets_;  // a power of two of them
+  std::uint32_t bucket_shift_ = 0;
 };
 
 /// Spreads key words over 64 bits. In memory only: never stored, never compared between processes.

@@ -11,6 +11,7 @@
 #include <string>
 #include <utility>
 
+#include "columnar/int64_range.h"
 #include "data/window/batch_aggregate.h"
 
 namespace headrace::data::window {
@@ -94,11 +95,7 @@ Status LocalAggregate::Process(std::uint32_t, columnar::DataBatch batch, op::Col
     return out->Emit(std::move(batch));
   }
   const auto* times = batch.records()->column_data(batch.event_time_column())->GetValues<std::int64_t>(1);
-  std::int64_t least_ms = times[0], greatest_ms = times[0];
-  for (std::int64_t i = 1; i < rows; ++i) {
-    least_ms = std::min(least_ms, times[i]);
-    greatest_ms = std::max(greatest_ms, times[i]);
-  }
+  auto [least_ms, greatest_ms] = columnar::RangeOf(times, rows);
   if (least_ms < -WindowSpec::kLatestMs || greatest_ms > WindowSpec::kLatestMs) return out->Emit(std::move(batch));
   least_ms = windows_.SliceStart(least_ms);
   greatest_ms = windows_.SliceStart(greatest_ms);

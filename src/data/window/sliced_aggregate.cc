@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "columnar/int64_range.h"
+
 namespace headrace::data::window {
 namespace {
 
@@ -133,11 +135,7 @@ Status SlicedAggregate::ResolveMixed(std::span<const std::uint64_t* const> keys,
 Result<std::int64_t> SlicedAggregate::Resolve(std::span<const std::uint64_t* const> keys, const std::int64_t* times, std::int64_t rows,
                                               std::uint8_t* late) {
   groups_.resize(static_cast<std::size_t>(rows));
-  std::int64_t least = times[0], greatest = times[0];
-  for (std::int64_t i = 1; i < rows; ++i) {
-    least = std::min(least, times[i]);
-    greatest = std::max(greatest, times[i]);
-  }
+  const auto [least, greatest] = columnar::RangeOf(times, rows);
   if (least < -WindowSpec::kLatestMs || greatest > WindowSpec::kLatestMs)
     return Error(ErrorCode::kBadRecord, "a row's event time is more than 36 million years from 1970", "Event times are ms since 1970.");
   const std::int64_t start_ms = spec_.SliceStart(least);
