@@ -49,7 +49,7 @@ Status RowTrigger::Compile(const plan::RowTrigger& trigger, const arrow::Schema&
     words_ += trigger.kind == Kind::kDelta ? 2 : 1;
   }
   for (const plan::RowTrigger& part : trigger.parts) {
-    node->parts.push_back({Kind::kRows});
+    node->parts.emplace_back().kind = Kind::kRows;
     HR_RETURN_NOT_OK(Compile(part, input, expressions, &node->parts.back()));
   }
   return Status::OK();

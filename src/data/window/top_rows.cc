@@ -14,6 +14,13 @@ namespace {
 
 constexpr std::size_t kPruneRows = 8192;
 
+std::int64_t BytesOf(const arrow::RecordBatch& batch) {
+  std::int64_t bytes = 0;
+  for (int c = 0; c < batch.num_columns(); ++c)
+    for (const auto& buffer : batch.column_data(c)->buffers) bytes += buffer == nullptr ? 0 : buffer->size();
+  return bytes;
+}
+
 }  // namespace
 
 TopRows::TopRows(KeyWords* keys, SortWords* order, std::uint64_t limit, bool ties)
@@ -88,14 +95,17 @@ Status TopRows::Add(const std::shared_ptr<arrow::RecordBatch>& batch) {
   }
   if (kept_.empty()) return Status::OK();
   if (static_cast<std::int64_t>(kept_.size()) == batch->num_rows()) {
+    batch_bytes_ += BytesOf(*batch);
     batches_.push_back(batch);
   } else {
     HR_ASSIGN_OR_RAISE(auto gathered, columnar::GatherRows(*batch, kept_));
+    batch_bytes_ += BytesOf(*gathered);
     batches_.push_back(std::move(gathered));
   }
   if (candidates_.size() < prune_at_) return Status::OK();
   HR_RETURN_NOT_OK(Prune(nullptr));
   HR_ASSIGN_OR_RAISE(auto gathered, GatherCandidates());
+  batch_bytes_ = BytesOf(*gathered);
   batches_ = {std::move(gathered)};
   for (std::uint32_t i = 0; i < candidates_.size(); ++i) {
     candidates_[i].batch = 0;
@@ -178,12 +188,8 @@ Result<TopRows::Ranked> TopRows::Take() {
 }
 
 std::int64_t TopRows::allocated_bytes() const {
-  std::int64_t bytes =
-      groups_.allocated_bytes() + static_cast<std::int64_t>(candidates_.capacity() * sizeof(Candidate) + words_.capacity() * 8);
-  for (const auto& batch : batches_)
-    for (int c = 0; c < batch->num_columns(); ++c)
-      for (const auto& buffer : batch->column_data(c)->buffers) bytes += buffer == nullptr ? 0 : buffer->size();
-  return bytes;
+  return groups_.allocated_bytes() + batch_bytes_ +
+         static_cast<std::int64_t>(candidates_.capacity() * sizeof(Candidate) + words_.capacity() * 8);
 }
 
 }  // namespace headrace::data::window

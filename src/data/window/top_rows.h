@@ -56,6 +56,7 @@ class TopRows {
   const bool ties_;
   state::GroupTable groups_;  // values: 1 once the group is full; the words of the last row that is among the first; the group's number
   std::vector<std::shared_ptr<arrow::RecordBatch>> batches_;
+  std::int64_t batch_bytes_ = 0;
   std::vector<Candidate> candidates_;
   std::vector<std::uint64_t> words_;
   std::size_t prune_at_;
