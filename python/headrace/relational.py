@@ -26,6 +26,13 @@ def column_name(what: str, column: Any) -> str:
     raise JobTypeError(f"{what} ({here()}): it takes names of columns, or name=expression for a computed one, not {column!r}")
 
 
+def _computed(what: str, name: str, value: Any) -> Expression:
+    """The expression behind name=. Bare text could be meant as a column or as itself, so it is refused."""
+    if isinstance(value, str):
+        raise JobTypeError(f"{what} ({here()}): {name}={value!r} is a column or text? Write col({value!r}) or lit({value!r})")
+    return lit(value)
+
+
 class Where:
     """Rows for which the condition is true."""
 
@@ -48,7 +55,7 @@ class Select:
         for name, value in [(column_name(what, c), c) for c in columns] + list(named.items()):
             if name in chosen:
                 raise JobValueError(f"{what} ({here()}): two columns are called {name!r}")
-            chosen[name] = col(name) if isinstance(value, str) and name not in named else lit(value)
+            chosen[name] = _computed(what, name, value) if name in named else col(name)
         if not chosen:
             raise JobValueError(f"{what} ({here()}): it takes at least one column")
         return cls(chosen)
