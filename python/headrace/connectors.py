@@ -5,14 +5,16 @@ Wrong arguments raise JobTypeError or JobValueError where they are written.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypedDict, TypeVar
 
 from headrace.errors import JobTypeError, JobValueError
 from headrace.location import here
+from headrace.windows import milliseconds
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from os import PathLike
 
     from headrace.row_types import RowType
@@ -21,7 +23,9 @@ T_co = TypeVar("T_co", covariant=True)
 
 ValueFormat = Literal["string", "bytes", "json", "avro", "protobuf", "json_schema"]
 _TYPED_FORMATS = ("json", "avro", "protobuf", "json_schema")
+_FILE_FORMATS = ("lines", "json", "csv", "parquet")
 OnError = Literal["fail", "skip"]
+_SECRET = re.compile(r"password|secret|token|auth$|jaas|oauthbearer\.config|key\.pem", re.IGNORECASE)
 Metadata = Literal["topic", "partition", "offset", "timestamp", "key", "headers"]
 
 
@@ -74,6 +78,26 @@ def _path(what: str, value: Any) -> str:
     return _text(what, "path", os.fspath(value) if isinstance(value, os.PathLike) else value)
 
 
+def _parquet_schema(what: str, path: str) -> Any:
+    """The schema of a Parquet file, of the first of a folder or glob, as this program sees it."""
+    import glob
+    import os
+
+    hint = "say with row_type which columns it has"
+    try:
+        import pyarrow.parquet
+    except ImportError:
+        _refuse(what, f"reading the schema of {path!r} takes pyarrow, which is not installed; {hint}")
+    found = sorted(glob.glob(os.path.join(path, "*") if os.path.isdir(path) else path)) if not os.path.isfile(path) else [path]
+    files = [name for name in found if os.path.isfile(name)]
+    if not files:
+        _refuse(what, f"this program sees no file at {path!r} whose schema it could take; {hint}")
+    try:
+        return pyarrow.parquet.read_schema(files[0])
+    except (OSError, pyarrow.ArrowException) as error:
+        _refuse(what, f"the schema of {files[0]!r} cannot be read: {error}")
+
+
 def _last_part(path: str, otherwise: str) -> str:
     """What an operator is called after its path."""
     return path.rstrip("/").rpartition("/")[2] or otherwise
@@ -105,7 +129,8 @@ class Connector:
         return b""
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.options.items())})"
+        shown = ((name, "***" if _SECRET.search(name) else value) for name, value in self.options.items())
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown)})"
 
 
 class Source(Connector, Generic[T_co]):
@@ -336,15 +361,16 @@ class FileSource(Source[Any]):
 
     Shape: one str a line (format "lines", without its line end), or one JSON value a line ("json": dict, list, str, int, float,
     bool, None). With a row_type rows are typed: JSON objects, or CSV records (format "csv"; the first line names the columns, or with
-    csv_header=False csv_columns does). Files are shared out among the subtasks as wholes. csv_null: the text, not in quotes, that is
-    null. on_error: "fail" the job at a line that cannot be read (not UTF-8, not JSON, a value that does not fit, longer than 16 MiB),
+    csv_header=False csv_columns does). Format "parquet": typed rows by the columns' names, of the row_type or, without one, of the schema of the
+    (first) file, which this program must see then. Files are shared out among the subtasks as wholes, Parquet files by row groups.
+    csv_null: the text, not in quotes, that is null. on_error: "fail" the job at a line that cannot be read (not UTF-8, not JSON, a value that does not fit, longer than 16 MiB),
     or "skip" and count it.
     """
 
     def __init__(
         self,
         path: str | PathLike[str],
-        format: Literal["lines", "json", "csv"] | None = None,
+        format: Literal["lines", "json", "csv", "parquet"] | None = None,
         *,
         row_type: Any = None,
         csv_delimiter: str = ",",
@@ -356,8 +382,10 @@ class FileSource(Source[Any]):
         what = "FileSource"
         if format is None:
             format = "lines" if row_type is None else "json"
-        options = {"path": _path(what, path), "format": _choice(what, "format", format, ("lines", "json", "csv"))}
+        options = {"path": _path(what, path), "format": _choice(what, "format", format, _FILE_FORMATS)}
         options["on_error"] = _choice(what, "on_error", on_error, ("fail", "skip"))
+        if format == "parquet" and row_type is None:
+            row_type = _parquet_schema(what, options["path"])
         if format == "csv":
             if row_type is None:
                 _refuse(what, "format 'csv' gives typed rows: say which columns they have, row_type={'name': 'text', …}")
@@ -378,19 +406,34 @@ class FileSink(Sink):
     """Rows into files ``part-<subtask>-<n>`` of a folder, which is made when it does not exist.
 
     Shape: a line a row: str as it is and anything else as its text (format "lines"), or JSON ("json"); of typed rows JSON objects, or
-    CSV with the columns' names as first line ("csv"). timestamps: of typed rows, "iso" text or "ms" since 1970. A file shows when it is
-    complete: at the end of the job, at 64 MiB or 10 s after its first row. At least once: a restarted job writes rows again.
+    CSV with the columns' names as first line ("csv"), or Parquet ("parquet", files ``part-<subtask>-<n>.parquet`` with compression
+    "snappy", "zstd", "gzip", "lz4" or "none"). timestamps: of typed rows as text, "iso" or "ms" since 1970. A file shows when it is
+    complete: at the end of the job, at roll_bytes (64 MiB) or roll_rows (any number), or roll_after (10 s) behind its first row. At least once: a restarted job writes rows again.
     """
 
     def __init__(
         self,
         path: str | PathLike[str],
-        format: Literal["lines", "json", "csv"] = "lines",
+        format: Literal["lines", "json", "csv", "parquet"] = "lines",
         *,
         timestamps: Literal["iso", "ms"] = "iso",
+        compression: Literal["none", "snappy", "zstd", "gzip", "lz4"] | None = None,
+        roll_bytes: int | None = None,
+        roll_rows: int | None = None,
+        roll_after: int | timedelta | None = None,
     ) -> None:
         what = "FileSink"
-        options = {"path": _path(what, path), "format": _choice(what, "format", format, ("lines", "json", "csv"))}
+        options = {"path": _path(what, path), "format": _choice(what, "format", format, _FILE_FORMATS)}
+        if compression is not None:
+            if format != "parquet":
+                _refuse(what, f"format {format!r} is not compressed; 'parquet' is")
+            options["compression"] = _choice(what, "compression", compression, ("none", "snappy", "zstd", "gzip", "lz4"))
+        if roll_bytes is not None:
+            options["roll_bytes"] = _count(what, "roll_bytes", roll_bytes, 1)
+        if roll_rows is not None:
+            options["roll_rows"] = _count(what, "roll_rows", roll_rows, 1)
+        if roll_after is not None:
+            options["roll_after_ms"] = str(milliseconds(what, roll_after, 1))
         if timestamps != "iso":
             options["timestamps"] = _choice(what, "timestamps", timestamps, ("iso", "ms"))
         super().__init__("file", options, _last_part(options["path"], "files"))

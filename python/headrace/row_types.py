@@ -249,6 +249,18 @@ def _arrow_type(what: str, name: str, declared: Any) -> ColumnType:
         return ColumnType(
             LIST, children=(Field("item", _arrow_type(what, name, declared.value_type), declared.value_field.nullable),)
         )
+    if kinds.is_dictionary(declared):
+        return _arrow_type(what, name, declared.value_type)
+    if kinds.is_map(declared):
+        pair = (
+            Field("key", _arrow_type(what, name, declared.key_type), False),
+            Field("value", _arrow_type(what, name, declared.item_type)),
+        )
+        return ColumnType(LIST, children=(Field("item", ColumnType(STRUCT, children=pair), False),))
+    if kinds.is_fixed_size_binary(declared):
+        return ColumnType(_SIMPLE["binary"])
+    if kinds.is_time(declared):
+        return ColumnType(TIME, unit=_UNITS["us"])
     if kinds.is_struct(declared):
         return ColumnType(STRUCT, children=tuple(_arrow_field(what, declared.field(i)) for i in range(declared.num_fields)))
     renamed = {
@@ -257,9 +269,10 @@ def _arrow_type(what: str, name: str, declared: Any) -> ColumnType:
         "large_string": "string",
         "large_binary": "binary",
         "date32[day]": "date",
+        "date64[ms]": "date",
         "halffloat": "float32",
     }
     text = renamed.get(str(declared), str(declared))
-    if text in _SIMPLE or kinds.is_time64(declared):
-        return ColumnType(_SIMPLE.get(text, TIME), unit=2 if kinds.is_time64(declared) else 0)
+    if text in _SIMPLE:
+        return ColumnType(_SIMPLE[text])
     raise JobTypeError(f"{what} ({here()}): column {name!r} has the pyarrow type {declared}, which rows cannot have")

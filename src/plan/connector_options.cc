@@ -51,7 +51,8 @@ const std::vector<ConnectorTable>& SourceTables() {
         {"discovery_interval_ms", Type::kDurationMs, false, "30000", "", "How often to look for new partitions; 0 = never."}}},
       {"file",
        {{"path", Type::kString, true, "", "", "File, folder or glob."},
-        {"format", Type::kChoice, false, "lines", "lines|json|csv", "lines: one str a line; json: one JSON value a line; csv: typed rows."},
+        {"format", Type::kChoice, false, "lines", "lines|json|csv|parquet",
+         "lines: one str a line; json: one JSON value a line; csv and parquet: typed rows."},
         {"csv_delimiter", Type::kString, false, ",", "", "format=csv: the character between two fields."},
         {"csv_header", Type::kBool, false, "true", "",
          "format=csv: the first line of each file names its columns; else they stand in csv_columns' order."},
@@ -109,7 +110,12 @@ const std::vector<ConnectorTable>& SinkTables() {
         {"timestamps", Type::kChoice, false, "iso", "iso|ms", "Of typed rows: ISO 8601 text, or ms since 1970."}}},
       {"file",
        {{"path", Type::kString, true, "", "", "Folder to write into."},
-        {"format", Type::kChoice, false, "lines", "lines|json|csv", "lines: str(row); json: one JSON value a line; csv: typed rows."},
+        {"format", Type::kChoice, false, "lines", "lines|json|csv|parquet",
+         "lines: str(row); json: one JSON value a line; csv and parquet: typed rows."},
+        {"compression", Type::kChoice, false, "snappy", "none|snappy|zstd|gzip|lz4", "format=parquet: of the columns' pages."},
+        {"roll_bytes", Type::kInt, false, "67108864", "", "A file with so many bytes is complete."},
+        {"roll_rows", Type::kInt, false, "0", "", "A file with so many rows is complete; 0 = any number."},
+        {"roll_after_ms", Type::kDurationMs, false, "10000", "", "So long after its first row a file is complete."},
         {"timestamps", Type::kChoice, false, "iso", "iso|ms", "Of typed rows: ISO 8601 text, or ms since 1970."}}},
       {"collection", {}},
       {"print", {{"prefix", Type::kString, false, "", "", "Put before every row."}}},
@@ -304,6 +310,15 @@ Status CheckGenerator(const ConnectorSpec& spec, std::string_view who) {
   return Status::OK();
 }
 
+Status CheckFileSink(const ConnectorSpec& spec, std::string_view who) {
+  for (const auto& [name, least] : {std::pair<std::string_view, std::int64_t>{"roll_bytes", 1}, {"roll_rows", 0}, {"roll_after_ms", 1}}) {
+    const std::int64_t value = OptionInt(spec, false, name);
+    if (value < least)
+      return Error(ErrorCode::kBadOption, fmt::format("{}: option {} is {}, but must be {} or more", who, name, value, least));
+  }
+  return Status::OK();
+}
+
 Status CheckNexmark(const ConnectorSpec& spec, std::string_view who) {
   for (const auto& [name, most] : {std::pair<std::string_view, std::int64_t>{"events_per_second", 1'000'000'000}, {"disorder", 950}}) {
     const std::int64_t value = OptionInt(spec, true, name);
@@ -356,6 +371,7 @@ Status CheckConnector(const ConnectorSpec& spec, bool is_source, std::string_vie
   HR_RETURN_NOT_OK(CheckFormat(spec, is_source, who));
   if (spec.kind == "generator") HR_RETURN_NOT_OK(CheckGenerator(spec, who));
   if (spec.kind == "postgres") HR_RETURN_NOT_OK(CheckPostgres(spec, who));
+  if (!is_source && spec.kind == "file") HR_RETURN_NOT_OK(CheckFileSink(spec, who));
   if (is_source && spec.kind == "nexmark") HR_RETURN_NOT_OK(CheckNexmark(spec, who));
   if (!spec.payload.empty() && !(is_source && spec.kind == "collection")) {
     return Error(ErrorCode::kInvalidPlan, fmt::format("{}: the {} connector takes no payload", who, spec.kind));

@@ -26,7 +26,7 @@ struct OptionSpec {
 /// kafka sink: topic, bootstrap_servers, delivery (|exactly_once|at_least_once|none), value_format (auto|string|bytes|json), key_columns,
 ///   timestamps (iso|ms), property.*
 /// file source: path (file, folder or glob), format (lines|json|csv|parquet), csv_*, on_error
-/// file sink: path (folder), format (lines|json|csv|parquet), timestamps
+/// file sink: path (folder), format (lines|json|csv|parquet), compression, roll_bytes, roll_rows, roll_after_ms, timestamps
 /// generator source: count (0 = endless), rows_per_second (0 = no limit), kind (sequence|words), vocabulary, words_per_row, seed
 /// collection source: payload. collection sink, print (prefix), blackhole: no more.
 /// Empty when the kind is unknown.

@@ -3,6 +3,7 @@
 #include <arrow/type.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/nearest_name.h"
@@ -19,7 +20,7 @@ std::string FormatOf(const ConnectorSpec& spec, bool is_source) {
 }
 
 bool HasSchema(std::string_view format) { return format == "avro" || format == "protobuf" || format == "json_schema"; }
-bool NeedsRowType(std::string_view format) { return format == "csv" || HasSchema(format); }
+bool NeedsRowType(std::string_view format) { return format == "csv" || format == "parquet" || HasSchema(format); }
 
 std::string NamesOf(const arrow::Schema& schema) { return fmt::format("{}", fmt::join(schema.field_names(), ", ")); }
 
@@ -40,6 +41,28 @@ Status CheckCsv(const ConnectorSpec& spec, std::string_view who) {
                    "Read JSON lines or Parquet instead.");
   }
   return Status::OK();
+}
+
+bool HoldsAnyValue(const arrow::DataType& type) {
+  return type.id() == arrow::Type::LARGE_BINARY ||
+         std::any_of(type.fields().begin(), type.fields().end(), [](const auto& field) { return HoldsAnyValue(*field->type()); });
+}
+
+Status CheckParquetColumns(const arrow::Schema& schema, std::string_view who) {
+  for (const auto& field : schema.fields()) {
+    if (HoldsAnyValue(*field->type()))
+      return Error(ErrorCode::kBadOption,
+                   fmt::format("{}: column \"{}\" is a {}, which Parquet has no type for", who, field->name(), TypeName(*field->type())),
+                   "Give the column a type of its own, or leave it out.");
+  }
+  return Status::OK();
+}
+
+Status CheckParquetSource(const ConnectorSpec& spec, std::string_view who) {
+  if (OptionString(spec, true, "on_error") != "fail")
+    return Error(ErrorCode::kBadOption, fmt::format("{}: format=parquet has no records of which one could be bad alone", who),
+                 "Leave on_error away: a file that does not go into the row type fails the job.");
+  return CheckParquetColumns(*spec.schema, who);
 }
 
 }  // namespace
@@ -75,6 +98,7 @@ Status CheckFormat(const ConnectorSpec& spec, bool is_source, std::string_view w
     return Error(ErrorCode::kBadOption, fmt::format("{}: value_format={} takes either schema_registry or schema", who, format),
                  "Name the registry, or give the schema of all records.");
   }
+  if (format == "parquet") return CheckParquetSource(spec, who);
   return format == "csv" ? CheckCsv(spec, who) : Status::OK();
 }
 
@@ -92,6 +116,7 @@ Status CheckSinkRows(const ConnectorSpec& sink, const arrow::Schema* rows, std::
                      "Leave it out with select(), or write JSON lines or Parquet.");
     }
   }
+  if (rows != nullptr && format == "parquet") HR_RETURN_NOT_OK(CheckParquetColumns(*rows, who));
   if (sink.kind != "kafka") return Status::OK();
   const auto keys = ColumnNames(OptionString(sink, false, "key_columns"));
   if (!keys.ok()) return Error(ErrorCode::kBadOption, fmt::format("{}: key_columns: {}", who, keys.status().message()));

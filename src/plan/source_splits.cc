@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t kMaxPayloadBytes = 64u << 10;
 constexpr std::size_t kMaxFiles = 1'000'000;
+constexpr std::int64_t kPartsASubtask = 4, kLeastPartBytes = 256 << 10, kMostPartBytes = 64 << 20;
 
 Result<nlohmann::json> ParsePayload(std::string_view payload) {
   nlohmann::json json =
@@ -77,6 +78,31 @@ Result<std::vector<std::string>> ListFiles(const std::string& path) {
   return NothingThere(path, kind == std::filesystem::file_type::none ? error.message() : "there is no such file or folder");
 }
 
+/// Several parts a subtask, so that none waits long for another; a part without the beginning of a row group has no rows.
+std::vector<SourceSplit> PlanParquet(const std::vector<std::string>& files, std::uint32_t parallelism) {
+  std::vector<std::int64_t> sizes;
+  std::int64_t all = 0;
+  for (const std::string& file : files) {
+    std::error_code error;
+    const auto size = std::filesystem::file_size(file, error);
+    sizes.push_back(error ? 0 : static_cast<std::int64_t>(size));
+    all += sizes.back();
+  }
+  const std::int64_t part = std::clamp(all / (std::int64_t{parallelism} * kPartsASubtask), kLeastPartBytes, kMostPartBytes);
+  std::vector<SourceSplit> splits;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    if (parallelism == 1 || sizes[i] <= part) {
+      splits.push_back({files[i], FileSplit{files[i]}.ToPayload()});
+      continue;
+    }
+    for (std::int64_t begin = 0; begin < sizes[i]; begin += part) {
+      const std::int64_t end = begin + part < sizes[i] ? begin + part : -1;
+      splits.push_back({fmt::format("{}@{}", files[i], begin), FileSplit{files[i], 0, begin, end}.ToPayload()});
+    }
+  }
+  return splits;
+}
+
 std::vector<SourceSplit> PlanGenerator(const ConnectorSpec& spec, std::uint32_t parallelism) {
   const std::int64_t count = OptionInt(spec, true, "count");
   std::vector<SourceSplit> splits;
@@ -100,6 +126,10 @@ std::string FileSplit::ToPayload() const {
   nlohmann::ordered_json json;
   json["path"] = path;
   json["position"] = position;
+  if (begin != 0 || end >= 0) {
+    json["begin"] = begin;
+    json["end"] = end;
+  }
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -107,6 +137,10 @@ Result<FileSplit> FileSplit::FromPayload(std::string_view payload) {
   HR_ASSIGN_OR_RAISE(const nlohmann::json json, ParsePayload(payload));
   FileSplit split;
   HR_ASSIGN_OR_RAISE(split.position, Number(json, "position", 0));
+  if (json.contains("begin") || json.contains("end")) {
+    HR_ASSIGN_OR_RAISE(split.begin, Number(json, "begin", 0));
+    HR_ASSIGN_OR_RAISE(split.end, Number(json, "end", -1));
+  }
   const auto path = json.find("path");
   if (path == json.end() || !path->is_string() || path->get_ref<const std::string&>().empty())
     return Error(ErrorCode::kInvalidPlan, "a file split has no path");
@@ -142,8 +176,9 @@ Result<std::vector<SourceSplit>> PlanLocalSplits(const ConnectorSpec& spec, std:
     return Error(ErrorCode::kUnknownConnector, fmt::format("splits of \"{:.100}\" are not planned locally", spec.kind));
   HR_ASSIGN_OR_RAISE(std::vector<std::string> files, ListFiles(OptionString(spec, true, "path")));
   std::sort(files.begin(), files.end());
+  if (OptionString(spec, true, "format") == "parquet") return PlanParquet(files, std::max<std::uint32_t>(parallelism, 1));
   std::vector<SourceSplit> splits;
-  for (std::string& file : files) splits.push_back({file, FileSplit{file, 0}.ToPayload()});
+  for (std::string& file : files) splits.push_back({file, FileSplit{file}.ToPayload()});
   return splits;
 }
 

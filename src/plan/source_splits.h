@@ -10,10 +10,11 @@
 
 namespace headrace::plan {
 
-/// A file from a byte position to its end.
+/// A file from a byte position to its end. Of a Parquet file: the row groups that begin within [begin, end), from row `position` of them.
 struct FileSplit {
   std::string path;
   std::int64_t position = 0;
+  std::int64_t begin = 0, end = -1;  ///< bytes; -1 = to the end
   std::string ToPayload() const;
   static Result<FileSplit> FromPayload(std::string_view payload);
 };

@@ -8,9 +8,10 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "columnar/key_group.h"
-#include "data/connector/file/part_files.h"
+#include "data/connector/file/part_writer.h"
 #include "data/connector/row_text.h"
 #include "data/format/csv_rows.h"
 #include "plan/connector_options.h"
@@ -18,15 +19,21 @@
 namespace headrace::data::connector {
 namespace {
 
-constexpr std::int64_t kRollBytes = 64 << 20;
-constexpr std::chrono::seconds kRollAge{10};
 constexpr std::size_t kMaxQueuedBytes = 8u << 20;
 
-/// Renders on the task's thread, writes on its own: the disk may take its time.
+struct FileSinkOptions {
+  std::string folder;
+  RowFormat format = RowFormat::kString;
+  bool csv = false, parquet = false;
+  std::string compression;  ///< of Parquet
+  format::TimestampText timestamps{};
+  PartLimits limits;
+};
+
+/// Renders text on the task's thread, writes on its own: the disk may take its time.
 class FileSinkWriter final : public SinkWriter {
  public:
-  FileSinkWriter(std::string folder, RowFormat format, bool csv, format::TimestampText timestamps)
-      : folder_(std::move(folder)), format_(format), csv_(csv), timestamps_(timestamps) {}
+  explicit FileSinkWriter(FileSinkOptions options) : options_(std::move(options)) {}
   ~FileSinkWriter() override {
     RequestStop();
     if (thread_.joinable()) thread_.join();
@@ -40,19 +47,22 @@ class FileSinkWriter final : public SinkWriter {
 
   bool writable() const override {
     const std::lock_guard lock(mutex_);
-    wake_wanted_ = queued_.size() >= kMaxQueuedBytes;
+    wake_wanted_ = queued_.bytes >= kMaxQueuedBytes;
     return !wake_wanted_;
   }
 
   Status Write(const columnar::DataBatch& batch) override {
     std::string text, header;
-    HR_RETURN_NOT_OK(csv_ ? RenderCsv(batch, &header, &text) : RenderLines(batch, &text));
+    if (!options_.parquet) HR_RETURN_NOT_OK(options_.csv ? RenderCsv(batch, &header, &text) : RenderLines(batch, &text));
     const std::lock_guard lock(mutex_);
-    if (csv_) header_ = std::move(header);
-    if (queued_.empty())
-      queued_ = std::move(text);
+    if (options_.parquet) queued_.batches.push_back(batch);
+    if (options_.csv) header_ = std::move(header);
+    queued_.bytes += options_.parquet ? static_cast<std::size_t>(batch.size_bytes()) : text.size();
+    queued_.rows += batch.num_rows();
+    if (queued_.text.empty())
+      queued_.text = std::move(text);
     else
-      queued_ += text;
+      queued_.text += text;
     changed_.notify_one();
     return Status::OK();
   }
@@ -81,8 +91,15 @@ class FileSinkWriter final : public SinkWriter {
   }
 
  private:
+  struct Queued {
+    std::string text;
+    std::vector<columnar::DataBatch> batches;  ///< of Parquet
+    std::int64_t rows = 0;
+    std::size_t bytes = 0;
+  };
+
   Status RenderLines(const columnar::DataBatch& batch, std::string* text) const {
-    HR_ASSIGN_OR_RAISE(const RowTextWriter writer, RowTextWriter::Make(batch, format_, timestamps_));
+    HR_ASSIGN_OR_RAISE(const RowTextWriter writer, RowTextWriter::Make(batch, options_.format, options_.timestamps));
     for (std::int64_t row = 0; row < batch.num_rows(); ++row) {
       HR_RETURN_NOT_OK(writer.Append(row, text));
       *text += '\n';
@@ -91,7 +108,8 @@ class FileSinkWriter final : public SinkWriter {
   }
 
   Status RenderCsv(const columnar::DataBatch& batch, std::string* header, std::string* text) const {
-    HR_ASSIGN_OR_RAISE(auto writer, format::CsvRowWriter::Make(batch.records(), timestamps_ == format::TimestampText::kMilliseconds));
+    HR_ASSIGN_OR_RAISE(auto writer,
+                       format::CsvRowWriter::Make(batch.records(), options_.timestamps == format::TimestampText::kMilliseconds));
     writer.AppendHeader(header);
     *header += '\n';
     for (std::int64_t row = 0; row < batch.num_rows(); ++row) {
@@ -103,30 +121,27 @@ class FileSinkWriter final : public SinkWriter {
 
   void Run() {
     // Two sinks of one job may write to one folder.
-    PartFiles files(folder_, context_->subtask, fmt::format("{:.8}-{:016x}", context_->job_id, columnar::HashKey(context_->operator_uid)));
-    Status status = files.Prepare();
-    std::chrono::steady_clock::time_point opened_at{};
+    const std::string owner = fmt::format("{:.8}-{:016x}", context_->job_id, columnar::HashKey(context_->operator_uid));
+    PartWriter parts(std::make_unique<PartFiles>(options_.folder, context_->subtask, owner, options_.parquet ? ".parquet" : ""),
+                     options_.limits, options_.compression);
+    Status status = parts.Prepare();
     std::unique_lock lock(mutex_);
     while (status.ok()) {
-      const auto has_work = [this] { return stopping_ || !queued_.empty() || flush_done_ != flush_wanted_; };
-      if (files.open_bytes() > 0)
-        changed_.wait_until(lock, opened_at + kRollAge, has_work);
+      const auto has_work = [this] { return stopping_ || queued_.rows > 0 || flush_done_ != flush_wanted_; };
+      if (parts.open())
+        changed_.wait_until(lock, parts.due(), has_work);
       else
         changed_.wait(lock, has_work);
       if (stopping_) return;
-      std::string text = std::exchange(queued_, {});
-      if (!header_.empty() && files.open_bytes() == 0 && !text.empty()) text.insert(0, header_);
+      const Queued queued = std::exchange(queued_, {});
+      const std::string header = header_;
       const std::uint64_t flush = flush_wanted_;
       const bool wake = std::exchange(wake_wanted_, false);
       lock.unlock();
       if (wake) Wake();
-      if (!text.empty()) {
-        if (files.open_bytes() == 0) opened_at = std::chrono::steady_clock::now();
-        status = files.Write(text);
-      }
-      const bool roll = flush != flush_done_ || files.open_bytes() >= kRollBytes ||
-                        (files.open_bytes() > 0 && std::chrono::steady_clock::now() >= opened_at + kRollAge);
-      if (status.ok() && roll) status = files.Publish();
+      status = Write(queued, header, &parts);
+      const bool roll = flush != flush_done_ || (parts.open() && std::chrono::steady_clock::now() >= parts.due());
+      if (status.ok() && roll) status = parts.Publish();
       lock.lock();
       if (status.ok() && flush != flush_done_) {
         flush_done_ = flush;
@@ -140,18 +155,20 @@ class FileSinkWriter final : public SinkWriter {
     Wake();
   }
 
+  static Status Write(const Queued& queued, const std::string& header, PartWriter* parts) {
+    for (const columnar::DataBatch& batch : queued.batches) HR_RETURN_NOT_OK(parts->Write(batch));
+    return queued.text.empty() ? Status::OK() : parts->Write(header, queued.text, queued.rows);
+  }
+
   void Wake() {
     if (context_->waker != nullptr) context_->waker->Wake();
   }
 
-  const std::string folder_;
-  const RowFormat format_;
-  const bool csv_;
-  const format::TimestampText timestamps_;
+  const FileSinkOptions options_;
   const ConnectorContext* context_ = nullptr;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::string queued_;
+  Queued queued_;
   std::string header_;  ///< of CSV: the first line of every file
   mutable bool wake_wanted_ = false;
   std::uint64_t flush_wanted_ = 0, flush_done_ = 0;  ///< flush_done_ changes on the writing thread only
@@ -163,10 +180,18 @@ class FileSinkWriter final : public SinkWriter {
 }  // namespace
 
 Result<std::unique_ptr<SinkWriter>> MakeFileSinkWriter(const plan::ConnectorSpec& spec) {
+  FileSinkOptions options;
   const std::string format = plan::OptionString(spec, false, "format");
-  return std::unique_ptr<SinkWriter>(
-      std::make_unique<FileSinkWriter>(plan::OptionString(spec, false, "path"), format == "json" ? RowFormat::kJson : RowFormat::kString,
-                                       format == "csv", TimestampTextOf(plan::OptionString(spec, false, "timestamps"))));
+  options.folder = plan::OptionString(spec, false, "path");
+  options.format = format == "json" ? RowFormat::kJson : RowFormat::kString;
+  options.csv = format == "csv";
+  options.parquet = format == "parquet";
+  options.compression = plan::OptionString(spec, false, "compression");
+  options.timestamps = TimestampTextOf(plan::OptionString(spec, false, "timestamps"));
+  options.limits.bytes = plan::OptionInt(spec, false, "roll_bytes");
+  options.limits.rows = plan::OptionInt(spec, false, "roll_rows");
+  options.limits.age = std::chrono::milliseconds(plan::OptionInt(spec, false, "roll_after_ms"));
+  return std::unique_ptr<SinkWriter>(std::make_unique<FileSinkWriter>(std::move(options)));
 }
 
 }  // namespace headrace::data::connector

@@ -1,5 +1,6 @@
 #include "data/connector/file/file_source.h"
 
+#include <arrow/record_batch.h>
 #include <fmt/format.h>
 
 #include <atomic>
@@ -14,6 +15,7 @@
 #include "data/connector/file/line_reader.h"
 #include "data/connector/read_queue.h"
 #include "data/connector/split_set.h"
+#include "data/format/parquet_rows.h"
 #include "data/format/record_decoder.h"
 #include "plan/connector_options.h"
 #include "plan/format_options.h"
@@ -29,7 +31,7 @@ using FileSplits = SplitSet<plan::FileSplit, &plan::FileSplit::position>;
 
 struct FileOptions {
   format::RecordDecoderOptions decoder;
-  bool skip_bad = false;
+  bool skip_bad = false, parquet = false;
   bool csv_header = true;
   std::vector<std::string> csv_columns;  ///< of files without a header
 };
@@ -71,7 +73,28 @@ class FileThread {
     }
   }
 
+  /// Positions of a Parquet file count the rows of the split.
+  Status ReadParquet(const FileSplits::Added& file) {
+    const plan::FileSplit& split = file.split;
+    HR_ASSIGN_OR_RAISE(const auto rows,
+                       format::ParquetRows::Open(split.path, split.begin, split.end, split.position, options_.decoder.schema));
+    for (std::int64_t position = split.position; !stopping_;) {
+      ReadItem item;
+      HR_ASSIGN_OR_RAISE(auto batch, rows->Next());
+      if (batch != nullptr) {
+        position += batch->num_rows();
+        item.runs = {{file.index, batch->num_rows()}};
+        item.batch = columnar::DataBatch(batch);
+      }
+      item.progress.push_back({file.index, position, batch == nullptr});
+      if (queue_->WaitForRoom()) queue_->Push(std::move(item));
+      if (batch == nullptr) break;
+    }
+    return Status::OK();
+  }
+
   Status ReadFile(const FileSplits::Added& file) {
+    if (options_.parquet) return ReadParquet(file);
     HR_ASSIGN_OR_RAISE(LineReader lines, LineReader::Open(file.split.path, file.split.position));
     if (csv()) HR_RETURN_NOT_OK(ReadHeader(file.split, &lines));
     while (!stopping_) {
@@ -178,7 +201,10 @@ class FileSourceReader final : public SourceReader {
     HR_ASSIGN_OR_RAISE(auto added, splits_.Add(splits));
     if (added.empty()) return Status::OK();
     if (thread_ == nullptr) {
-      HR_ASSIGN_OR_RAISE(auto rows, format::RecordDecoder::Make(options_.decoder));
+      std::unique_ptr<format::RecordDecoder> rows;
+      if (!options_.parquet) {
+        HR_ASSIGN_OR_RAISE(rows, format::RecordDecoder::Make(options_.decoder));
+      }
       thread_ = std::make_unique<FileThread>(options_, std::move(rows), *context_, &queue_);
     }
     thread_->Add(std::move(added));
@@ -216,6 +242,7 @@ Result<std::unique_ptr<SourceReader>> MakeFileSourceReader(const plan::Connector
   options.decoder.format = format == "json"  ? format::RecordFormat::kJson
                            : format == "csv" ? format::RecordFormat::kCsv
                                              : format::RecordFormat::kText;
+  options.parquet = format == "parquet";
   options.decoder.schema = spec.schema;
   options.decoder.csv.delimiter = plan::OptionString(spec, true, "csv_delimiter")[0];
   options.decoder.csv.null_text = plan::OptionString(spec, true, "csv_null");

@@ -14,8 +14,8 @@
 
 namespace headrace::data::connector {
 
-PartFiles::PartFiles(std::string folder, std::uint32_t subtask, std::string owner)
-    : folder_(std::move(folder)), subtask_(subtask), owner_(std::move(owner)) {}
+PartFiles::PartFiles(std::string folder, std::uint32_t subtask, std::string owner, std::string extension)
+    : folder_(std::move(folder)), subtask_(subtask), owner_(std::move(owner)), extension_(std::move(extension)) {}
 
 PartFiles::~PartFiles() {
   if (file_ >= 0) ::close(file_);
@@ -40,7 +40,9 @@ Status PartFiles::Prepare() {
     if (!name.starts_with(visible)) continue;
     std::uint64_t number = 0;
     const char *first = name.data() + visible.size(), *last = name.data() + name.size();
-    if (std::from_chars(first, last, number).ptr == last) next_number_ = std::max(next_number_, number + 1);
+    const char* const end = std::from_chars(first, last, number).ptr;
+    if (end != first && std::string_view(end, static_cast<std::size_t>(last - end)) == extension_)
+      next_number_ = std::max(next_number_, number + 1);
   }
   return error ? Failed(folder_, error.value()) : Status::OK();
 }
@@ -69,7 +71,7 @@ Status PartFiles::Publish() {
   if (synced != 0) return Failed(hidden_path_, sync_error);
   // link() refuses a name that exists, where rename() would replace the file of another run.
   while (true) {
-    const std::string path = fmt::format("{}/part-{}-{}", folder_, subtask_, next_number_++);
+    const std::string path = fmt::format("{}/part-{}-{}{}", folder_, subtask_, next_number_++, extension_);
     if (::link(hidden_path_.c_str(), path.c_str()) == 0) break;
     if (errno != EEXIST) return Failed(path, errno);
   }

@@ -10,7 +10,7 @@ namespace headrace::data::connector {
 /// The part files of one sink subtask: at most one open, hidden until it is published under the next free name. One thread.
 class PartFiles {
  public:
-  PartFiles(std::string folder, std::uint32_t subtask, std::string owner);
+  PartFiles(std::string folder, std::uint32_t subtask, std::string owner, std::string extension = {});
   PartFiles(const PartFiles&) = delete;
   PartFiles& operator=(const PartFiles&) = delete;
   ~PartFiles();  ///< an open file is left hidden, and removed by the next run of the same owner
@@ -27,7 +27,7 @@ class PartFiles {
 
   const std::string folder_;
   const std::uint32_t subtask_;
-  const std::string owner_;
+  const std::string owner_, extension_;
   int file_ = -1;
   std::string hidden_path_;
   std::int64_t open_bytes_ = 0;
