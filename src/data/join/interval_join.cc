@@ -65,7 +65,9 @@ Status IntervalJoin::Process(std::uint32_t input, columnar::DataBatch batch, op:
   output_.Begin(side, &batch, &table_.rows(1 - side));
   late_rows_.clear();
   keeps_.clear();
+  const state::RowStore& others = table_.rows(1 - side);
   for (std::uint32_t i = 0; i < groups.size(); ++i) {
+    if (i + JoinTable::kAhead < groups.size()) others.Prefetch(JoinTable::Head(groups[i + JoinTable::kAhead], 1 - side));
     if (times[i] <= watermark_ms_) {
       late_rows_.push_back(i);
     } else if (table_.IsNull(i)) {
@@ -121,6 +123,7 @@ Status IntervalJoin::KeepRows(std::size_t side, const arrow::RecordBatch& record
   HR_RETURN_NOT_OK(rows.Append(records, indices_, numbers_.data()));
   for (std::size_t i = 0; i < keeps_.size(); ++i) {
     const std::uint32_t row = numbers_[i];
+    if (i + JoinTable::kAhead < keeps_.size()) rows.Prefetch(JoinTable::Tail(keeps_[i + JoinTable::kAhead].group, side));
     rows.time(row) = keeps_[i].time_ms;
     rows.count(row) = keeps_[i].matches;
     table_.LinkLast(side, keeps_[i].group, row);
@@ -142,7 +145,7 @@ Status IntervalJoin::ExpireUpTo(std::int64_t watermark_ms, op::Collector* out) {
       if (Preserved(side) && table_.rows(side).count(row) == 0)
         HR_RETURN_NOT_OK(output_.Add(kNone, row, RowKind::kInsert, table_.rows(side).time(row), out));
     HR_RETURN_NOT_OK(output_.Flush(out));
-    for (const std::uint32_t row : due) table_.Remove(side, row);
+    table_.RemoveAll(side, due);
   }
   if (removed) HR_RETURN_NOT_OK(table_.Tidy());
   AccountBytes();

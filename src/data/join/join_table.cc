@@ -73,9 +73,23 @@ void JoinTable::Remove(std::size_t side, std::uint32_t row) {
   rows.Remove(row);
 }
 
+void JoinTable::RemoveAll(std::size_t side, std::span<const std::uint32_t> rows) {
+  const state::RowStore& store = stores_[side];
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (i + 2 * kAhead < rows.size()) store.Prefetch(rows[i + 2 * kAhead]);
+    if (i + kAhead < rows.size()) {
+      const std::uint32_t row = rows[i + kAhead];
+      __builtin_prefetch(GroupOf(side, row), 1);
+      store.Prefetch(store.next(row));
+      store.Prefetch(store.previous(row));
+    }
+    Remove(side, rows[i]);
+  }
+}
+
 Status JoinTable::Tidy() {
   for (state::RowStore& rows : stores_) HR_RETURN_NOT_OK(rows.Compact());
-  if (groups_.num_rows() > kFewGroups && used_groups_ * 2 < groups_.num_rows()) HR_RETURN_NOT_OK(Rebuild());
+  if (groups_.num_rows() > kFewGroups && used_groups_ * 3 < groups_.num_rows()) HR_RETURN_NOT_OK(Rebuild());
   if (!keys_.wants_sweep()) return Status::OK();
   for (std::int64_t group = 0; group < groups_.num_rows(); ++group) keys_.Mark(groups_.RowKey(group));
   keys_.Sweep();
@@ -94,6 +108,8 @@ Status JoinTable::Rebuild() {
     const std::int64_t known = fresh.num_rows();
     HR_RETURN_NOT_OK(fresh.Resolve(columns, static_cast<std::int64_t>(from.size()), to.data()));
     for (std::size_t i = 0; i < from.size(); ++i) {
+      for (const std::size_t side : {0, 1})
+        if (i + kAhead < from.size()) stores_[side].Prefetch(Head(from[i + kAhead], side));
       to[i][0] = from[i][0];
       to[i][1] = from[i][1];
       to[i][kNumber] = static_cast<std::uint64_t>(known) + i;
@@ -122,7 +138,13 @@ std::int64_t JoinTable::allocated_bytes() const {
 }
 
 void ExpiryQueue::Add(std::int64_t time_ms, std::uint32_t row, std::uint32_t generation) {
-  buckets_[Floor(time_ms)].push_back({time_ms, row, generation});
+  // Rows come mostly in the order of their times.
+  if (last_ == nullptr ||
+      static_cast<std::uint64_t>(time_ms) - static_cast<std::uint64_t>(last_ms_) >= static_cast<std::uint64_t>(grain_ms_)) {
+    last_ms_ = Floor(time_ms);
+    last_ = &buckets_[last_ms_];
+  }
+  last_->push_back({time_ms, row, generation});
   ++entries_;
 }
 

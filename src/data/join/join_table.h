@@ -40,6 +40,10 @@ class JoinTable {
   void LinkLast(std::size_t side, std::uint64_t* group, std::uint32_t row) { Link(side, group, row, Tail(group, side)); }
   /// Takes a row out of its chain and forgets it.
   void Remove(std::size_t side, std::uint32_t row);
+  /// Takes many out; what each needs is asked for while others before it are in hand.
+  void RemoveAll(std::size_t side, std::span<const std::uint32_t> rows);
+  /// How many rows ahead of the one in hand memory is asked for.
+  static constexpr std::size_t kAhead = 12;
   std::uint64_t* GroupOf(std::size_t side, std::uint32_t row) {
     return groups_.RowValues(static_cast<std::int64_t>(stores_[side].extra(row)[0]));
   }
@@ -90,6 +94,7 @@ class ExpiryQueue {
       entries_ -= static_cast<std::int64_t>(bucket->second.size() - kept);
       bucket->second.resize(kept);
       if (!whole) return any;
+      last_ = nullptr;
       buckets_.erase(bucket);
     }
     return any;
@@ -110,6 +115,8 @@ class ExpiryQueue {
   }
   std::int64_t grain_ms_, entries_ = 0;
   std::map<std::int64_t, std::vector<Entry>> buckets_;  // by the first time of each
+  std::vector<Entry>* last_ = nullptr;                  // bucket that took a row last, by its first time; null: gone
+  std::int64_t last_ms_ = 0;
 };
 
 }  // namespace headrace::data::join

@@ -47,6 +47,11 @@ class RowStore {
   /// Odd while the number stands for a kept row; another one for each row that has it in turn.
   std::uint32_t generation(std::uint32_t row) const { return Halves(row, 1)[1]; }
 
+  /// Asks for a row's memory ahead of its use; kNone asks for nothing.
+  void Prefetch(std::uint32_t row) const {
+    if (row != kNone) __builtin_prefetch(At(row), 1);
+  }
+
   std::int64_t num_rows() const { return num_rows_; }
   std::int64_t allocated_bytes() const {
     return allocated_bytes_ + static_cast<std::int64_t>(free_.capacity() * 4) + texts_->allocated_bytes();
