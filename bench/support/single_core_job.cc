@@ -56,6 +56,7 @@ Result<std::unique_ptr<SingleCoreJob>> SingleCoreJob::Make(std::shared_ptr<const
   job->environment_.metrics = &job->metrics_;
   if (clock != nullptr) job->clock_ = clock;
   job->environment_.clock = job->clock_;
+  job->environment_.pre_aggregates = true;
   job->environment_.connectors = std::move(connectors);
   data::exchange::ExchangeOptions options;
   options.task_manager = options.incarnation = "bench";

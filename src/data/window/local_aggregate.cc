@@ -26,7 +26,7 @@ constexpr double kMostUnique = 0.6;
 constexpr std::int64_t kPassRows = 1 << 20;
 /// A batch over more slices than this passes as it is.
 constexpr std::int64_t kMostSlices = 1024;
-constexpr std::size_t kSpareTables = 8;
+constexpr std::size_t kSpareTables = 64;
 
 /// The word of a call that counts all rows, or none.
 std::optional<std::uint32_t> WordThatCountsRows(const plan::AggregateSpec& spec, const Functions& functions) {

@@ -14,8 +14,8 @@ namespace {
 constexpr std::size_t kMostRuns = 64;
 constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kBegin = -4 * WindowSpec::kLatestMs;  // before every window; leaves room to subtract a size
-constexpr std::size_t kSpareTables = 8;                      // small ones: as many as slices stand
-constexpr std::int64_t kSmallTableBytes = 8 << 10;
+constexpr std::size_t kSpareTables = 2;
+constexpr std::int64_t kSpareBytes = 2 << 20;  // of more than those
 
 }  // namespace
 
@@ -32,13 +32,14 @@ state::GroupTable SlicedAggregate::NewTable() {
   if (spare_.empty()) return state::GroupTable(key_words_, WordsOf(functions_));
   state::GroupTable table = std::move(spare_.back());
   spare_.pop_back();
+  spare_bytes_ -= table.allocated_bytes();
   return table;
 }
 
 void SlicedAggregate::Recycle(state::GroupTable groups) {
   ReleaseAll(functions_, &groups);
-  const std::size_t most = groups.allocated_bytes() <= kSmallTableBytes ? std::max(kSpareTables, slices_.size()) : kSpareTables;
-  if (spare_.size() >= most) return;
+  if (spare_.size() >= kSpareTables && spare_bytes_ + groups.allocated_bytes() > kSpareBytes) return;
+  spare_bytes_ += groups.allocated_bytes();
   groups.Clear();
   spare_.push_back(std::move(groups));
 }
@@ -353,8 +354,7 @@ Result<std::optional<SlicedAggregate::Fired>> SlicedAggregate::Fire(std::int64_t
 }
 
 std::int64_t SlicedAggregate::allocated_bytes() const {
-  std::int64_t bytes = BytesOf(functions_) + (merger_ == nullptr ? 0 : merger_->allocated_bytes()) + slices_bytes_;
-  for (const auto& table : spare_) bytes += table.allocated_bytes();
+  std::int64_t bytes = BytesOf(functions_) + (merger_ == nullptr ? 0 : merger_->allocated_bytes()) + slices_bytes_ + spare_bytes_;
   for (const auto* changes : {&late_changes_, &early_changes_})
     for (const auto& [end, keys] : *changes) bytes += keys.allocated_bytes();
   return bytes;

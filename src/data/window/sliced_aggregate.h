@@ -146,6 +146,7 @@ class SlicedAggregate {
   std::map<std::int64_t, state::GroupTable> due_;  // groups for which the trigger has fired, by window end
   std::optional<state::GroupTable> fired_notes_;   // of the window that Fire() gave, when the trigger purges
   std::vector<state::GroupTable> spare_;
+  std::int64_t spare_bytes_ = 0;
   std::int64_t slices_bytes_ = 0;             // of the tables in slices_
   std::optional<state::GroupTable> changed_;  // what TakeChanged() gave last
   std::vector<Run> runs_;                     // of the batch in hand
