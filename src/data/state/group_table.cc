@@ -36,21 +36,16 @@ std::uint64_t HashWords(std::span<const std::uint64_t* const> keys, std::int64_t
 
 }  // namespace
 
-void GroupTable::FreePage::operator()(std::uint64_t* page) const { std::free(page); }
-
-GroupTable::GroupTable(std::uint32_t key_words, std::uint32_t value_words) : key_words_(key_words), row_words_(key_words + value_words) {
+GroupTable::GroupTable(std::uint32_t key_words, std::uint32_t value_words)
+    : key_words_(key_words), row_words_(key_words + value_words), pages_(row_words_, kPageBytes, 16) {
   HR_CHECK(key_words >= 1 && key_words <= kMaxKeyWords, "a group table takes keys of 1 to 8 words");
-  const std::uint32_t rows = std::bit_floor(std::max<std::uint32_t>(kPageBytes / (row_words_ * 8), 16));
-  page_shift_ = static_cast<std::uint32_t>(std::countr_zero(rows));
-  page_mask_ = rows - 1;
   Reindex(kFirstBuckets);
 }
 
-GroupTable::~GroupTable() = default;
-
 void GroupTable::Clear() {
-  for (std::int64_t row = 0; row < num_rows_; row += page_mask_ + 1) {
-    const std::int64_t used = std::min<std::int64_t>(num_rows_ - row, page_mask_ + 1);
+  const std::int64_t page_mask = pages_.page_mask();
+  for (std::int64_t row = 0; row < num_rows_; row += page_mask + 1) {
+    const std::int64_t used = std::min(num_rows_ - row, page_mask + 1);
     std::memset(RowAt(static_cast<std::uint32_t>(row)), 0, static_cast<std::size_t>(used) * row_words_ * 8);
   }
   num_rows_ = 0;
@@ -58,7 +53,6 @@ void GroupTable::Clear() {
 }
 
 void GroupTable::Reindex(std::uint64_t buckets) {
-  allocated_bytes_ += static_cast<std::int64_t>((buckets - buckets_.size()) * sizeof(Bucket));
   std::vector<Bucket>().swap(buckets_);
   buckets_.resize(buckets);
   bucket_shift_ = static_cast<std::uint32_t>(64 - std::countr_zero(buckets));
@@ -80,39 +74,18 @@ void GroupTable::Reindex(std::uint64_t buckets) {
   }
 }
 
-Status GroupTable::GrowRows(std::int64_t rows) {
-  const std::int64_t page_rows = static_cast<std::int64_t>(page_mask_) + 1, row_bytes = static_cast<std::int64_t>(row_words_) * 8;
-  while (row_capacity_ < rows) {
-    const bool first = row_capacity_ < page_rows;
-    const std::int64_t had = first ? row_capacity_ : 0;
-    std::int64_t now = page_rows;
-    if (first) now = std::min(page_rows, std::max({rows, had * 2, static_cast<std::int64_t>(kFirstPageBytes) / row_bytes}));
-    auto* page = static_cast<std::uint64_t*>(std::calloc(static_cast<std::size_t>(now), static_cast<std::size_t>(row_bytes)));
-    if (page == nullptr) return Status::OutOfMemory("a page of ", now * row_bytes, " bytes for keyed state");
-    if (had > 0) {
-      std::memcpy(page, pages_[0].get(), static_cast<std::size_t>(had * row_bytes));
-      pages_[0].reset(page);
-    } else {
-      pages_.emplace_back(page);
-    }
-    row_capacity_ += now - had;
-    allocated_bytes_ += (now - had) * row_bytes;
-  }
-  return Status::OK();
-}
-
 Result<std::int64_t> GroupTable::Reserve(std::int64_t most) {
   // Keys of a batch are mostly known: what is there already makes the table grow, not what may come.
-  if (row_capacity_ - num_rows_ < std::min(most, kLeastPart)) {
+  if (pages_.capacity() - num_rows_ < std::min(most, kLeastPart)) {
     const std::int64_t rows = num_rows_ + std::min(most, kLeastPart);
     if (rows >= static_cast<std::int64_t>(kNoRow)) return Status::CapacityError("more than 2^32 - 2 keys in one table");
-    HR_RETURN_NOT_OK(GrowRows(rows));
+    HR_RETURN_NOT_OK(pages_.GrowTo(rows, static_cast<std::int64_t>(kFirstPageBytes / (row_words_ * 8))));
   }
   const std::uint64_t rows = buckets_.size() < kPrefetchBuckets ? kMostNearRows : kMostRows;
   if (num_rows_ > static_cast<std::int64_t>(buckets_.size() * rows)) Reindex(buckets_.size() * 2);
   // Whatever comes, some bucket stays free.
   const auto places = static_cast<std::int64_t>(buckets_.size() * (kBucketRows - 1));
-  return std::min({most, row_capacity_ - num_rows_, places - num_rows_});
+  return std::min({most, pages_.capacity() - num_rows_, places - num_rows_});
 }
 
 template <std::uint32_t W>
@@ -169,7 +142,7 @@ void GroupTable::ResolvePart(std::span<const std::uint64_t* const> keys, std::in
   if (buckets_.size() >= kPrefetchBuckets) Prefetch(hashes.data(), count);
   // Below, a guess may look at row 0.
   if (num_rows_ == 0) FindOrMake<W>(keys, first, hashes[0]);
-  if (pages_.size() == 1) return FindAll<W, true>(keys, first, count, hashes.data(), rows);
+  if (pages_.num_pages() == 1) return FindAll<W, true>(keys, first, count, hashes.data(), rows);
   FindAll<W, false>(keys, first, count, hashes.data(), rows);
 }
 
@@ -178,9 +151,10 @@ template <std::uint32_t W, bool kOnePage>
 void GroupTable::FindAll(std::span<const std::uint64_t* const> keys, std::int64_t first, std::int64_t count, const std::uint64_t* hashes,
                          std::uint64_t** rows) {
   const Bucket* buckets = buckets_.data();
-  const std::uint32_t bucket_shift = bucket_shift_, page_shift = page_shift_, page_mask = page_mask_, row_words = row_words_;
-  const std::unique_ptr<std::uint64_t, FreePage>* pages = pages_.data();
-  std::uint64_t* page = pages_[0].get();
+  const std::uint32_t bucket_shift = bucket_shift_, page_shift = pages_.page_shift(), page_mask = pages_.page_mask(),
+                      row_words = row_words_;
+  std::uint64_t* const* pages = pages_.pages();
+  std::uint64_t* page = pages[0];
   const std::array<const std::uint64_t*, 2> column = {keys[0] + first, W == 2 ? keys[1] + first : nullptr};
   for (std::int64_t i = 0; i < count; ++i) {
     const std::uint64_t hash = hashes[i];
@@ -190,7 +164,7 @@ void GroupTable::FindAll(std::span<const std::uint64_t* const> keys, std::int64_
       const Bucket& bucket = buckets[hash >> bucket_shift];
       const std::uint32_t match = Matches(bucket.tags.data(), TagOf(hash)) | 1u << (kBucketRows - 1);
       std::uint64_t number = bucket.rows[static_cast<std::size_t>(std::countr_zero(match))];
-      if (!kOnePage) page = pages[number >> page_shift].get();
+      if (!kOnePage) page = pages[number >> page_shift];
       if (!kOnePage) number &= page_mask;
       std::uint64_t* row = page + number * row_words;
       if (row[0] == column[0][i] && (W == 1 || row[1] == column[1][i])) [[likely]] {
@@ -215,11 +189,11 @@ void GroupTable::Prefetch(const std::uint64_t* hashes, std::int64_t count) const
 template <std::uint32_t W>
 Status GroupTable::ResolveWords(std::span<const std::uint64_t* const> keys, std::int64_t count, std::uint64_t** rows) {
   for (std::int64_t first = 0, part = 0; first < count; first += part) {
-    const std::uint64_t* page = pages_.empty() ? nullptr : pages_[0].get();
+    std::uint64_t* const page = pages_.num_pages() == 0 ? nullptr : pages_.pages()[0];
     HR_ASSIGN_OR_RAISE(part, Reserve(std::min(kAhead, count - first)));
     // The first page moves as it grows, and is the only one while it does: the rows found so far go along.
-    if (page != nullptr && page != pages_[0].get())
-      for (std::int64_t i = 0; i < first; ++i) rows[i] = pages_[0].get() + (rows[i] - page);
+    if (std::uint64_t* const now = pages_.pages()[0]; page != nullptr && page != now)
+      for (std::int64_t i = 0; i < first; ++i) rows[i] = now + (rows[i] - page);
     ResolvePart<W>(keys, first, part, rows + first);
   }
   return Status::OK();

@@ -1,11 +1,11 @@
 #pragma once
 #include <array>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
 #include "base/status.h"
+#include "data/state/row_pages.h"
 
 namespace headrace::data::state {
 
@@ -23,7 +23,6 @@ class GroupTable {
   GroupTable(std::uint32_t key_words, std::uint32_t value_words);
   GroupTable(GroupTable&&) noexcept = default;
   GroupTable& operator=(GroupTable&&) noexcept = default;
-  ~GroupTable();
 
   /// Finds or makes the rows of `count` keys, given by columns of words: keys[w][i]. rows[i] points at the row's first value
   /// word, until the next Resolve(). New rows get their keys and zeroes. OutOfMemory, or CapacityError when row numbers run out.
@@ -40,7 +39,7 @@ class GroupTable {
   const std::uint64_t* RowKey(std::int64_t row) const { return RowAt(static_cast<std::uint32_t>(row)); }
   std::uint64_t* RowValues(std::int64_t row) { return RowAt(static_cast<std::uint32_t>(row)) + key_words_; }
   /// Memory held, index and free space included.
-  std::int64_t allocated_bytes() const { return allocated_bytes_; }
+  std::int64_t allocated_bytes() const { return pages_.allocated_bytes() + static_cast<std::int64_t>(buckets_.size() * sizeof(Bucket)); }
   /// No rows; keeps the memory for the next ones.
   void Clear();
 
@@ -61,12 +60,7 @@ class GroupTable {
     std::array<std::uint8_t, 16> tags;  // 0: free; the last four always
     std::array<std::uint32_t, kBucketRows> rows;
   };
-  struct FreePage {
-    void operator()(std::uint64_t* page) const;
-  };
-  std::uint64_t* RowAt(std::uint32_t row) const {
-    return pages_[row >> page_shift_].get() + static_cast<std::uint64_t>(row & page_mask_) * row_words_;
-  }
+  std::uint64_t* RowAt(std::uint32_t row) const { return pages_.At(row); }
   template <std::uint32_t W>
   Status ResolveWords(std::span<const std::uint64_t* const> keys, std::int64_t count, std::uint64_t** rows);
   template <std::uint32_t W>
@@ -90,13 +84,11 @@ class GroupTable {
   void LookupWords(std::span<const std::uint64_t* const> keys, std::int64_t count, std::uint64_t** rows) const;
   /// Room for some of the next `most` keys; gives their number.
   Result<std::int64_t> Reserve(std::int64_t most);
-  Status GrowRows(std::int64_t rows);
   void Reindex(std::uint64_t buckets);
 
   std::uint32_t key_words_, row_words_;
-  std::uint32_t page_shift_ = 0, page_mask_ = 0;  // rows of a page: a power of two
-  std::int64_t num_rows_ = 0, row_capacity_ = 0, allocated_bytes_ = 0;
-  std::vector<std::unique_ptr<std::uint64_t, FreePage>> pages_;
+  std::int64_t num_rows_ = 0;
+  RowPages pages_;
   std::vector<Bucket> buckets_;  // a power of two of them
   std::uint32_t bucket_shift_ = 0;
 };

@@ -62,8 +62,6 @@ Result<std::shared_ptr<arrow::ArrayData>> Texts(const std::shared_ptr<arrow::Dat
 
 }  // namespace
 
-void RowStore::FreePage::operator()(std::uint64_t* page) const { std::free(page); }
-
 RowStore::~RowStore() = default;
 
 Result<RowStore> RowStore::Make(const arrow::FieldVector& columns, std::uint32_t extra_words) {
@@ -97,38 +95,15 @@ Result<RowStore> RowStore::Make(const arrow::FieldVector& columns, std::uint32_t
     store.row_words_ += column.form == Form::k16 ? 2 : 1;
     store.columns_.push_back(std::move(column));
   }
-  const std::uint32_t rows = std::bit_floor(std::max<std::uint32_t>(kPageBytes / (store.row_words_ * 8), kFirstRows));
-  store.page_shift_ = static_cast<std::uint32_t>(std::countr_zero(rows));
-  store.page_mask_ = rows - 1;
+  store.pages_ = RowPages(store.row_words_, kPageBytes, kFirstRows);
   return store;
-}
-
-/// Room for rows 0 to `rows` - 1. The first page grows by doubling, so that small stores stay small.
-Status RowStore::GrowTo(std::int64_t rows) {
-  const std::int64_t page_rows = static_cast<std::int64_t>(page_mask_) + 1, row_bytes = static_cast<std::int64_t>(row_words_) * 8;
-  if (rows >= kNone) return Status::CapacityError("more than 2^32 - 2 rows in one table");
-  while (capacity_ < rows) {
-    const bool first = capacity_ < page_rows;
-    const std::int64_t had = first ? capacity_ : 0;
-    const std::int64_t now = first ? std::min(page_rows, std::max({rows, had * 2, std::int64_t{kFirstRows}})) : page_rows;
-    auto* page = static_cast<std::uint64_t*>(std::calloc(static_cast<std::size_t>(now), static_cast<std::size_t>(row_bytes)));
-    if (page == nullptr) return Status::OutOfMemory("a page of ", now * row_bytes, " bytes for kept rows");
-    if (had > 0) {
-      std::memcpy(page, pages_[0].get(), static_cast<std::size_t>(had * row_bytes));
-      pages_[0].reset(page);
-    } else {
-      pages_.emplace_back(page);
-    }
-    capacity_ += now - had;
-    allocated_bytes_ += (now - had) * row_bytes;
-  }
-  return Status::OK();
 }
 
 Status RowStore::Append(const arrow::RecordBatch& batch, std::span<const std::uint32_t> indices, std::uint32_t* rows) {
   const auto count = static_cast<std::int64_t>(indices.size());
   const std::int64_t reused = std::min(count, static_cast<std::int64_t>(free_.size()));
-  HR_RETURN_NOT_OK(GrowTo(used_ + count - reused));
+  if (used_ + count - reused >= kNone) return Status::CapacityError("more than 2^32 - 2 rows in one table");
+  HR_RETURN_NOT_OK(pages_.GrowTo(used_ + count - reused, kFirstRows));
   fresh_.resize(indices.size());
   for (std::int64_t i = 0; i < count; ++i) {
     std::uint32_t row = 0;
@@ -140,7 +115,8 @@ Status RowStore::Append(const arrow::RecordBatch& batch, std::span<const std::ui
     }
     rows[i] = row;
     std::uint64_t* at = fresh_[static_cast<std::size_t>(i)] = At(row);
-    const std::uint32_t generation = Halves(row, 1)[1] + 1;
+    // Memory that nobody has used is written first: a read would make the kernel give it a page of zeroes, and another for the write.
+    const std::uint32_t generation = i < reused ? Halves(row, 1)[1] + 1 : 1;
     std::memset(at, 0, (null_word_ + null_words_) * 8);
     at[0] = ~std::uint64_t{0};
     Halves(row, 1)[1] = generation;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "data/state/row_pages.h"
 #include "data/state/text_heap.h"
 
 namespace headrace::data::state {
@@ -54,7 +55,7 @@ class RowStore {
 
   std::int64_t num_rows() const { return num_rows_; }
   std::int64_t allocated_bytes() const {
-    return allocated_bytes_ + static_cast<std::int64_t>(free_.capacity() * 4) + texts_->allocated_bytes();
+    return pages_.allocated_bytes() + static_cast<std::int64_t>(free_.capacity() * 4) + texts_->allocated_bytes();
   }
   /// Brings texts together again once most of their memory is free. Cheap when it is not.
   Status Compact();
@@ -68,15 +69,9 @@ class RowStore {
     std::uint32_t word;  // its first
     bool is_text() const { return form == Form::kText || form == Form::kLargeText; }
   };
-  struct FreePage {
-    void operator()(std::uint64_t* page) const;
-  };
   RowStore() = default;
-  std::uint64_t* At(std::uint32_t row) const {
-    return pages_[row >> page_shift_].get() + static_cast<std::uint64_t>(row & page_mask_) * row_words_;
-  }
+  std::uint64_t* At(std::uint32_t row) const { return pages_.At(row); }
   std::uint32_t* Halves(std::uint32_t row, std::uint32_t word) const { return reinterpret_cast<std::uint32_t*>(At(row) + word); }
-  Status GrowTo(std::int64_t rows);
   Status Fill(std::size_t c, const arrow::ArrayData& data, std::span<const std::uint32_t> indices);
   template <typename Offset>
   Status FillTexts(const Column& column, const arrow::ArrayData& data, std::span<const std::uint32_t> indices);
@@ -85,9 +80,9 @@ class RowStore {
 
   std::vector<Column> columns_;
   bool has_texts_ = false;
-  std::uint32_t null_word_ = 3, null_words_ = 0, row_words_ = 3, page_shift_ = 0, page_mask_ = 0;
-  std::int64_t num_rows_ = 0, used_ = 0, capacity_ = 0, allocated_bytes_ = 0;
-  std::vector<std::unique_ptr<std::uint64_t, FreePage>> pages_;
+  std::uint32_t null_word_ = 3, null_words_ = 0, row_words_ = 3;
+  std::int64_t num_rows_ = 0, used_ = 0;
+  RowPages pages_{3, kPageBytes, kFirstRows};
   std::vector<std::uint32_t> free_;
   std::unique_ptr<TextHeap> texts_;
   std::vector<std::uint64_t*> fresh_;  // rows of the batch in hand
