@@ -205,7 +205,9 @@ void EventTimeOperator::ShowHolder() {
 }
 
 void EventTimeOperator::LookAtGroup() {
-  const std::int64_t own = merger_.idle() ? kNoWatermark : merger_.watermark_ms();
+  // How far the splits have been read, not what consumers know of it: that comes some ms later, and by then the source is far ahead.
+  const auto slowest = merger_.slowest();
+  const std::int64_t own = slowest ? merger_.watermark_ms(*slowest) : kNoWatermark;
   member_->Set(own);
   const std::int64_t least = own == kNoWatermark ? own : alignment_->Least(group_);
   paused_ = least != kNoWatermark && own - max_drift_ms_ > least;
