@@ -38,7 +38,13 @@ if TYPE_CHECKING:
     from headrace.environment import JobResult, RestartStrategy, StreamExecutionEnvironment
     from headrace.errors import EngineNotFound, JobError, JobFailed, SubmitError
     from headrace.job_graph import JobGraph
-    from headrace.process import CoProcessFunction, KeyedProcessFunction, KeyedProcessOperator, OutputTag
+    from headrace.process import (
+        BroadcastProcessFunction,
+        CoProcessFunction,
+        KeyedProcessFunction,
+        KeyedProcessOperator,
+        OutputTag,
+    )
     from headrace.state import AggregateFunction, AggregatingState, ListState, MapState, ReducingState, StateTtl, ValueState
     from headrace.stream import DataStream, DataStreamSink, KeyedStream
     from headrace.tables import LookupCache, PostgresTable
@@ -60,7 +66,7 @@ _HOME = {
     ),
     "job_graph": ("JobGraph",),
     "grouped_stream": ("GroupedStream", "WindowedStream"),
-    "process": ("CoProcessFunction", "KeyedProcessFunction", "KeyedProcessOperator", "OutputTag"),
+    "process": ("BroadcastProcessFunction", "CoProcessFunction", "KeyedProcessFunction", "KeyedProcessOperator", "OutputTag"),
     "state": (
         "AggregateFunction", "AggregatingState", "ListState", "MapState", "ReducingState", "StateTtl", "ValueState",
     ),
@@ -77,7 +83,7 @@ _HOME = {
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
-    "AggregateFunction", "AggregatingState", "BlackholeSink", "CoProcessFunction", "CollectSink", "CollectionSource",
+    "AggregateFunction", "AggregatingState", "BlackholeSink", "BroadcastProcessFunction", "CoProcessFunction", "CollectSink", "CollectionSource",
     "CountWindow", "CumulateWindow", "DataStream", "DataStreamSink", "EngineNotFound", "Expression", "FileSink",
     "FileSource", "GeneratorSource", "GlobalWindow", "GroupedStream", "JobError", "JobFailed", "JobGraph", "JobResult",
     "KafkaSink", "KafkaSinkOperator", "KafkaSource", "KafkaSourceOperator", "KeyedProcessFunction", "KeyedProcessOperator",

@@ -132,6 +132,7 @@ def _fill_operator(out: Any, operator: Operator, uids: dict[Operator, str], modu
     else:
         function = getattr(out, operator.kind)
         function.pickled, function.display_name = _pickle(operator, modules)
+        function.in_flight = operator.in_flight
         if operator.returns is not None:
             operator.returns.fill(function.returns)
 

@@ -23,6 +23,7 @@ class JoinSpec:
     ) -> None:  # fmt: skip
         self._left, self._right, self._how, self._bound = left, right, how, bound
         self._window, self._interval, self._ttl, self._suffix, self._late = window, interval, ttl, suffix, late
+        self._by_arrival = False  # versions by processing time
 
     @classmethod
     def of(cls, on: Any, how: Any, window: Any, between: Any, as_of: Any, ttl: Any, suffix: Any, late: Any = None) -> JoinSpec:
@@ -37,12 +38,14 @@ class JoinSpec:
             )
         if not isinstance(suffix, str) or not suffix:
             raise JobTypeError(f"join ({here()}): suffix takes text that is added to names, not {suffix!r}")
-        if as_of not in (False, True):
-            raise JobTypeError(f"join ({here()}): as_of takes True or False, not {as_of!r}")
+        if as_of not in (False, True, "event_time", "processing_time"):
+            raise JobTypeError(f'join ({here()}): as_of takes True ("event_time") or "processing_time", not {as_of!r}')
         if sum((window is not None, between is not None, bool(as_of))) > 1:
             raise JobValueError(f"join ({here()}): it takes one of window, between and as_of")
         bound = _WINDOW if window is not None else _INTERVAL if between is not None else _VERSION if as_of else _NONE
-        return cls(left, right, how, bound, window, _interval(between), _ttl(ttl), suffix, _late(late))
+        made = cls(left, right, how, bound, window, _interval(between), _ttl(ttl), suffix, _late(late))
+        made._by_arrival = as_of == "processing_time"
+        return made
 
     def fill(self, message: Any, pickle: Pickle) -> None:
         out = message.join
@@ -51,6 +54,8 @@ class JoinSpec:
         out.right_keys.extend(self._right)
         if self._window is not None:
             self._window.fill(out.window)
+        if self._by_arrival:
+            out.window.processing_time = True
         out.lower_ms, out.upper_ms = self._interval
         out.left_ttl_ms, out.right_ttl_ms = self._ttl
         out.left_late_tag, out.right_late_tag = self._late

@@ -109,6 +109,24 @@ class CoProcessFunction(Generic[T, V, U]):
         raise NotImplementedError(f"{type(self).__qualname__} registers timers, but has no on_timer(time, ctx)")
 
 
+class BroadcastProcessFunction(Generic[T, V, U]):
+    """Code for the rows of a stream that look into states which the rows of a broadcast stream make. Every subtask gets all broadcast rows and
+    makes the same states of them; they have no key and no TTL. A broadcast row meets the other rows in the order they arrive in a
+    subtask, which differs from one to the next. An exception fails the job, naming the method, the row and the line.
+    """
+
+    def open(self, ctx: Any) -> None:
+        """Called once before the first row."""
+
+    def process_element(self, row: T, ctx: Context) -> Iterable[U] | None:
+        """Called for each row of the first stream, in one subtask. States can be read only."""
+        raise NotImplementedError(f"{type(self).__qualname__} has no process_element(row, ctx)")
+
+    def process_broadcast(self, row: V, ctx: Context) -> Iterable[U] | None:
+        """Called for each broadcast row, in every subtask: what it gives comes once from each. States must follow from the rows alone."""
+        raise NotImplementedError(f"{type(self).__qualname__} has no process_broadcast(row, ctx)")
+
+
 KeyedProcessOperator = KeyedProcessFunction
 
 
@@ -132,8 +150,41 @@ class ConnectedStreams:
         return _add("process", [self._first, self._second], function, returns)
 
 
+class BroadcastConnectedStreams:
+    """A stream and a broadcast one. Made by connect(); process() goes on."""
+
+    def __init__(self, first: DataStream[Any], rules: DataStream[Any]) -> None:
+        self._inputs = [Keyed(first, ()), Keyed(rules, ())]
+
+    def process(self, function: BroadcastProcessFunction[Any, Any, U], *, returns: Any = None) -> DataStream[U]:
+        """Runs a BroadcastProcessFunction over the rows of both streams. returns: as for map()."""
+        return _add("process", self._inputs, function, returns, broadcast=True)
+
+
+def connect_broadcast(first: DataStream[Any], rules: Any) -> BroadcastConnectedStreams:
+    """What the connect() of a stream without keys does."""
+    from headrace.stream import BROADCAST, DataStream
+
+    if not isinstance(rules, DataStream) or rules._partitioning != BROADCAST:
+        raise JobTypeError(
+            f"connect ({here()}): a stream without keys is connected to a broadcast one: connect(rules.broadcast()); "
+            "two streams whose rows meet by key both have a key_by() or group_by() before"
+        )
+    if rules._env is not first._env:
+        raise JobValueError(f"connect ({here()}): the streams belong to different environments")
+    if first._partitioning == BROADCAST:
+        raise JobValueError(f"connect ({here()}): both streams are broadcast; the first one is not to be")
+    return BroadcastConnectedStreams(first, rules)
+
+
 def connect(first: Keyed, other: Any) -> ConnectedStreams:
     """What the streams' connect() does."""
+    from headrace.stream import BROADCAST
+
+    if getattr(other, "_partitioning", None) == BROADCAST:
+        raise JobTypeError(
+            f"connect ({here()}): a broadcast stream is connected to one without keys: put it in front of key_by()"
+        )
     keyed = getattr(other, "_keyed", None)
     if keyed is None:
         raise JobTypeError(f"connect ({here()}): it takes a stream behind key_by() or group_by(), not {type(other).__name__}")
@@ -152,12 +203,12 @@ def process(keyed: Keyed, function: Any, returns: Any) -> DataStream[Any]:
     return _add("process", [keyed], function, returns)
 
 
-def _add(what: str, inputs: list[Keyed], function: Any, returns: Any) -> DataStream[Any]:
+def _add(what: str, inputs: list[Keyed], function: Any, returns: Any, broadcast: bool = False) -> DataStream[Any]:
     from headrace.row_types import row_type
     from headrace.stream import DataStream, Operator
 
     declared = None if returns is None else row_type(f"{what} returns", returns)
-    spec = Process(function, [keyed.keys for keyed in inputs], declared)
+    spec = Process(function, [keyed.keys for keyed in inputs], declared, broadcast)
     name = type(function).__qualname__.rpartition(".")[2]
     operator = Operator("process", name, [keyed.stream._input for keyed in inputs], spec=spec)
     env = inputs[0].stream._env
@@ -167,17 +218,25 @@ def _add(what: str, inputs: list[Keyed], function: Any, returns: Any) -> DataStr
 class Process:
     """Writes a process function into the plan. keys: of each input, columns; none: it is keyed by a function."""
 
-    def __init__(self, function: Any, keys: list[tuple[str, ...]], returns: RowType | None) -> None:
+    def __init__(self, function: Any, keys: list[tuple[str, ...]], returns: RowType | None, broadcast: bool = False) -> None:
         from headrace.state import states_of
 
         if isinstance(function, type):
             raise JobTypeError(f"process ({here()}): it takes an instance: process({function.__name__}())")
         wanted = [("process", "process_element")] if len(keys) == 1 else [("process1",), ("process2",)]
+        if broadcast:
+            wanted = [("process_element",), ("process_broadcast",)]
         if not all(any(callable(getattr(function, name, None)) for name in names) for names in wanted):
-            kind = "KeyedProcessFunction" if len(keys) == 1 else "CoProcessFunction"
+            kind = "KeyedProcessFunction" if len(keys) == 1 else "BroadcastProcessFunction" if broadcast else "CoProcessFunction"
             raise JobTypeError(f"process ({here()}): it takes a {kind}, not {type(function).__name__}")
-        self.function, self.keys, self.returns = function, keys, returns
+        self.function, self.keys, self.returns, self.broadcast = function, keys, returns, broadcast
         self.states = states_of(function)
+        for state in self.states.values():
+            if broadcast and state.ttl is not None:
+                raise JobValueError(
+                    f"process ({here()}): the state {state.name!r} has a TTL, which broadcast state does not take: "
+                    "subtasks would forget at different times"
+                )
         if len(self.states) > 100:
             raise JobValueError(
                 f"process ({here()}): {type(function).__qualname__} declares {len(self.states)} states; at most 100 are taken"
@@ -190,6 +249,7 @@ class Process:
         if len(self.keys) > 1:
             out.two_inputs = True
             out.second_keys.extend(self.keys[1])
+        out.broadcast = self.broadcast
         if self.returns is not None:
             self.returns.fill(out.function.returns)
         named = {state.name: state for state in self.states.values()}

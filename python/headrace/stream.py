@@ -5,7 +5,7 @@ Nothing runs here. Wrong arguments raise JobTypeError or JobValueError naming th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from headrace.errors import JobTypeError, JobValueError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from headrace.execution import CollectedRows
     from headrace.expressions import Expression
     from headrace.grouped_stream import GroupedStream, WindowedStream
-    from headrace.process import ConnectedStreams, Keyed, KeyedProcessFunction
+    from headrace.process import BroadcastConnectedStreams, ConnectedStreams, Keyed, KeyedProcessFunction
     from headrace.row_types import RowType
     from headrace.tables import LookupCache, PostgresTable
     from headrace.watermarks import WatermarkStrategies
@@ -34,6 +34,8 @@ K = TypeVar("K")
 
 MAX_PARALLELISM: Final = 32768
 _MAX_NAME_BYTES: Final = 200
+#: Of plan.proto's Partitioning.
+BROADCAST: Final = 4
 #: inspect.CO_COROUTINE, without the import's time.
 _CO_COROUTINE: Final = 0x80
 
@@ -48,6 +50,7 @@ class Operator:
         "explicit_name",
         "explicit_uid",
         "function",
+        "in_flight",
         "inputs",
         "kind",
         "location",
@@ -61,6 +64,7 @@ class Operator:
         function: Callable[..., Any] | None = None, connector: Connector | None = None, spec: Any = None,
     ) -> None:  # fmt: skip
         self.kind = kind
+        self.in_flight = 0
         self.default_name = default_name.encode("utf-8", "replace")[:100].decode("utf-8", "ignore")
         self.inputs = inputs
         self.function = function
@@ -147,16 +151,20 @@ class DataStream(_Settable, Generic[T]):
                 )
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
-    def _function(self, kind: str, function: Any, returns: Any = None) -> Operator:
+    def _function(self, kind: str, function: Any, returns: Any = None, in_flight: int = 0) -> Operator:
         from headrace.functions import describe
 
         if not callable(function):
             raise JobTypeError(f"{kind} ({here()}): it takes a function, not {type(function).__name__}")
-        if getattr(getattr(function, "__code__", None), "co_flags", 0) & _CO_COROUTINE:
-            raise JobTypeError(f"{kind} ({here()}): it takes a plain function; an async one gives no row when it is called")
+        if in_flight == 0 and getattr(getattr(function, "__code__", None), "co_flags", 0) & _CO_COROUTINE:
+            raise JobTypeError(
+                f"{kind} ({here()}): it takes a plain function; an async one gives no row when it is called"
+                + ("; map_async() waits for it" if kind == "map" else "")
+            )
         shown = describe(function)
         name = kind if "<lambda>" in shown else shown
         operator = Operator(kind, name, [self._input], function=function)
+        operator.in_flight = in_flight
         if returns is not None:
             from headrace.row_types import row_type
 
@@ -168,6 +176,31 @@ class DataStream(_Settable, Generic[T]):
 
         returns: a row type (dataclass, TypedDict, dict of names and types, pyarrow schema): what comes out is typed."""
         return DataStream(self._env, self._function("map", function, returns))
+
+    def map_async(
+        self,
+        function: Callable[[T], Awaitable[U]],
+        *,
+        max_in_flight: int = 100,
+        timeout: int | timedelta = 10_000,
+        ordered: bool = True,
+        retries: int = 0,
+        retry_delay: int | timedelta = 100,
+        on_timeout: Callable[[T], U] | None = None,
+        returns: Any = None,
+    ) -> DataStream[U]:
+        """As map(), of an async function: each subtask waits for up to max_in_flight calls at a time.
+
+        timeout: of one call (ms or timedelta); over it the call is cancelled. retries: how often a call that raised or took too long is made
+        again, retry_delay later, then twice that. on_timeout: what stands for the result of a call whose last try took too long; without it
+        the job fails, as it does with what the last try raised. ordered: rows leave in the order they came; False: within a trip to the
+        worker in the order the calls returned. Calls of one trip end before those of the next begin, and a trip must be over within
+        python.batch_timeout.
+        """
+        from headrace.async_calls import AsyncCalls
+
+        calls = AsyncCalls.of(function, max_in_flight, timeout, retries, retry_delay, on_timeout)
+        return DataStream(self._env, self._function("map" if ordered else "flat_map", calls, returns, in_flight=max_in_flight))
 
     def filter(self, condition: Callable[[T], object] | Expression) -> DataStream[T]:
         """The rows for which condition(row) is true; of typed rows also an expression: filter(col("price") > 10), without Python."""
@@ -286,16 +319,17 @@ class DataStream(_Settable, Generic[T]):
 
     def join(
         self, other: DataStream[Any], *, on: Any, how: str = "inner", window: Window | None = None, between: Any = None,
-        as_of: bool = False, ttl: Any = None, suffix: str = "_right", late_to: Any = None,
+        as_of: bool | str = False, ttl: Any = None, suffix: str = "_right", late_to: Any = None,
     ) -> DataStream[Any]:  # fmt: skip
         """Pairs of rows of this stream and another with equal keys; null is equal to nothing.
 
         on: names that both have, or (left, right) pairs. how: inner, left, right, full, semi, anti.
         window: rows of one tumbling or sliding window; or name window_start and window_end in on, when both streams have windows.
         between: bounds in ms of the other row's time against this one's, as in (-5000, 10000). as_of: the other stream's newest row that is
-        not newer than this one's. Without any of them every row meets every other; ttl (ms or timedelta, or one a side) lets them go.
-        suffix: for columns of the other stream whose name this one has. late_to: tags of side outputs for late rows of this stream and of the
-        other one, as in ("late_left", "late_right"); None drops them. See docs/reference/joins.md.
+        not newer than this one's, by event time (True), or with "processing_time" the last one that came before it. Without any of them
+        every row meets every other; ttl (ms or timedelta, or one a side) lets them go. suffix: for columns of the other stream whose name
+        this one has. late_to: tags of side outputs for late rows of this stream and of the other one, as in ("late_left", "late_right");
+        None drops them. See docs/reference/joins.md.
         """
         from headrace.joins import JoinSpec
 
@@ -337,7 +371,13 @@ class DataStream(_Settable, Generic[T]):
 
     def broadcast(self) -> DataStream[T]:
         """Every subtask of the next operator gets every row."""
-        return self._partitioned(4)
+        return self._partitioned(BROADCAST)
+
+    def connect(self, other: DataStream[Any]) -> BroadcastConnectedStreams:
+        """This stream and a broadcast one, connect(rules.broadcast()), for a BroadcastProcessFunction."""
+        from headrace.process import connect_broadcast
+
+        return connect_broadcast(self, other)
 
     def add_sink(self, sink: Sink) -> DataStreamSink:
         """Sends the rows to a sink."""
@@ -380,7 +420,7 @@ class KeyedStream(DataStream[T]):
 
         return process(self._keyed(), function, returns)
 
-    def connect(self, other: KeyedStream[Any] | GroupedStream) -> ConnectedStreams:
+    def connect(self, other: KeyedStream[Any] | GroupedStream) -> ConnectedStreams:  # type: ignore[override]
         """This stream and another one: equal keys of both meet, for a CoProcessFunction."""
         from headrace.process import connect
 

@@ -35,7 +35,7 @@ Rows = list[Any]
 class Operator:
     """One user function of a stage."""
 
-    __slots__ = ("function", "kind", "name", "plain", "uid")
+    __slots__ = ("calls", "function", "kind", "name", "plain", "uid")
 
     def __init__(self, description: dict[str, Any]) -> None:
         from headrace.functions import unpack_function
@@ -46,9 +46,15 @@ class Operator:
         self.function = unpack_function(description["function"])
         # A comprehension calls a function written in Python without leaving the interpreter's loop; map() is faster for the rest.
         self.plain = type(self.function) is type(report)
+        # Of map_async(): it runs many calls at a time.
+        loaded: Any = sys.modules.get("headrace.async_calls")
+        self.calls = self.function if loaded is not None and isinstance(self.function, loaded.AsyncCalls) else None
 
     def apply(self, rows: Any) -> Rows:
         function = self.function
+        if self.calls is not None:
+            results: Rows = self.calls.run(rows, False) if self.kind == "map" else [row for _, row in self.calls.run(rows, True)]
+            return results
         if self.kind == "flat_map":
             if self.plain:
                 return [out for row in rows for out in function(row)]

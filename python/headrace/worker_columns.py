@@ -222,7 +222,7 @@ class RecordVerbs(Table):
                     origins = [origin for origin, keep in zip(origins, kept) if keep]
                     continue
                 if operator.kind == "flat_map":
-                    values, origins = self._flat_map(operator.function, rows, origins)
+                    values, origins = self._flat_map(operator, rows, origins)
                     made = at
                     continue
                 result = operator.apply(rows)
@@ -236,7 +236,11 @@ class RecordVerbs(Table):
         return self._answer(values, origins, made, keys)
 
     @staticmethod
-    def _flat_map(function: Any, rows: Any, origins: Rows) -> tuple[Rows, Rows]:
+    def _flat_map(operator: Any, rows: Any, origins: Rows) -> tuple[Rows, Rows]:
+        function = operator.function
+        if operator.calls is not None:
+            done = operator.calls.run(rows, True)
+            return [row for _, row in done], [origins[place] for place, _ in done]
         values: Rows = []
         moved: list[Any] = []
         for row, origin in zip(rows, origins):

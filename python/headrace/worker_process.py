@@ -61,6 +61,39 @@ class Cursor(Context):
         self.side.append((name, self.group, row))
 
 
+class _NoTimers(Timers):
+    """Of broadcast functions."""
+
+    __slots__ = ()
+
+    def _add(self, kind: int, time: Any) -> None:
+        raise RuntimeError("timers belong to a key, which rows that meet broadcast state do not have")
+
+
+class BroadcastCursor(Cursor):
+    """The context of broadcast functions: no key, no timers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.timers = _NoTimers(self)
+
+    @property
+    def current_key(self) -> Any:
+        raise RuntimeError("rows that meet broadcast state have no key")
+
+
+class _ReadOnly(set):  # type: ignore[type-arg]
+    """Groups whose states changed, where none may."""
+
+    def add(self, group: int) -> None:
+        raise RuntimeError("broadcast state can only be read in process_element(); process_broadcast() changes it")
+
+
+def _methods(function: Any, broadcast: bool) -> tuple[Any, Any]:
+    """What takes the rows of each of two inputs."""
+    return (function.process_element, function.process_broadcast) if broadcast else (function.process1, function.process2)
+
+
 class OpenContext:
     """What open() gets."""
 
@@ -81,6 +114,7 @@ class ProcessStage:
 
     def __init__(self, operator: Any, setup: dict[str, Any]) -> None:
         function = operator.function
+        self.broadcast: bool = setup["broadcast"]
         self.process: Any = (
             None
             if "second" in setup
@@ -93,17 +127,17 @@ class ProcessStage:
         self.second: Any = self.process
         self.second_records: Records | None = None
         if "second" in setup:
-            self.process, self.second = function.process1, function.process2
+            self.process, self.second = _methods(function, self.broadcast)
             names = setup["second"]["columns"]
             self.second_records = Records(names, setup["second"]["record"]) if names is not None else None
-        self.on_timer = function.on_timer
+        self.on_timer = None if self.broadcast else function.on_timer
         self.process_operator = _Called(operator, self.process)
         self.second_operator = _Called(operator, self.second)
         self.timer_operator = _Called(operator, self.on_timer)
         self.timed = False
         self.records = Records(setup["columns"], setup["record"]) if setup["columns"] is not None else None
         self.returns = TypedRows(setup["returns"]) if setup["returns"] is not None else None
-        self.cursor = Cursor()
+        self.cursor = BroadcastCursor() if self.broadcast else Cursor()
         self.states = self._bind(function, setup["states"])
         try:
             function.open(OpenContext(setup["subtask"], setup["parallelism"]))
@@ -126,11 +160,14 @@ class ProcessStage:
         columns = [rows for _, _, rows in source.read_block(offset, length)]
         start = perf_counter_ns()
         cursor, count = self.cursor, len(self.states)
-        kind, cursor.now, cursor.watermark, timed = columns[0]
+        kind, cursor.now, cursor.watermark, timed, has_states = columns[0]
         self.timed = timed == 1
         cursor.keys = list(columns[1])
         for state, raw in zip(self.states, columns[2:]):
-            state._begin(raw)
+            if has_states:
+                state._begin(raw)
+            if self.broadcast:  # a state goes on from trip to trip; what changed is that of this one
+                state._changed = set() if kind == 3 else _ReadOnly()
         groups, times = columns[2 + count], columns[3 + count]
         cursor.rows, cursor.side = [], []
         cursor.timers._begin()
@@ -177,6 +214,7 @@ class ProcessStage:
 
     def _fire(self, groups: list[int], times: list[int], out_times: Rows, side_times: Rows) -> None:
         cursor, on_timer = self.cursor, self.on_timer
+        assert on_timer is not None  # a function without timers registers none
         out, side = cursor.rows, cursor.side
         # Rows that a processing-time timer gives come just behind the watermark.
         behind = cursor.watermark + 1 if cursor.watermark > _LEAST else cursor.now

@@ -12,6 +12,7 @@ from fake_taskmanager import FakeTaskManager, WorkerFailed
 from headrace import (
     AggregateFunction,
     AggregatingState,
+    BroadcastProcessFunction,
     KeyedProcessFunction,
     ListState,
     MapState,
@@ -136,6 +137,7 @@ class Driver:
 
     def __init__(self, tm: FakeTaskManager, function: Any, names: list[str], *, typed: list[str] | None = None) -> None:
         setup = {"columns": typed, "record": "", "returns": None, "states": names, "subtask": 0, "parallelism": 1}
+        setup["broadcast"] = False
         self.tm, self.names = tm, names
         self.stage = tm.load(("map", function), kind="process", setup=setup)
         self.states: dict[tuple[str, bytes], Any] = {}
@@ -145,7 +147,7 @@ class Driver:
     def trip(self, head: list[int], keys: list[Any], groups: list[int], times: list[int], rows: list[list[Any]]) -> list[Any]:
         encoded = [codec.encode_key(key) for key in keys]
         states = [[self.states.get((name, key)) for key in encoded] for name in self.names]  # values, or bytes: as they came
-        out = self.tm.run_table(self.stage, columns(head, encoded, *states, groups, times, *rows))
+        out = self.tm.run_table(self.stage, columns([*head, 1], encoded, *states, groups, times, *rows))
         at = 2
         for name in self.names:
             for group, value in zip(out[at], out[at + 1]):
@@ -325,3 +327,33 @@ def test_keys_come_back_from_their_bytes() -> None:
     for bad in (b"", b"\x20\x00", b"\x40a", b"\x99", b"\x10\x10", b"\x70\x00\x00\x00"):
         with pytest.raises((ValueError, TypeError)):
             decode_key(bad)
+
+
+class Rules(BroadcastProcessFunction[Any, Any, Any]):
+    limit = ValueState("limit", default=0)
+    seen = MapState[str, int]("seen")
+
+    def process_element(self, row: Any, ctx: Any) -> Any:
+        yield row, self.limit.value(), len(self.seen)
+
+    def process_broadcast(self, row: Any, ctx: Any) -> Any:
+        self.limit.update(row)
+        self.seen.put(str(row), row)
+        yield "rule", row
+
+
+def test_broadcast_state_stays_in_the_worker_between_trips(tm: FakeTaskManager) -> None:
+    setup = {"columns": None, "record": "", "returns": None, "states": ["limit", "seen"], "subtask": 0, "parallelism": 1}
+    setup |= {"broadcast": True, "second": {"columns": None, "record": ""}}
+    stage = tm.load(("map", Rules()), kind="process", setup=setup)
+
+    def trip(kind: int, rows: list[Any], states: list[Any] | None = None) -> tuple[list[int], list[Any]]:
+        head, held = [kind, 0, LEAST, 0, int(states is not None)], states or [None, None]
+        out = tm.run_table(stage, columns(head, [codec.encode_key(None)], [held[0]], [held[1]], [0] * len(rows), [], rows))
+        assert out[2] == out[4], "both states change together"
+        return out[2], out[-1]
+
+    # States that were kept elsewhere come with the first trip.
+    assert trip(0, ["a"], [(5,), codec.encode({"5": 5})]) == ([], [("a", 5, 1)])
+    assert trip(3, [7, 9]) == ([0], [("rule", 7), ("rule", 9)])
+    assert trip(0, ["b", "c"]) == ([], [("b", 9, 3), ("c", 9, 3)]), "no state came, and none goes back"

@@ -40,6 +40,7 @@ struct PythonFunction {
   std::string pickled;
   std::string display_name;
   std::shared_ptr<arrow::Schema> returns = nullptr;  ///< map, flat_map: typed rows that it gives; null = untyped
+  std::uint32_t in_flight = 0;                       ///< map: calls that it waits for at a time; 0 = it waits for none
 };
 
 struct ConnectorSpec {

@@ -29,7 +29,7 @@ Result<int> KeyIndex(const OperatorSpec& spec, const std::string& name, const ar
   }
   const arrow::DataType& type = *schema.field(index)->type();
   const auto id = type.id();
-  if (id == arrow::Type::LIST || id == arrow::Type::STRUCT || id == arrow::Type::LARGE_BINARY || id == arrow::Type::FLOAT)
+  if (id == arrow::Type::LIST || id == arrow::Type::STRUCT || id == arrow::Type::LARGE_BINARY)
     return Wrong(spec, fmt::format("\"{}\" is a {}, which is no key", name, TypeName(type)),
                  "Take a number, text, bool, date or timestamp.");
   return index;

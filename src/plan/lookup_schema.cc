@@ -30,7 +30,7 @@ Result<const arrow::Field*> FieldOf(const OperatorSpec& spec, const arrow::Schem
 
 Status CheckKey(const OperatorSpec& spec, const arrow::Field& left, const arrow::Field& right) {
   const auto id = left.type()->id();
-  if (id == arrow::Type::LIST || id == arrow::Type::STRUCT || id == arrow::Type::LARGE_BINARY || id == arrow::Type::FLOAT)
+  if (id == arrow::Type::LIST || id == arrow::Type::STRUCT || id == arrow::Type::LARGE_BINARY)
     return Wrong(spec, fmt::format("rows cannot be joined on \"{}\": a {} is no key", left.name(), TypeName(*left.type())));
   if (left.type()->Equals(*right.type()) || (IsInteger(*left.type()) && IsInteger(*right.type()))) return Status::OK();
   return Wrong(spec,

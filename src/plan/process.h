@@ -23,6 +23,7 @@ struct ProcessSpec {
   std::vector<std::string> keys;         ///< columns of typed rows; none: by the key column
   bool two_inputs = false;               ///< rows of two streams meet by key
   std::vector<std::string> second_keys;  ///< of the second input, as `keys`
+  bool broadcast = false;                ///< two inputs without keys: every subtask has all rows of the second, and the states they made
   std::vector<StateDeclaration> states;
   std::shared_ptr<arrow::Schema> returns;  ///< typed rows that it gives; null = untyped
 };

@@ -36,7 +36,7 @@ inline bool IsKeyed(const OperatorSpec& spec) {
 /// Rows must come by the key of a key_by right before it: reduce, and process without key columns.
 inline bool NeedsKey(const OperatorSpec& spec) {
   const auto* process = std::get_if<ProcessSpec>(&spec.kind);
-  return spec.is_python(PythonFunction::Verb::kReduce) || (process != nullptr && process->keys.empty());
+  return spec.is_python(PythonFunction::Verb::kReduce) || (process != nullptr && process->keys.empty() && !process->broadcast);
 }
 
 /// Columns of the typed rows of input `index` by whose values rows must meet in one subtask of `spec`; empty when they need not, or by

@@ -259,6 +259,10 @@ class Validator {
         if (partitioning != Partitioning::kAuto && partitioning != Partitioning::kHash)
           return Invalid(fmt::format("{} must get its rows by key, not by another partitioning", spec.Describe()));
       }
+      const auto* process = std::get_if<ProcessSpec>(&spec.kind);
+      if (process != nullptr && process->broadcast && (partitioning == Partitioning::kBroadcast) != (i == 1))
+        return Invalid(fmt::format("{} gets rows of its {} stream from {}, which {} broadcast", spec.Describe(),
+                                   i == 0 ? "first" : "second", producer.Describe(), i == 0 ? "must not be" : "must be"));
       const bool meets = spec.parallelism > 1 && !MeetingColumns(spec, InputSchema(index, i).ValueOr(nullptr).get(), i).empty();
       if (meets && partitioning != Partitioning::kAuto)
         return Invalid(fmt::format("{} gets its rows by its columns, but its input from {} asks for another partitioning", spec.Describe(),
@@ -300,6 +304,8 @@ class Validator {
 
   static Status CheckProcess(const ProcessSpec& process, const OperatorSpec& spec) {
     if (process.pickled.empty()) return Invalid(fmt::format("{} has no function", spec.Describe()));
+    if (process.broadcast && (!process.two_inputs || !process.keys.empty() || !process.second_keys.empty()))
+      return Invalid(fmt::format("{} has broadcast state, but not two streams without keys", spec.Describe()));
     if (process.states.size() > kMaxStates)
       return Invalid(fmt::format("{} declares {} states; at most {} are taken", spec.Describe(), process.states.size(), kMaxStates));
     std::unordered_set<std::string_view> names;

@@ -22,7 +22,7 @@ void ToMessage(const plan::JoinSpec& spec, proto::Join* message) {
   message->set_bound(static_cast<proto::Join::Bound>(spec.bound));
   for (const std::string& key : spec.left_keys) message->add_left_keys(key);
   for (const std::string& key : spec.right_keys) message->add_right_keys(key);
-  if (spec.window.kind != plan::Window::Kind::kNone) ToMessage(spec.window, message->mutable_window());
+  if (spec.window.kind != plan::Window::Kind::kNone || spec.window.processing_time) ToMessage(spec.window, message->mutable_window());
   message->set_lower_ms(spec.lower_ms);
   message->set_upper_ms(spec.upper_ms);
   message->set_left_ttl_ms(spec.ttl_ms[0]);

@@ -56,7 +56,7 @@ proto::PythonFunction* FunctionOf(PythonFunction::Verb verb, proto::Operator* me
 }
 
 Result<plan::OperatorKind> FromMessage(PythonFunction::Verb verb, const proto::PythonFunction& message) {
-  PythonFunction function{verb, message.pickled(), message.display_name(), nullptr};
+  PythonFunction function{verb, message.pickled(), message.display_name(), nullptr, message.in_flight()};
   HR_ASSIGN_OR_RAISE(function.returns, FromMessage(message.returns()));
   return plan::OperatorKind(std::move(function));
 }
@@ -225,6 +225,7 @@ void ToMessage(const plan::OperatorSpec& spec, proto::Operator* message) {
     proto::PythonFunction* body = FunctionOf(function->verb, message);
     body->set_pickled(function->pickled);
     body->set_display_name(function->display_name);
+    body->set_in_flight(function->in_flight);
     if (function->returns != nullptr) ToMessage(*function->returns, body->mutable_returns());
   }
 }

@@ -14,6 +14,7 @@ void ToMessage(const plan::ProcessSpec& spec, proto::ProcessFunction* message) {
   for (const std::string& key : spec.keys) message->add_keys(key);
   message->set_two_inputs(spec.two_inputs);
   for (const std::string& key : spec.second_keys) message->add_second_keys(key);
+  message->set_broadcast(spec.broadcast);
   for (const plan::StateDeclaration& state : spec.states) {
     proto::StateDeclaration* added = message->add_states();
     added->set_name(state.name);
@@ -31,6 +32,7 @@ Result<plan::ProcessSpec> FromMessage(const proto::ProcessFunction& message) {
   spec.keys = {message.keys().begin(), message.keys().end()};
   spec.two_inputs = message.two_inputs();
   spec.second_keys = {message.second_keys().begin(), message.second_keys().end()};
+  spec.broadcast = message.broadcast();
   for (const proto::StateDeclaration& state : message.states()) {
     if (state.kind() < proto::StateDeclaration::VALUE || state.kind() > proto::StateDeclaration::AGGREGATING)
       return Error(ErrorCode::kUnknownFeature,

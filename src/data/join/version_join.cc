@@ -24,11 +24,14 @@ Result<std::unique_ptr<op::Operator>> VersionJoin::Make(const plan::JoinSpec& sp
 
 VersionJoin::VersionJoin(const plan::JoinSpec& spec, const plan::JoinColumns& columns, std::shared_ptr<arrow::Schema> left, JoinTable table)
     : keeps_left_(spec.kind == plan::JoinSpec::Kind::kLeft),
+      by_arrival_(spec.window.processing_time),
       late_tag_(spec.late_tags[0]),
+      columns_(columns),
       left_(std::move(left)),
       table_(std::move(table)),
-      output_(columns, /*times=*/true, /*kinds=*/false),
-      waiting_(kGrainMs) {}
+      waiting_(kGrainMs) {
+  if (!by_arrival_) output_.emplace(columns, /*times=*/true, /*kinds=*/false);
+}
 
 VersionJoin::~VersionJoin() {
   if (state_bytes_ != nullptr) state_bytes_->fetch_sub(accounted_bytes_, std::memory_order_relaxed);
@@ -41,20 +44,44 @@ Status VersionJoin::Open(const op::OperatorContext& context) {
 }
 
 Status VersionJoin::Process(std::uint32_t input, columnar::DataBatch batch, op::Collector* out) {
-  if (batch.event_time_column() < 0)
+  if (batch.event_time_column() < 0 && !by_arrival_)
     return Error(ErrorCode::kBadRecord, "rows without event times reached a join with versions",
                  "Put with_watermarks() in front of both streams.");
   const arrow::RecordBatch& records = *batch.records();
-  const auto* times = records.column_data(batch.event_time_column())->GetValues<std::int64_t>(1);
+  const std::int64_t* times = nullptr;
+  if (batch.event_time_column() >= 0) times = records.column_data(batch.event_time_column())->GetValues<std::int64_t>(1);
   HR_ASSIGN_OR_RAISE(const auto groups, table_.Resolve(input, records));
-  HR_RETURN_NOT_OK(input == 0 ? TakeLeft(batch, groups, times, out) : TakeVersions(batch, groups, times));
+  if (input == 0)
+    HR_RETURN_NOT_OK(by_arrival_ ? JoinAtOnce(batch, groups, out) : TakeLeft(batch, groups, times, out));
+  else
+    HR_RETURN_NOT_OK(TakeVersions(batch, groups, times));
+  if (by_arrival_) HR_RETURN_NOT_OK(table_.Tidy());
   AccountBytes();
   return Status::OK();
 }
 
+Status VersionJoin::JoinAtOnce(const columnar::DataBatch& batch, std::span<std::uint64_t* const> groups, op::Collector* out) {
+  const bool timed = batch.event_time_column() >= 0;
+  if (!output_) output_.emplace(columns_, timed, /*kinds=*/false);
+  const std::int64_t* times = timed ? batch.records()->column_data(batch.event_time_column())->GetValues<std::int64_t>(1) : nullptr;
+  output_->Begin(0, &batch, &table_.rows(1));
+  for (std::uint32_t i = 0; i < groups.size(); ++i) {
+    const std::uint32_t version = table_.IsNull(i) ? kNone : JoinTable::Tail(groups[i], 1);
+    if (version != kNone || keeps_left_) HR_RETURN_NOT_OK(output_->Add(i, version, RowKind::kInsert, times == nullptr ? 0 : times[i], out));
+  }
+  return output_->Flush(out);
+}
+
+/// The row that came takes the place of those of its key; one that takes back leaves none.
+void VersionJoin::Replace(std::uint64_t* group, std::uint32_t row) {
+  table_.LinkLast(1, group, row);
+  while (JoinTable::Head(group, 1) != row) table_.Remove(1, JoinTable::Head(group, 1));
+  if (table_.rows(1).count(row) != 0) table_.Remove(1, row);
+}
+
 Status VersionJoin::TakeLeft(const columnar::DataBatch& batch, std::span<std::uint64_t* const> groups, const std::int64_t* times,
                              op::Collector* out) {
-  output_.Begin(0, &batch, &table_.rows(1));
+  output_->Begin(0, &batch, &table_.rows(1));
   indices_.clear();
   late_rows_.clear();
   for (std::uint32_t i = 0; i < groups.size(); ++i) {
@@ -63,9 +90,9 @@ Status VersionJoin::TakeLeft(const columnar::DataBatch& batch, std::span<std::ui
     else if (!table_.IsNull(i))
       indices_.push_back(i);
     else if (keeps_left_)
-      HR_RETURN_NOT_OK(output_.Add(i, kNone, RowKind::kInsert, times[i], out));
+      HR_RETURN_NOT_OK(output_->Add(i, kNone, RowKind::kInsert, times[i], out));
   }
-  HR_RETURN_NOT_OK(output_.Flush(out));
+  HR_RETURN_NOT_OK(output_->Flush(out));
   late_.Add(late_rows_.size());
   HR_RETURN_NOT_OK(EmitLate(late_tag_, *batch.records(), late_rows_, out));
   numbers_.resize(indices_.size());
@@ -93,8 +120,12 @@ Status VersionJoin::TakeVersions(const columnar::DataBatch& batch, std::span<std
   for (std::size_t i = 0; i < indices_.size(); ++i) {
     const std::uint32_t row = numbers_[i];
     std::uint64_t* group = groups[indices_[i]];
-    rows.time(row) = times[indices_[i]];
+    rows.time(row) = by_arrival_ ? 0 : times[indices_[i]];
     rows.count(row) = kinds != nullptr && columnar::TakesBack(kinds[indices_[i]]) ? 1 : 0;
+    if (by_arrival_) {
+      Replace(group, row);
+      continue;
+    }
     std::uint32_t after = JoinTable::Tail(group, 1);
     while (after != kNone && rows.time(after) > rows.time(row)) after = rows.previous(after);
     table_.Link(1, group, row, after);
@@ -143,12 +174,12 @@ Status VersionJoin::EmitRows(std::span<const std::uint32_t> due, op::Collector* 
     columns.push_back(std::move(column));
   }
   const columnar::DataBatch batch(arrow::RecordBatch::Make(left_, static_cast<std::int64_t>(due.size()), std::move(columns)));
-  output_.Begin(0, &batch, &table_.rows(1));
+  output_->Begin(0, &batch, &table_.rows(1));
   for (std::uint32_t i = 0; i < due.size(); ++i) {
     const std::uint32_t version = VersionAt(table_.GroupOf(0, due[i]), rows.time(due[i]));
-    if (version != kNone || keeps_left_) HR_RETURN_NOT_OK(output_.Add(i, version, RowKind::kInsert, rows.time(due[i]), out));
+    if (version != kNone || keeps_left_) HR_RETURN_NOT_OK(output_->Add(i, version, RowKind::kInsert, rows.time(due[i]), out));
   }
-  HR_RETURN_NOT_OK(output_.Flush(out));
+  HR_RETURN_NOT_OK(output_->Flush(out));
   for (const std::uint32_t row : due) table_.Remove(0, row);
   return Status::OK();
 }

@@ -108,6 +108,16 @@ Status RowKeys::Read(const columnar::DataBatch& batch) {
   keep_ = batch.records();
   hashes_ = nullptr;
   const std::int64_t rows = records.num_rows();
+  if (one_) {
+    bytes_.clear();
+    columnar::AppendKeyNone(&bytes_);
+    const std::string key = bytes_;
+    offsets_.assign(1, 0);
+    for (std::int64_t row = 0; row < rows; ++row) offsets_.push_back((row + 1) * static_cast<std::int64_t>(key.size()));
+    for (std::int64_t row = 1; row < rows; ++row) bytes_ += key;
+    data_ = reinterpret_cast<const std::uint8_t*>(bytes_.data());
+    return Status::OK();
+  }
   if (columns_.empty()) {
     if (batch.key_column() < 0) return Error(ErrorCode::kInternal, "a keyed operator was given rows without keys");
     const auto& keys = static_cast<const arrow::LargeBinaryArray&>(*records.column(batch.key_column()));

@@ -16,6 +16,12 @@ class RowKeys {
  public:
   /// `columns`: names of key columns; none = the batch's key column.
   explicit RowKeys(std::vector<std::string> columns) : columns_(std::move(columns)) {}
+  /// Of rows that all have one and the same key.
+  static RowKeys OfOne() {
+    RowKeys keys({});
+    keys.one_ = true;
+    return keys;
+  }
   /// kInternal when the batch has no such columns.
   Status Read(const columnar::DataBatch& batch);
   /// rows + 1 positions into data(); until the next Read().
@@ -26,6 +32,7 @@ class RowKeys {
 
  private:
   std::vector<std::string> columns_;
+  bool one_ = false;
   std::vector<std::int64_t> offsets_;
   const std::uint8_t* data_ = nullptr;
   const std::uint64_t* hashes_ = nullptr;

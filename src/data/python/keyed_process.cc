@@ -51,7 +51,7 @@ KeyedProcess::KeyedProcess(WorkerPool* pool, StageSpec::Function function, std::
       slot_(slot),
       spec_(std::move(spec)),
       schemas_(std::move(schemas)),
-      keys_{RowKeys(spec_.keys), RowKeys(spec_.second_keys)},
+      keys_{spec_.broadcast ? RowKeys::OfOne() : RowKeys(spec_.keys), spec_.broadcast ? RowKeys::OfOne() : RowKeys(spec_.second_keys)},
       watermark_ms_(kLeast),
       emitted_ms_(kLeast) {
   stage_.kind = "process";
@@ -61,9 +61,10 @@ KeyedProcess::KeyedProcess(WorkerPool* pool, StageSpec::Function function, std::
 Status KeyedProcess::Open(const op::OperatorContext& context) {
   clock_ = context.clock;
   state_bytes_ = context.state_bytes;
-  states_ = std::make_unique<state::KeyedStates>(context.key_groups, context.max_parallelism, spec_.states.size());
+  const auto key_groups = spec_.broadcast ? columnar::KeyGroupsOf(0, 1, context.max_parallelism) : context.key_groups;
+  states_ = std::make_unique<state::KeyedStates>(key_groups, context.max_parallelism, spec_.states.size());
   columnar::ValueWriter setup(&stage_.setup);
-  setup.DictHeader(spec_.two_inputs ? 7 : 6);
+  setup.DictHeader(spec_.two_inputs ? 8 : 7);
   WriteRowSetup(schemas_[0].get(), &stage_.setup);
   if (spec_.two_inputs) {
     setup.String("second");
@@ -75,6 +76,8 @@ Status KeyedProcess::Open(const op::OperatorContext& context) {
   setup.String("states");
   setup.ListHeader(spec_.states.size());
   for (const plan::StateDeclaration& state : spec_.states) setup.String(state.name);
+  setup.String("broadcast");
+  setup.Bool(spec_.broadcast);
   setup.String("subtask");
   setup.Int(context.subtask);
   setup.String("parallelism");
@@ -199,7 +202,8 @@ Status KeyedProcess::CutHead() {
 }
 
 bool KeyedProcess::SharesKey(const std::vector<state::EntryId>& entries) const {
-  if (trips_.empty()) return false;
+  // Broadcast state is the worker's alone: it takes the trips in their order.
+  if (trips_.empty() || spec_.broadcast) return false;
   return std::any_of(entries.begin(), entries.end(), [&](state::EntryId entry) { return outstanding_[entry]; });
 }
 
@@ -249,11 +253,12 @@ Status KeyedProcess::SendTimers(Kind kind, std::int64_t until_ms) {
 Status KeyedProcess::Send(Trip trip, TableWriter* table, const std::vector<std::int64_t>& groups, std::vector<std::int64_t> times,
                           bool has_rows) {
   table->AddInts({static_cast<std::int64_t>(trip.kind), clock_ == nullptr ? 0 : clock_->WallTimeMs(),
-                  trip.kind == Kind::kEventTimers ? watermark_ms_ : emitted_ms_, trip.timed ? 1 : 0});
+                  trip.kind == Kind::kEventTimers ? watermark_ms_ : emitted_ms_, trip.timed ? 1 : 0, sends_states_ ? 1 : 0});
   std::vector<std::vector<std::string_view>> views(1 + states_->num_states());
   for (const state::EntryId entry : trip.entries) {
     views[0].push_back(states_->Key(entry));
-    for (std::size_t i = 0; i < states_->num_states(); ++i) views[i + 1].push_back(states_->Read(i, entry));
+    for (std::size_t i = 0; i < states_->num_states(); ++i)
+      views[i + 1].push_back(sends_states_ ? states_->Read(i, entry) : std::string_view());
     outstanding_[entry] = true;
   }
   for (std::size_t i = 0; i < views.size(); ++i)
@@ -263,6 +268,7 @@ Status KeyedProcess::Send(Trip trip, TableWriter* table, const std::vector<std::
   if (has_rows) HR_RETURN_NOT_OK(AddRows(head_, schemas_[head_input_].get(), table));
   HR_RETURN_NOT_OK(line_.Send(*table));
   trips_.push_back(std::move(trip));
+  sends_states_ = !spec_.broadcast;  // the worker keeps what it was given once
   return Status::OK();
 }
 

@@ -26,6 +26,8 @@ namespace headrace::data::python {
 /// State:   the declared states of the batch's keys travel with it and come back where they changed; they live in KeyedStates.
 ///          A key is in at most one outstanding trip; a batch that shares a key with one waits, with all later ones. A trip is cut
 ///          where its rows or states would take more than kTripBytes.
+///          Broadcast state has no key: the worker keeps it from trip to trip, so that it travels when it changes, and KeyedStates has
+///          the same. Trips of it need not wait for each other.
 /// Timers:  event-time timers fire behind the rows before the watermark that reaches them, and before it passes on; in slices of
 ///          about kSliceNanoseconds, and a barrier may pass between two. Processing-time timers fire by the wall clock.
 /// Errors:  kPythonRaised naming the method, the row or timer, and the user's line; rows that are not as declared.
@@ -88,7 +90,7 @@ class KeyedProcess final : public op::Operator {
   std::int64_t counted_bytes_ = 0;
 
   TripLine line_;
-  TripSize trip_size_{kTripRows}, slice_size_{kTripRows, kSliceNanoseconds};
+  TripSize trip_size_{kTripRows}, slice_size_{kTripRows, kSliceNanoseconds / 2};
   BatchQueue waiting_[2];               // by input
   std::size_t head_input_ = 0;          // of head_
   columnar::DataBatch head_;            // the next trip's rows, resolved; empty when none is prepared
@@ -105,6 +107,7 @@ class KeyedProcess final : public op::Operator {
   std::int64_t next_processing_ms_ = time::TimerService::kNever;
   bool event_due_ = false;  // timers up to watermark_ms_ are left, or the watermark was not passed on
   bool finishing_ = false, timed_ = false;
+  bool sends_states_ = true;  // of broadcast state: the first trip alone
   std::int64_t sweep_at_ = 0, compact_at_ = 0;
 };
 

@@ -19,7 +19,8 @@ class PythonStage final : public op::Operator {
  public:
   static constexpr std::int64_t kTripRows = 8192;
   /// `pool` outlives the operator; `slot` picks the worker.
-  PythonStage(WorkerPool* pool, StageSpec spec, std::uint32_t slot) : pool_(pool), spec_(std::move(spec)), slot_(slot) {}
+  PythonStage(WorkerPool* pool, StageSpec spec, std::uint32_t slot)
+      : pool_(pool), spec_(std::move(spec)), slot_(slot), trip_size_(TripSize::AtLeast(spec_.most_in_flight(), kTripRows)) {}
   Status Open(const op::OperatorContext& context) override;
   bool accepting() const override;
   Status Process(std::uint32_t input, columnar::DataBatch batch, op::Collector* out) override;
@@ -35,7 +36,7 @@ class PythonStage final : public op::Operator {
   std::shared_ptr<TripMailbox> mailbox_;
   std::unique_ptr<Stage> stage_;
   std::shared_ptr<Counter> user_nanoseconds_;
-  TripSize trip_size_{kTripRows};
+  TripSize trip_size_;
   columnar::DataBatch waiting_;     // rows that made no trip yet; empty when there are none
   std::deque<std::int64_t> trips_;  // rows of the outstanding ones, oldest first
 };

@@ -52,7 +52,12 @@ std::shared_ptr<arrow::RecordBatch> Only(const arrow::RecordBatch& records, cons
 
 RecordStage::RecordStage(WorkerPool* pool, StageSpec spec, std::uint32_t slot, std::shared_ptr<arrow::Schema> schema,
                          std::vector<std::shared_ptr<arrow::Schema>> returns)
-    : pool_(pool), spec_(std::move(spec)), slot_(slot), schema_(std::move(schema)), keyed_(spec_.functions.back().verb == Verb::kKeyBy) {
+    : pool_(pool),
+      spec_(std::move(spec)),
+      slot_(slot),
+      schema_(std::move(schema)),
+      keyed_(spec_.functions.back().verb == Verb::kKeyBy),
+      trip_size_(TripSize::AtLeast(spec_.most_in_flight(), kTripRows)) {
   spec_.kind = "records";
   columnar::ValueWriter setup(&spec_.setup);
   setup.DictHeader(3);

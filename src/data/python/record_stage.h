@@ -41,7 +41,7 @@ class RecordStage final : public op::Operator {
   const StageSpec::Function* maker_ = nullptr;  // that verb; null when all of them pick
   bool keyed_;
   TripLine line_;
-  TripSize trip_size_{kTripRows};
+  TripSize trip_size_;
   BatchQueue waiting_;
   std::deque<columnar::DataBatch> trips_;  // outstanding, oldest first
 };

@@ -1,6 +1,7 @@
 #pragma once
 #include <arrow/type_fwd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -24,10 +25,17 @@ struct StageSpec {
     OperatorUid uid;
     std::string name;
     std::string pickled;
+    std::uint32_t in_flight = 0;  ///< calls that it waits for at a time; 0 = none
   };
   std::vector<Function> functions;
   std::string kind = {};   ///< how the functions are run; empty: verbs over untyped rows. The others: docs/formats/worker.md
   std::string setup = {};  ///< of other kinds: what they need to know, a value-encoded dict
+
+  std::uint32_t most_in_flight() const {
+    std::uint32_t most = 0;
+    for (const Function& function : functions) most = std::max(most, function.in_flight);
+    return most;
+  }
 };
 
 /// What a reduce trip carries beside its rows: groups[i] = index into states of row i; states[g] = value-encoded accumulator, empty = none

@@ -46,7 +46,7 @@ void AddVerbs(const TaskSpec& spec, const TaskEnvironment& environment, const Sc
     const plan::OperatorSpec& op = operators[*at];
     const bool reduce = op.is_python(Verb::kReduce);
     if (reduce && !stage.functions.empty()) break;
-    stage.functions.push_back({op.python()->verb, op.uid, op.name, op.python()->pickled});
+    stage.functions.push_back({op.python()->verb, op.uid, op.name, op.python()->pickled, op.python()->in_flight});
     returns.push_back(op.python()->returns);
     typed = typed || returns.back() != nullptr;
     name += (name.empty() ? "" : " -> ") + op.name;

@@ -290,5 +290,38 @@ TEST(VersionJoin, EqualsTheModelWhateverTheOrder) {
   }
 }
 
+TEST(VersionJoin, ByArrivalTheLastVersionThatCameHolds) {
+  for (const bool timed : {false, true}) {
+    auto spec = SpecOf(Kind::kLeft, plan::JoinSpec::Bound::kVersion);
+    spec.window.processing_time = true;
+    auto join = VersionJoin::Make(spec, Columns(spec), Inputs()).ValueOrDie();
+    ASSERT_TRUE(join->Open({}).ok());
+    FoldedRows out;
+    std::mt19937_64 random(3);
+    std::map<std::int64_t, std::int64_t> last;
+    Held expected;
+    for (std::int64_t step = 0; step < 400; ++step) {
+      std::vector<ModelRow> rows;
+      const bool left = random() % 2 == 0;
+      for (std::uint64_t i = 0; i <= random() % 5; ++i) {
+        ModelRow row{std::nullopt, static_cast<std::int64_t>(random() % 1000), static_cast<std::int64_t>(random() % 50)};
+        if (random() % 9 != 0) row.key = static_cast<std::int64_t>(random() % 12);
+        if (left) {
+          const auto found = row.key ? last.find(*row.key) : last.end();
+          ++expected[fmt::format("{}|{}|{}", KeyText(row.key), row.value, found == last.end() ? "null" : fmt::format("{}", found->second))];
+        } else if (random() % 4 == 0) {
+          row.kind = columnar::RowKind::kDelete;
+          if (row.key) last.erase(*row.key);
+        } else if (row.key) {
+          last[*row.key] = row.value;
+        }
+        rows.push_back(row);
+      }
+      ASSERT_TRUE(join->Process(left ? 0 : 1, BatchOf(rows, left ? "v" : "w", timed && left, !left), &out).ok());
+      EXPECT_EQ(out.rows(), expected) << "at once, at step " << step;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace headrace::data::join

@@ -1,9 +1,11 @@
 #include "data/python/keyed_process.h"
 
 #include <arrow/array/builder_primitive.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <ctime>
 #include <limits>
 #include <string>
 #include <utility>
@@ -105,6 +107,53 @@ TEST_F(KeyedProcessTest, ABarrierMayPassBetweenSlicesOfTimersAndTheWatermarkCome
   EXPECT_GT(gaps, 1);
   EXPECT_EQ(out_.watermarks, (std::vector<std::pair<std::int64_t, std::int64_t>>{{100, kRows}}));
   EXPECT_TRUE(op_->accepting());
+}
+
+std::int64_t ThreadNanoseconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
+}
+
+TEST_F(KeyedProcessTest, AMillionDueTimersBlockNeitherTheTaskNorBarriers) {
+#ifdef NDEBUG
+  constexpr std::int64_t kTimersDue = 1'000'000;
+#else
+  constexpr std::int64_t kTimersDue = 50'000;
+#endif
+  Open(kTimers);
+  for (std::int64_t at = 0; at < kTimersDue; at += 5000) {
+    ASSERT_TRUE(op_->Process(0, Numbers(at, 5000), &out_).ok());
+    Settle();
+  }
+  ASSERT_TRUE(op_->OnWatermark({100}, &out_).ok());
+  // Busy without a break: the task's thread by its own time, and the time between two moments at which a barrier can pass.
+  std::int64_t slices = 0;
+  std::vector<std::int64_t> steps, waits;
+  MonotonicTime free_at = SystemClock().Now();
+  ASSERT_TRUE(waker_.WaitUntil([&] {
+    do {
+      const std::int64_t before = ThreadNanoseconds();
+      status_ = op_->Poll(&out_);
+      steps.push_back(ThreadNanoseconds() - before);
+      if (op_->busy()) continue;
+      const MonotonicTime now = SystemClock().Now();
+      waits.push_back((now - free_at).count());
+      free_at = now;
+      ++slices;
+    } while (status_.ok() && out_.watermarks.empty() && op_->next_poll() <= clock_.Now());
+    return !status_.ok() || !out_.watermarks.empty();
+  }));
+  ASSERT_TRUE(status_.ok()) << status_;
+  EXPECT_EQ(out_.watermarks, (std::vector<std::pair<std::int64_t, std::int64_t>>{{100, kTimersDue}})) << "it comes behind all of them";
+  std::sort(waits.begin(), waits.end());
+  std::sort(steps.begin(), steps.end());
+  fmt::print("{} due timers: {} slices; a barrier waits {:.1f} ms in the median, {:.1f} ms at most; longest step of the task {:.1f} ms\n",
+             kTimersDue, slices, static_cast<double>(waits[waits.size() / 2]) / 1e6, static_cast<double>(waits.back()) / 1e6,
+             static_cast<double>(steps.back()) / 1e6);
+  EXPECT_GE(slices, kTimersDue / KeyedProcess::kTripRows);
+  // The longest may have met a neighbour's fault of memory.
+  EXPECT_LE(steps[steps.size() - 1 - steps.size() / 50], KeyedProcess::kSliceNanoseconds) << "nanoseconds of the task's own";
 }
 
 TEST_F(KeyedProcessTest, ProcessingTimersFireByTheClock) {
