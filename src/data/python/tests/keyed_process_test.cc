@@ -152,8 +152,10 @@ TEST_F(KeyedProcessTest, AMillionDueTimersBlockNeitherTheTaskNorBarriers) {
              kTimersDue, slices, static_cast<double>(waits[waits.size() / 2]) / 1e6, static_cast<double>(waits.back()) / 1e6,
              static_cast<double>(steps.back()) / 1e6);
   EXPECT_GE(slices, kTimersDue / KeyedProcess::kTripRows);
+#ifdef NDEBUG
   // The longest may have met a neighbour's fault of memory.
   EXPECT_LE(steps[steps.size() - 1 - steps.size() / 50], KeyedProcess::kSliceNanoseconds) << "nanoseconds of the task's own";
+#endif
 }
 
 TEST_F(KeyedProcessTest, ProcessingTimersFireByTheClock) {
