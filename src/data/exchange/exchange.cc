@@ -7,6 +7,7 @@
 #include <mutex>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "base/executor.h"
 #include "base/logging.h"
@@ -58,6 +59,7 @@ class TaskManagerExchange final : public Exchange {
   std::shared_ptr<RemoteOutput> OpenRemote(const ChannelId& id, const Endpoint& peer, std::int64_t open_timeout_ms, Waker* waker);
   void AcceptAll();
   void AddPeer(int fd);
+  void ForgetLink(const std::string& key);
   void DropRemote(const std::shared_ptr<RemoteOutput>& output);
   void StopOnLoop();
 
@@ -74,6 +76,8 @@ class TaskManagerExchange final : public Exchange {
   std::map<ChannelId, std::shared_ptr<LocalOutput>> waiting_local_;  // guarded by mutex_; consumers not registered yet
 
   std::map<std::string, std::shared_ptr<PeerLink>> links_;            // loop thread
+  std::vector<std::weak_ptr<PeerLink>> draining_;                     // loop thread; without channels, their last frames still to be sent
+  bool over_ = false;                                                 // loop thread; StopOnLoop() has run
   std::map<const RemoteOutput*, std::shared_ptr<PeerLink>> link_of_;  // loop thread
   std::set<std::shared_ptr<IncomingPeer>> peers_;                     // loop thread
   std::uint64_t listener_id_ = 0;                                     // loop thread
@@ -159,15 +163,26 @@ std::shared_ptr<RemoteOutput> TaskManagerExchange::OpenRemote(const ChannelId& i
                                                               Waker* waker) {
   auto output = std::make_shared<RemoteOutput>(id, waker);
   loop_->Post([this, output, peer, open_timeout_ms] {
+    if (over_) return output->Fail(Error(ErrorCode::kExchangeBroken, "the exchange stops"));
     const std::string key = peer.task_manager + '\n' + peer.incarnation + '\n' + peer.host + '\n' + std::to_string(peer.port);
     auto& link = links_[key];
     if (link == nullptr)
       link = std::make_shared<PeerLink>(loop_.get(), &resolver_, PeerLink::Self{options_.task_manager, options_.incarnation}, peer,
-                                        [this, key] { links_.erase(key); });
+                                        [this, key] { ForgetLink(key); });
     link_of_.emplace(output.get(), link);
     link->Open(output, open_timeout_ms);
   });
   return output;
+}
+
+/// It sends what it has left by itself, and must still be closed when the exchange stops before that: it and its connection hold each
+/// other.
+void TaskManagerExchange::ForgetLink(const std::string& key) {
+  std::erase_if(draining_, [](const auto& link) { return link.expired(); });
+  const auto at = links_.find(key);
+  if (at == links_.end()) return;
+  draining_.push_back(at->second);
+  links_.erase(at);
 }
 
 void TaskManagerExchange::DropRemote(const std::shared_ptr<RemoteOutput>& output) {
@@ -249,10 +264,13 @@ void TaskManagerExchange::RequestStop() {
 
 void TaskManagerExchange::StopOnLoop() {
   const Status why = Status::Cancelled("the exchange stops");
+  over_ = true;
   if (listener_id_ != 0) loop_->Unwatch(listen_fd_, listener_id_);
   if (listen_fd_ >= 0) close(std::exchange(listen_fd_, -1));
   const auto links = std::exchange(links_, {});
   for (const auto& [key, link] : links) link->Stop(why);
+  for (const auto& weak : std::exchange(draining_, {}))
+    if (const auto link = weak.lock()) link->Stop(why);
   const auto peers = std::exchange(peers_, {});
   for (const auto& peer : peers) peer->Close(why);
   link_of_.clear();

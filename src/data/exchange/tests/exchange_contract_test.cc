@@ -334,6 +334,23 @@ TEST_P(ExchangeContract, NoDescriptorIsLeftAfterRelease) {
       << OpenDescriptors() << " descriptors, " << listening_only << " before";
 }
 
+TEST_P(ExchangeContract, NothingIsHeldAfterAStopWhileFramesDrain) {
+  const int before = OpenDescriptors();
+  for (DeploymentNumber deployment = 1; deployment < 30; ++deployment) {
+    auto from = MakeExchange({"tm3", "three", "127.0.0.1", 0, true}).ValueOrDie();
+    const auto id = Channel(0, deployment);
+    const auto input = Register(id, 4 << 20);
+    const auto output = remote() ? from->OpenOutput(id, ConsumerEndpoint(), 20'000, &output_waker_).ValueOrDie() : Open(id);
+    AwaitWritable(*output);
+    ASSERT_TRUE(output->Write(Numbers(0, 100'000)).ok());
+    from->Release(id.job, deployment);
+    from.reset();  // at once: what was written may still be on its way
+    consumer().Release(id.job, deployment);
+  }
+  EXPECT_TRUE(output_waker_.Await([&] { return OpenDescriptors() <= before; }))
+      << OpenDescriptors() << " descriptors, " << before << " before";
+}
+
 INSTANTIATE_TEST_SUITE_P(Transports, ExchangeContract, testing::Values(false, true),
                          [](const auto& info) { return info.param ? "Remote" : "Local"; });
 
