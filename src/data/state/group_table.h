@@ -67,7 +67,8 @@ class GroupTable {
   void ResolvePart(std::span<const std::uint64_t* const> keys, std::int64_t first, std::int64_t count, std::uint64_t** rows);
   /// The key's row, or kNoRow and in *place where it belongs: bucket * 16 + place in it.
   template <std::uint32_t W>
-  std::uint32_t FindRow(std::span<const std::uint64_t* const> keys, std::int64_t at, std::uint64_t hash, std::uint64_t* place) const;
+  [[gnu::always_inline]] std::uint32_t FindRow(std::span<const std::uint64_t* const> keys, std::int64_t at, std::uint64_t hash,
+                                               std::uint64_t* place) const;
   template <std::uint32_t W>
   std::uint32_t MakeRow(std::span<const std::uint64_t* const> keys, std::int64_t at, std::uint64_t hash, std::uint64_t place);
   /// The row's values. Not a part of the loops that call it: they are for keys that need it not.
