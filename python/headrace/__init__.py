@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         Source,
         dead_letter,
     )
+    from headrace.element_states import ListState, MapState
     from headrace.environment import JobResult, RestartStrategy, StreamExecutionEnvironment
     from headrace.errors import EngineNotFound, JobError, JobFailed, SubmitError
     from headrace.job_graph import JobGraph
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
         KeyedProcessOperator,
         OutputTag,
     )
-    from headrace.state import AggregateFunction, AggregatingState, ListState, MapState, ReducingState, StateTtl, ValueState
+    from headrace.state import AggregateFunction, AggregatingState, ReducingState, StateTtl, ValueState
     from headrace.stream import DataStream, DataStreamSink, KeyedStream
     from headrace.tables import LookupCache, PostgresTable
     from headrace.user_functions import udf
@@ -59,6 +60,7 @@ _HOME = {
         "BlackholeSink", "CollectionSource", "CollectSink", "FileSink", "FileSource", "GeneratorSource", "KafkaSink",
         "KafkaSinkOperator", "KafkaSource", "KafkaSourceOperator", "NexmarkSource", "PrintSink", "Sink", "Source", "dead_letter",
     ),
+    "element_states": ("ListState", "MapState"),
     "environment": ("JobResult", "RestartStrategy", "StreamExecutionEnvironment"),
     "errors": ("EngineNotFound", "JobError", "JobFailed", "SubmitError"),
     "expressions": (
@@ -68,7 +70,7 @@ _HOME = {
     "grouped_stream": ("GroupedStream", "WindowedStream"),
     "process": ("BroadcastProcessFunction", "CoProcessFunction", "KeyedProcessFunction", "KeyedProcessOperator", "OutputTag"),
     "state": (
-        "AggregateFunction", "AggregatingState", "ListState", "MapState", "ReducingState", "StateTtl", "ValueState",
+        "AggregateFunction", "AggregatingState", "ReducingState", "StateTtl", "ValueState",
     ),
     "stream": ("DataStream", "DataStreamSink", "KeyedStream"),
     "tables": ("LookupCache", "PostgresTable"),

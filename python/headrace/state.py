@@ -1,4 +1,4 @@
-"""State of keys, for process functions: ValueState, ListState, MapState, ReducingState, AggregatingState.
+"""State of keys, for process functions: ValueState, ReducingState, AggregatingState; ListState and MapState are in element_states.
 
 A function declares its states as attributes, in its class or its ``__init__``; inside ``process()`` and ``on_timer()`` they hold what belongs
 to the current key. The engine keeps them and sends them along with the rows: reading or writing one calls nothing outside.
@@ -7,7 +7,7 @@ What a state holds may be anything that can be a row (docs/formats/value.md); ch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from struct import Struct
 from typing import Any, Generic, TypeVar
@@ -16,8 +16,6 @@ from headrace.errors import JobTypeError, JobValueError
 from headrace.location import here
 
 T = TypeVar("T")
-K = TypeVar("K")
-V = TypeVar("V")
 A = TypeVar("A")
 R = TypeVar("R")
 
@@ -264,136 +262,6 @@ class AggregatingState(_Single, Generic[T, R]):
         """Adds a value."""
         held = self._read()
         self._write(self.function.add(value, self.function.create_accumulator() if held is _NOTHING else held))
-
-
-class ListState(State, Generic[T]):
-    """A list a key. With a TTL each element has its own time."""
-
-    kind = 2
-
-    def _nothing(self) -> Any:
-        return []
-
-    def _opened(self, raw: bytes, group: int) -> Any:
-        if self.ttl is None:
-            return self._decode(raw)
-        held = [entry for entry in self._decode(raw[8:]) if self._cursor.now - entry[0] < self.ttl.ttl_ms]
-        return held
-
-    def _payload(self, held: Any) -> Any:
-        return held or None
-
-    def _newest(self, held: Any) -> int:
-        newest: int = max(stamp for stamp, _ in held)
-        return newest
-
-    def _entry(self, value: T) -> Any:
-        return value if self.ttl is None else (self._cursor.now, value)
-
-    def get(self) -> list[T]:
-        """The elements, in the order they were added."""
-        held = self._read()
-        if self.ttl is None:
-            return list(held)
-        if self.ttl.on_read and held:
-            self._write([(self._cursor.now, value) for _, value in held])
-        return [value for _, value in held]
-
-    def __iter__(self) -> Iterator[T]:
-        return iter(self.get())
-
-    def add(self, value: T) -> None:
-        """Adds an element behind the others."""
-        self._read().append(self._entry(value))
-        self._touch()
-
-    def add_all(self, values: Iterable[T]) -> None:
-        """Adds elements behind the others."""
-        self._read().extend(self._entry(value) for value in values)
-        self._touch()
-
-    def update(self, values: Iterable[T]) -> None:
-        """Replaces all elements."""
-        self._write([self._entry(value) for value in values])
-
-
-class MapState(State, Generic[K, V]):
-    """A dict a key. With a TTL each entry has its own time."""
-
-    kind = 3
-
-    def _nothing(self) -> Any:
-        return {}
-
-    def _opened(self, raw: bytes, group: int) -> Any:
-        if self.ttl is None:
-            return self._decode(raw)
-        return {k: entry for k, entry in self._decode(raw[8:]).items() if self._cursor.now - entry[0] < self.ttl.ttl_ms}
-
-    def _payload(self, held: Any) -> Any:
-        return held or None
-
-    def _newest(self, held: Any) -> int:
-        newest: int = max(stamp for stamp, _ in held.values())
-        return newest
-
-    def get(self, key: K, default: V | None = None) -> V | Any:
-        """The value of an entry, or the default."""
-        held = self._read()
-        if self.ttl is None:
-            return held.get(key, default)
-        entry = held.get(key)
-        if entry is None:
-            return default
-        if self.ttl.on_read:
-            held[key] = (self._cursor.now, entry[1])
-            self._touch()
-        return entry[1]
-
-    def put(self, key: K, value: V) -> None:
-        """Sets an entry."""
-        self._read()[key] = value if self.ttl is None else (self._cursor.now, value)
-        self._touch()
-
-    def put_all(self, entries: dict[K, V]) -> None:
-        """Sets entries."""
-        for key, value in entries.items():
-            self.put(key, value)
-
-    def remove(self, key: K) -> None:
-        """Takes an entry away, if it is there."""
-        if self._read().pop(key, None) is not None:
-            self._touch()
-
-    def contains(self, key: K) -> bool:
-        """Whether there is such an entry."""
-        return key in self._read()
-
-    __contains__ = contains
-
-    def items(self) -> list[tuple[K, V]]:
-        """Entries, in the order they were first set."""
-        held = self._read()
-        return list(held.items()) if self.ttl is None else [(k, v) for k, (_, v) in held.items()]
-
-    def keys(self) -> list[K]:
-        """Keys of the entries."""
-        return list(self._read())
-
-    def values(self) -> list[V]:
-        """Values of the entries."""
-        return [value for _, value in self.items()]
-
-    def is_empty(self) -> bool:
-        """Whether there are no entries."""
-        return len(self) == 0
-
-    def __len__(self) -> int:
-        size: int = len(self._read())
-        return size
-
-    def __iter__(self) -> Iterator[K]:
-        return iter(self.keys())
 
 
 def states_of(function: Any) -> dict[str, State]:

@@ -1,9 +1,6 @@
 """The stage of a worker that runs a process function: rows or timers of keys, with the keys' states.
 
-In (a table block): [0 rows | 3 rows of the second input | 1 event-time timers | 2 processing-time timers, wall clock ms, watermark ms, 1 = rows have event times]; the key of each group; for each state a column of
-bytes by group; the group of each row or timer; its time, none when rows have no event times; the rows: their columns, or their values.
-Out: [typed]; the time of each row given; for each state the groups that changed and their bytes; timers: groups, times, kinds;
-side outputs: names, the name of each row, times, values; the rows given: columns, or values.
+What goes in and out is in docs/formats/worker.md. Lists and maps of keys stay here from trip to trip, as long as the engine says.
 """
 
 from __future__ import annotations
@@ -15,6 +12,7 @@ from typing import Any
 from headrace import codec
 from headrace.codec_py import ROLE_COLUMN, ROLE_VALUE
 from headrace.codec_py.keys_decode import decode_key
+from headrace.element_states import Elements
 from headrace.process import Context, OutputTag
 from headrace.state import State, states_of
 from headrace.timers import Timers
@@ -139,6 +137,8 @@ class ProcessStage:
         self.returns = TypedRows(setup["returns"]) if setup["returns"] is not None else None
         self.cursor = BroadcastCursor() if self.broadcast else Cursor()
         self.states = self._bind(function, setup["states"])
+        self.elements = [state for state in self.states if isinstance(state, Elements)]
+        self.kept: dict[bytes, list[Any]] = {}  # by key: what it holds in each of them
         try:
             function.open(OpenContext(setup["subtask"], setup["parallelism"]))
         except BaseException as error:
@@ -163,18 +163,20 @@ class ProcessStage:
         kind, cursor.now, cursor.watermark, timed, has_states = columns[0]
         self.timed = timed == 1
         cursor.keys = list(columns[1])
-        for state, raw in zip(self.states, columns[2:]):
-            if has_states:
+        if self.elements:
+            self._begin_elements(columns[1], columns[2], columns[3], columns[4 : 4 + count])
+        for state, raw in zip(self.states, columns[4:]):
+            if has_states and not isinstance(state, Elements):
                 state._begin(raw)
             if self.broadcast:  # a state goes on from trip to trip; what changed is that of this one
                 state._changed = set() if kind == 3 else _ReadOnly()
-        groups, times = columns[2 + count], columns[3 + count]
+        groups, times = columns[4 + count], columns[5 + count]
         cursor.rows, cursor.side = [], []
         cursor.timers._begin()
         out_times: Rows = []
         side_times: Rows = []
         if kind in (0, 3):
-            rows = columns[4 + count :]
+            rows = columns[6 + count :]
             records = self.records if kind == 0 else self.second_records
             values = records.of(rows) if records is not None else rows[0]
             self._rows(kind == 3, values, groups, times, out_times, side_times)
@@ -182,6 +184,20 @@ class ProcessStage:
             cursor.firing = 0 if kind == 1 else 2
             self._fire(groups, times, out_times, side_times)
         return self._answer(out_times, side_times), perf_counter_ns() - start
+
+    def _begin_elements(self, keys: list[bytes], known: list[int], forgotten: list[bytes], states: list[Rows]) -> None:
+        """Lists and maps of the keys of a batch: those that are here, and those that come."""
+        kept = self.kept
+        for key in forgotten:
+            kept.pop(key, None)
+        came = [(state.kept, raw) for state, raw in zip(self.states, states) if isinstance(state, Elements)]
+        held: list[list[Any]] = []
+        for group, key in enumerate(keys):
+            if not known[group]:
+                kept[key] = [make(raw[group]) for make, raw in came]
+            held.append(kept[key])
+        for state, of_state in zip(self.elements, zip(*held) if held else repeat(())):
+            state._begin_kept(list(of_state))
 
     def _rows(self, second: bool, values: Rows, groups: list[int], times: Rows, out_times: Rows, side_times: Rows) -> None:
         cursor, timed = self.cursor, self.timed
@@ -241,6 +257,9 @@ class ProcessStage:
         out: list[tuple[int, Rows]] = [(ROLE_COLUMN, [int(self.returns is not None)]), (ROLE_COLUMN, out_times)]
         for state in self.states:
             cursor.group = 0
+            if isinstance(state, Elements):
+                out += [(ROLE_COLUMN, rows) for rows in state._changes()]
+                continue
             try:
                 groups, encoded = state._finish()
             except BaseException as error:

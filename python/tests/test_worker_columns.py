@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import random
+import struct
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +25,8 @@ from headrace import (
 )
 from headrace.codec_py import ROLE_COLUMN
 from headrace.codec_py.keys_decode import decode_key
+from headrace.element_states import ADD, CLEAR, REFRESH, REMOVE, SET, Elements
+from headrace.state import states_of
 
 LEAST = -(2**63)
 
@@ -141,15 +145,26 @@ class Driver:
         self.tm, self.names = tm, names
         self.stage = tm.load(("map", function), kind="process", setup=setup)
         self.states: dict[tuple[str, bytes], Any] = {}
+        self.element_states = {state.name: state for state in states_of(function).values() if isinstance(state, Elements)}
+        self.elements: dict[tuple[str, bytes], list[Any]] = {}  # by number: key, value, time
+        self.kept: set[bytes] = set()
+        self.forget: list[bytes] = []
+        self.moved: dict[str, int] = {}
         self.timers: list[tuple[int, int, bytes]] = []
         self.side: list[tuple[str, Any]] = []
 
     def trip(self, head: list[int], keys: list[Any], groups: list[int], times: list[int], rows: list[list[Any]]) -> list[Any]:
         encoded = [codec.encode_key(key) for key in keys]
-        states = [[self.states.get((name, key)) for key in encoded] for name in self.names]  # values, or bytes: as they came
-        out = self.tm.run_table(self.stage, columns([*head, 1], encoded, *states, groups, times, *rows))
+        known = [int(key in self.kept) for key in encoded] if self.element_states else []
+        states = [[self._sent(name, key) for key in encoded] for name in self.names]
+        out = self.tm.run_table(self.stage, columns([*head, 1], encoded, known, self.forget, *states, groups, times, *rows))
+        self.kept, self.forget = self.kept | set(encoded) if self.element_states else set(), []
         at = 2
         for name in self.names:
+            if name in self.element_states:
+                self._change(name, encoded, head[1], *out[at : at + 3])
+                at += 3
+                continue
             for group, value in zip(out[at], out[at + 1]):
                 self.states.pop((name, encoded[group]), None)
                 if value is not None:
@@ -160,10 +175,57 @@ class Driver:
         self.times = out[1]
         return out[at + 7]
 
-    def rows(self, rows: list[Any], key: Any, *, now: int = 0, times: list[int] | None = None) -> list[Any]:
-        keys = list(dict.fromkeys(key(row) for row in rows))
+    def _sent(self, name: str, key: bytes) -> Any:
+        """A state as it goes to the worker: a value, or bytes as they came; of elements all, or nothing when it has them."""
+        if name not in self.element_states:
+            return self.states.get((name, key))
+        if key in self.kept:
+            return None
+        alive = self.elements[name, key] = [element for element in self.elements.get((name, key), []) if element is not None]
+        if not alive:
+            return None
+        state = self.element_states[name]
+        keys, values, stamps = ([element[i] for element in alive] for i in range(3))
+        stamped = struct.pack(f"<Q{len(stamps)}q", len(stamps), *stamps) if state.ttl is not None else b""
+        return stamped + codec.encode(values if state.kind == 2 else dict(zip(keys, values)))
+
+    def _change(
+        self, name: str, keys: list[bytes], now: int, changes: list[int], new_keys: list[Any], new_values: list[Any]
+    ) -> None:
+        self.moved[name] = len(new_keys) + len(new_values)
+        left_keys, left_values = iter(new_keys), iter(new_values)
+        for group, what, number in zip(changes[::3], changes[1::3], changes[2::3]):
+            held = self.elements.setdefault((name, keys[group]), [])
+            if what == CLEAR:
+                held.clear()
+            elif what == ADD:
+                for _ in range(number):
+                    key = next(left_keys)[0] if self.element_states[name].kind == 3 else None
+                    held.append([key, next(left_values)[0], now])
+            elif what == SET:
+                held[number][1:] = [next(left_values)[0], now]
+            elif what == REMOVE:
+                assert held[number] is not None
+                held[number] = None
+            elif what == REFRESH:
+                held[number][2] = now
+            else:
+                for element in held:
+                    if element is not None:
+                        element[2] = now
+        assert next(left_keys, None) is None and next(left_values, None) is None
+
+    def drop_kept(self) -> None:
+        """As if the engine had given up all keys."""
+        self.forget, self.kept = list(self.kept), set()
+
+    def rows(
+        self, rows: list[Any], key: Any, *, now: int = 0, times: list[int] | None = None, keys: list[Any] | None = None
+    ) -> list[Any]:
+        of_rows = keys or [key(row) for row in rows]
+        distinct = list(dict.fromkeys(of_rows))
         return self.trip(
-            [0, now, LEAST, int(times is not None)], keys, [keys.index(key(row)) for row in rows], times or [], [rows]
+            [0, now, LEAST, int(times is not None)], distinct, [distinct.index(key) for key in of_rows], times or [], [rows]
         )
 
     def fire(self, timers: list[tuple[int, Any]], *, kind: int = 1) -> list[Any]:
@@ -229,6 +291,7 @@ def test_all_kinds_of_state(tm: FakeTaskManager) -> None:
     assert driver.rows([5, 1], lambda r: "k")[-1] == ([3, 5, 1], {"5": 5, "1": 1}, 5, 3.0)
     assert driver.rows(["clear"], lambda r: "k") == [([], {}, None, None)]
     assert driver.states == {}
+    assert not any(driver.elements.values())
 
 
 class Living(KeyedProcessFunction[Any, Any]):
@@ -246,15 +309,84 @@ class Living(KeyedProcessFunction[Any, Any]):
         yield self.value.value(), self.read.value(), self.list.get(), sorted(self.map.keys())
 
 
-def test_state_lives_as_long_as_declared(tm: FakeTaskManager) -> None:
+@pytest.mark.parametrize("forgetful", [False, True])
+def test_state_lives_as_long_as_declared(tm: FakeTaskManager, forgetful: bool) -> None:
     driver = Driver(tm, Living(), ["value", "read", "list", "map"])
     driver.rows([1], lambda r: "k", now=1000)
+    if forgetful:
+        driver.drop_kept()
     assert driver.rows([None], lambda r: "k", now=1099) == [(1, 1, [1], [1])]
     # Reading has kept one of them.
     assert driver.rows([None], lambda r: "k", now=1100) == [(None, 1, [], [])]
     driver.rows([2], lambda r: "k", now=1150)
     driver.rows([3], lambda r: "k", now=1200)
+    if forgetful:
+        driver.drop_kept()
     assert driver.rows([None], lambda r: "k", now=1250) == [(3, 3, [3], [3])]
+
+
+class Wide(KeyedProcessFunction[Any, Any]):
+    """Rows are (method, arguments) of a map or a list."""
+
+    map = MapState[Any, Any]("map", ttl=None)
+    list = ListState[Any]("list")
+
+    def process(self, row: Any, ctx: Any) -> Any:
+        name, method, *arguments = row
+        return [getattr(getattr(self, name), method)(*arguments)]
+
+
+def test_a_change_moves_what_changed(tm: FakeTaskManager) -> None:
+    driver = Driver(tm, Wide(), ["map", "list"])
+    driver.rows([("map", "put", k, k) for k in range(1000)] + [("list", "add", k) for k in range(1000)], lambda r: "k")
+    assert driver.moved == {"map": 2000, "list": 1000}
+    driver.rows([("map", "put", 5, "new"), ("map", "put", 5, "newer"), ("map", "remove", 6), ("list", "add", 1)], lambda r: "k")
+    assert driver.moved == {"map": 1, "list": 1}, "one value of an entry, one of a list"
+    driver.rows([("map", "get", 5), ("list", "get")], lambda r: "k")
+    assert driver.moved == {"map": 0, "list": 0}
+    driver.drop_kept()
+    assert driver.rows([("map", "get", 5), ("map", "get", 6), ("map", "__len__")], lambda r: "k") == ["newer", None, 999]
+
+
+def test_maps_are_what_dicts_are_whatever_the_worker_keeps(tm: FakeTaskManager) -> None:
+    driver, rng = Driver(tm, Wide(), ["map", "list"]), random.Random(3)
+    maps: dict[str, dict[Any, Any]] = {key: {} for key in "abc"}
+    lists: dict[str, list[Any]] = {key: [] for key in "abc"}
+    for trip in range(120):
+        if rng.random() < 0.2:
+            driver.drop_kept()
+        keys, rows, expected = [], [], []
+        for _ in range(rng.randrange(1, 12)):
+            key = rng.choice("abc")
+            at = rng.choice([1, 1.0, True, 2, "x", "y", (1, 2), None])
+            step = rng.randrange(9)
+            held, items = maps[key], lists[key]
+            if step < 3:
+                row: Any = ("map", "put", at, trip)
+                held[at] = trip
+            elif step < 5:
+                row = ("map", "remove", at)
+                held.pop(at, None)
+            elif step == 5 and rng.random() < 0.2:
+                row = ("map", "clear")
+                held.clear()
+            elif step == 6:
+                row = ("list", "add", trip)
+                items.append(trip)
+            elif step == 7 and rng.random() < 0.3:
+                row = ("list", "update", [trip, at])
+                items[:] = [trip, at]
+            else:
+                row = ("map", "items") if rng.random() < 0.5 else ("list", "get")
+            keys.append(key)
+            rows.append(row)
+            expected.append(list(held.items()) if row[1] == "items" else list(items) if row[1] == "get" else None)
+        assert driver.rows(rows, None, keys=keys) == expected
+    for key in "abc":
+        driver.drop_kept()
+        assert repr(driver.rows([("map", "items"), ("list", "get")], lambda r: None, keys=[key, key])) == repr(
+            [list(maps[key].items()), lists[key]]
+        )
 
 
 class Scheduling(KeyedProcessFunction[Any, Any]):
@@ -349,8 +481,9 @@ def test_broadcast_state_stays_in_the_worker_between_trips(tm: FakeTaskManager) 
 
     def trip(kind: int, rows: list[Any], states: list[Any] | None = None) -> tuple[list[int], list[Any]]:
         head, held = [kind, 0, LEAST, 0, int(states is not None)], states or [None, None]
-        out = tm.run_table(stage, columns(head, [codec.encode_key(None)], [held[0]], [held[1]], [0] * len(rows), [], rows))
-        assert out[2] == out[4], "both states change together"
+        key, known = codec.encode_key(None), int(states is None)
+        out = tm.run_table(stage, columns(head, [key], [known], [], [held[0]], [held[1]], [0] * len(rows), [], rows))
+        assert len(out[2]) == (1 if out[4] else 0), "both states change together"
         return out[2], out[-1]
 
     # States that were kept elsewhere come with the first trip.

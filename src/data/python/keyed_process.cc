@@ -6,8 +6,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
+#include <span>
 #include <utility>
 
 #include "columnar/column_gatherer.h"
@@ -21,18 +21,9 @@ namespace headrace::data::python {
 namespace {
 
 constexpr std::int64_t kLeast = std::numeric_limits<std::int64_t>::min(), kGreatest = std::numeric_limits<std::int64_t>::max();
-constexpr std::int64_t kSweptPerTrip = 64;
 /// Columns of an answer before and behind those of the states.
 constexpr std::size_t kHeadColumns = 2, kTimerColumns = 3, kSideColumns = 4;
 constexpr std::int64_t kMaxTags = 1000;
-
-/// States of one value travel as that value, so that the worker's extension decodes and encodes a whole column of them; lists, maps and
-/// what has stamps in front travel as bytes that the worker opens when the function asks.
-columnar::ValueForm FormOf(const plan::StateDeclaration& state) {
-  using Kind = plan::StateDeclaration::Kind;
-  const bool one = state.kind != Kind::kList && state.kind != Kind::kMap && state.ttl_ms == 0;
-  return one ? columnar::ValueForm::kEncoded : columnar::ValueForm::kRawBytes;
-}
 
 Result<columnar::DataBatch> WithTimes(const columnar::DataBatch& rows, const TableColumn& times) {
   if (times.rows() != rows.num_rows()) return Status::Invalid("times that are not one for each row");
@@ -63,6 +54,7 @@ Status KeyedProcess::Open(const op::OperatorContext& context) {
   state_bytes_ = context.state_bytes;
   const auto key_groups = spec_.broadcast ? columnar::KeyGroupsOf(0, 1, context.max_parallelism) : context.key_groups;
   states_ = std::make_unique<state::KeyedStates>(key_groups, context.max_parallelism, spec_.states.size());
+  trip_states_ = std::make_unique<TripStates>(states_.get(), spec_.states, spec_.broadcast);
   columnar::ValueWriter setup(&stage_.setup);
   setup.DictHeader(spec_.two_inputs ? 8 : 7);
   WriteRowSetup(schemas_[0].get(), &stage_.setup);
@@ -176,12 +168,6 @@ Status KeyedProcess::PrepareHead() {
   return Status::OK();
 }
 
-std::int64_t KeyedProcess::StateBytes(state::EntryId entry) const {
-  std::int64_t bytes = 0;
-  for (std::size_t i = 0; i < states_->num_states(); ++i) bytes += static_cast<std::int64_t>(states_->Read(i, entry).size());
-  return bytes;
-}
-
 /// Rows whose keys' states would take more than a trip carries wait for the next; one key always goes.
 Status KeyedProcess::CutHead() {
   std::int64_t bytes = 0, rows = 0;
@@ -189,7 +175,7 @@ Status KeyedProcess::CutHead() {
   for (; rows < head_.num_rows(); ++rows) {
     const auto group = static_cast<std::size_t>(grouping_.groups[static_cast<std::size_t>(rows)]);
     if (group < met) continue;
-    bytes += StateBytes(grouping_.entries[group]);
+    bytes += trip_states_->SentBytes(grouping_.entries[group]);
     if (met > 0 && bytes > kTripBytes) break;
     met = group + 1;
   }
@@ -202,8 +188,8 @@ Status KeyedProcess::CutHead() {
 }
 
 bool KeyedProcess::SharesKey(const std::vector<state::EntryId>& entries) const {
-  // Broadcast state is the worker's alone: it takes the trips in their order.
-  if (trips_.empty() || spec_.broadcast) return false;
+  // Broadcast state is the worker's alone: it takes the trips in their order, but for those that send it anew.
+  if (trips_.empty() || spec_.broadcast) return !trips_.empty() && trip_states_->wants_tidying(entries);
   return std::any_of(entries.begin(), entries.end(), [&](state::EntryId entry) { return outstanding_[entry]; });
 }
 
@@ -233,7 +219,7 @@ Status KeyedProcess::SendTimers(Kind kind, std::int64_t until_ms) {
   for (; taken < due_.size(); ++taken) {
     std::int64_t& group = group_of_[due_[taken].key];
     if (group < 0) {
-      bytes += StateBytes(due_[taken].key);
+      bytes += trip_states_->SentBytes(due_[taken].key);
       if (taken > 0 && bytes > kTripBytes) break;
       group = static_cast<std::int64_t>(trip.entries.size());
       trip.entries.push_back(due_[taken].key);
@@ -252,23 +238,16 @@ Status KeyedProcess::SendTimers(Kind kind, std::int64_t until_ms) {
 
 Status KeyedProcess::Send(Trip trip, TableWriter* table, const std::vector<std::int64_t>& groups, std::vector<std::int64_t> times,
                           bool has_rows) {
-  table->AddInts({static_cast<std::int64_t>(trip.kind), clock_ == nullptr ? 0 : clock_->WallTimeMs(),
-                  trip.kind == Kind::kEventTimers ? watermark_ms_ : emitted_ms_, trip.timed ? 1 : 0, sends_states_ ? 1 : 0});
-  std::vector<std::vector<std::string_view>> views(1 + states_->num_states());
-  for (const state::EntryId entry : trip.entries) {
-    views[0].push_back(states_->Key(entry));
-    for (std::size_t i = 0; i < states_->num_states(); ++i)
-      views[i + 1].push_back(sends_states_ ? states_->Read(i, entry) : std::string_view());
-    outstanding_[entry] = true;
-  }
-  for (std::size_t i = 0; i < views.size(); ++i)
-    table->AddBytes(views[i], i == 0 ? columnar::ValueForm::kRawBytes : FormOf(spec_.states[i - 1]));
+  trip.now_ms = trip_states_->Now(clock_ == nullptr ? 0 : clock_->WallTimeMs());
+  table->AddInts({static_cast<std::int64_t>(trip.kind), trip.now_ms, trip.kind == Kind::kEventTimers ? watermark_ms_ : emitted_ms_,
+                  trip.timed ? 1 : 0, trip_states_->sends_values() ? 1 : 0});
+  for (const state::EntryId entry : trip.entries) outstanding_[entry] = true;
+  trip_states_->Write(trip.entries, outstanding_, table);
   table->AddInts(groups);
   table->AddInts(std::move(times));
   if (has_rows) HR_RETURN_NOT_OK(AddRows(head_, schemas_[head_input_].get(), table));
   HR_RETURN_NOT_OK(line_.Send(*table));
   trips_.push_back(std::move(trip));
-  sends_states_ = !spec_.broadcast;  // the worker keeps what it was given once
   return Status::OK();
 }
 
@@ -276,37 +255,18 @@ Status KeyedProcess::Send(Trip trip, TableWriter* table, const std::vector<std::
 
 Status KeyedProcess::Take(const Trip& trip, const TripAnswer& answer, op::Collector* out) {
   HR_ASSIGN_OR_RAISE(const auto columns, ReadTable(answer.bytes));
-  const std::size_t timers_at = kHeadColumns + 2 * states_->num_states();
+  const std::size_t timers_at = kHeadColumns + trip_states_->columns_back();
   const std::size_t sides_at = timers_at + kTimerColumns, rows_at = sides_at + kSideColumns;
   if (columns.size() < rows_at + 1) return Status::Invalid("an answer of ", columns.size(), " columns");
   HR_ASSIGN_OR_RAISE(const auto head, columns[0].Ints("its head"));
   if (head.size() != 1 || (head[0] != 0) != (spec_.returns != nullptr)) return Status::Invalid("rows of another kind");
-  HR_RETURN_NOT_OK(TakeStates(trip, columns));
+  HR_RETURN_NOT_OK(trip_states_->Read(trip.entries, trip.now_ms, std::span(columns).subspan(kHeadColumns)));
   HR_RETURN_NOT_OK(TakeTimers(trip, columns, timers_at));
   for (const state::EntryId entry : trip.entries) outstanding_[entry] = false;
-  SweepExpired();
+  if (clock_ != nullptr) trip_states_->SweepExpired(clock_->WallTimeMs(), outstanding_);
   Account();
   HR_RETURN_NOT_OK(EmitSides(columns, sides_at, trip.timed, out));
   return EmitRows(columns, rows_at, trip.timed, out);
-}
-
-Status KeyedProcess::TakeStates(const Trip& trip, const std::vector<TableColumn>& columns) {
-  for (std::size_t state = 0; state < states_->num_states(); ++state) {
-    HR_ASSIGN_OR_RAISE(const auto groups, columns[kHeadColumns + 2 * state].Ints("groups of states"));
-    const TableColumn& values = columns[kHeadColumns + 2 * state + 1];
-    if (values.rows() != static_cast<std::int64_t>(groups.size())) return Status::Invalid("states that are not one for each group");
-    const bool bytes = values.form == FormOf(spec_.states[state]);
-    for (std::size_t i = 0; i < groups.size(); ++i) {
-      if (groups[i] < 0 || groups[i] >= static_cast<std::int64_t>(trip.entries.size()))
-        return Status::Invalid("a state of group ", groups[i]);
-      const bool absent = values.values->IsNull(static_cast<std::int64_t>(i));
-      if (!absent && !bytes) return Status::Invalid("a state that is not bytes");
-      std::string_view value;
-      if (!absent) value = static_cast<const arrow::LargeBinaryArray&>(*values.values).GetView(static_cast<std::int64_t>(i));
-      HR_RETURN_NOT_OK(states_->Write(state, trip.entries[static_cast<std::size_t>(groups[i])], value));
-    }
-  }
-  return Status::OK();
 }
 
 Status KeyedProcess::TakeTimers(const Trip& trip, const std::vector<TableColumn>& columns, std::size_t at) {
@@ -362,26 +322,6 @@ Status KeyedProcess::EmitSides(const std::vector<TableColumn>& columns, std::siz
 
 // ---- keeping house ----
 
-/// Looks at a few keys: state that is over and that nobody asks for goes.
-void KeyedProcess::SweepExpired() {
-  const std::int64_t entries = states_->num_entries();
-  if (clock_ == nullptr || entries == 0) return;
-  const std::int64_t now = clock_->WallTimeMs();
-  for (std::size_t state = 0; state < spec_.states.size(); ++state) {
-    const auto ttl_ms = static_cast<std::int64_t>(spec_.states[state].ttl_ms);
-    if (ttl_ms == 0) continue;
-    for (std::int64_t i = 0; i < std::min(kSweptPerTrip, entries); ++i) {
-      const auto entry = static_cast<state::EntryId>((sweep_at_ + i) % entries);
-      const std::string_view value = states_->Read(state, entry);
-      std::int64_t stamp = 0;
-      if (value.size() < sizeof(stamp) || outstanding_[entry]) continue;
-      std::memcpy(&stamp, value.data(), sizeof(stamp));
-      if (now - stamp >= ttl_ms) (void)states_->Write(state, entry, {});
-    }
-  }
-  sweep_at_ = (sweep_at_ + kSweptPerTrip) % entries;
-}
-
 /// Forgets keys that have neither state nor timers, once they are many.
 Status KeyedProcess::Compact() {
   if (!states_->wants_compaction() || states_->num_entries() < compact_at_) return Status::OK();
@@ -390,12 +330,12 @@ Status KeyedProcess::Compact() {
   event_timers_.ForEach(mark);
   processing_timers_.ForEach(mark);
   std::vector<state::EntryId> moved;
-  HR_RETURN_NOT_OK(states_->Compact([&](state::EntryId entry) { return has_timer[entry]; }, &moved));
+  HR_RETURN_NOT_OK(states_->Compact([&](state::EntryId entry) { return has_timer[entry] || trip_states_->resident(entry); }, &moved));
+  trip_states_->Move(moved);
   event_timers_.Renumber(moved);
   processing_timers_.Renumber(moved);
   outstanding_.assign(static_cast<std::size_t>(states_->num_entries()), false);
   group_of_.clear();
-  sweep_at_ = 0;
   compact_at_ = 2 * states_->num_entries();
   Account();
   return Status::OK();

@@ -13,6 +13,7 @@
 #include "data/python/table_block.h"
 #include "data/python/trip_line.h"
 #include "data/python/trip_size.h"
+#include "data/python/trip_states.h"
 #include "data/state/keyed_states.h"
 #include "data/time/timer_service.h"
 #include "plan/process.h"
@@ -23,7 +24,7 @@ namespace headrace::data::python {
 /// Shape:   in batches of `schemas`, one for each of one or two inputs (null: untyped rows), keyed by a key column or by columns; out the
 /// rows that the function gives,
 ///          untyped or of its declared type, with the event time of the row or timer that gave them; side outputs untyped.
-/// State:   the declared states of the batch's keys travel with it and come back where they changed; they live in KeyedStates.
+/// State:   the declared states of the batch's keys travel with it and come back where they changed (TripStates); they live in KeyedStates.
 ///          A key is in at most one outstanding trip; a batch that shares a key with one waits, with all later ones. A trip is cut
 ///          where its rows or states would take more than kTripBytes.
 ///          Broadcast state has no key: the worker keeps it from trip to trip, so that it travels when it changes, and KeyedStates has
@@ -59,6 +60,7 @@ class KeyedProcess final : public op::Operator {
     std::int64_t items = 0;  // rows or timers
     bool timed = false;
     std::vector<state::EntryId> entries;
+    std::int64_t now_ms = 0;
   };
   bool processing_due() const { return clock_ != nullptr && next_processing_ms_ <= clock_->WallTimeMs(); }
   std::int64_t waiting_rows() const { return waiting_[0].rows() + waiting_[1].rows(); }
@@ -69,14 +71,11 @@ class KeyedProcess final : public op::Operator {
   Status SendRows();
   Status SendTimers(Kind kind, std::int64_t until_ms);
   Status Send(Trip trip, TableWriter* table, const std::vector<std::int64_t>& groups, std::vector<std::int64_t> times, bool has_rows);
-  std::int64_t StateBytes(state::EntryId entry) const;
   Status Take(const Trip& trip, const TripAnswer& answer, op::Collector* out);
-  Status TakeStates(const Trip& trip, const std::vector<TableColumn>& columns);
   Status TakeTimers(const Trip& trip, const std::vector<TableColumn>& columns, std::size_t at);
   Status EmitSides(const std::vector<TableColumn>& columns, std::size_t at, bool timed, op::Collector* out);
   Status EmitRows(const std::vector<TableColumn>& columns, std::size_t at, bool timed, op::Collector* out);
   Status AdvanceTime(op::Collector* out);
-  void SweepExpired();
   Status Compact();
   void Account();
 
@@ -101,14 +100,14 @@ class KeyedProcess final : public op::Operator {
   std::vector<std::int64_t> group_of_;  // by entry, -1 outside SendTimers()
 
   std::unique_ptr<state::KeyedStates> states_;
+  std::unique_ptr<TripStates> trip_states_;
   time::TimerService event_timers_, processing_timers_;
   std::vector<time::TimerService::Timer> due_;
   std::int64_t watermark_ms_, emitted_ms_;
   std::int64_t next_processing_ms_ = time::TimerService::kNever;
   bool event_due_ = false;  // timers up to watermark_ms_ are left, or the watermark was not passed on
   bool finishing_ = false, timed_ = false;
-  bool sends_states_ = true;  // of broadcast state: the first trip alone
-  std::int64_t sweep_at_ = 0, compact_at_ = 0;
+  std::int64_t compact_at_ = 0;
 };
 
 }  // namespace headrace::data::python

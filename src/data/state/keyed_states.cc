@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <limits>
+#include <string>
 #include <utility>
 
 namespace headrace::data::state {
@@ -10,7 +11,8 @@ KeyedStates::KeyedStates(columnar::KeyGroupRange key_groups, std::uint32_t max_p
     : key_groups_(key_groups),
       max_parallelism_(max_parallelism),
       table_(std::make_unique<MemoryTable>(key_groups, max_parallelism)),
-      cells_(states) {}
+      cells_(states),
+      elements_(states) {}
 
 std::string_view KeyedStates::Read(std::size_t state, EntryId entry) const {
   if (entry >= cells_[state].size()) return {};
@@ -21,6 +23,9 @@ std::string_view KeyedStates::Read(std::size_t state, EntryId entry) const {
 bool KeyedStates::HasAny(EntryId entry) const {
   for (const auto& cells : cells_) {
     if (entry < cells.size() && cells[entry].data != nullptr) return true;
+  }
+  for (const auto& elements : elements_) {
+    if (elements != nullptr && elements->Has(entry)) return true;
   }
   return false;
 }
@@ -58,6 +63,16 @@ Status KeyedStates::Write(std::size_t state, EntryId entry, std::string_view val
 
 Status KeyedStates::ForEach(std::size_t state, std::uint32_t key_group,
                             const std::function<Status(std::string_view key, std::string_view value)>& visit) const {
+  if (const ElementStates* elements = elements_[state].get()) {
+    std::string all;
+    for (EntryId entry = 0; entry < static_cast<EntryId>(num_entries()); ++entry) {
+      if (!elements->Has(entry) || columnar::KeyGroupOf(Hash(entry), max_parallelism_) != key_group) continue;
+      all.clear();
+      elements->AppendTo(entry, &all);
+      HR_RETURN_NOT_OK(visit(Key(entry), all));
+    }
+    return Status::OK();
+  }
   for (EntryId entry = 0; entry < cells_[state].size(); ++entry) {
     if (cells_[state][entry].data == nullptr || columnar::KeyGroupOf(Hash(entry), max_parallelism_) != key_group) continue;
     HR_RETURN_NOT_OK(visit(Key(entry), Read(state, entry)));
@@ -68,6 +83,7 @@ Status KeyedStates::ForEach(std::size_t state, std::uint32_t key_group,
 std::int64_t KeyedStates::allocated_bytes() const {
   std::int64_t bytes = table_->allocated_bytes() + arena_.allocated_bytes();
   for (const auto& cells : cells_) bytes += static_cast<std::int64_t>(cells.capacity() * sizeof(Cell));
+  for (const auto& elements : elements_) bytes += elements == nullptr ? 0 : elements->allocated_bytes();
   return bytes;
 }
 
@@ -86,6 +102,9 @@ Status KeyedStates::Compact(const std::function<bool(EntryId)>& keep, std::vecto
     (*moved)[entry] = grouping.entries[0];
     for (std::size_t state = 0; state < cells_.size(); ++state)
       cells[state].push_back(entry < cells_[state].size() ? cells_[state][entry] : Cell{});
+  }
+  for (const auto& elements : elements_) {
+    if (elements != nullptr) elements->Move(*moved, static_cast<std::size_t>(fresh->num_entries()));
   }
   table_ = std::move(fresh);
   cells_ = std::move(cells);

@@ -4,8 +4,10 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "data/state/element_states.h"
 #include "data/state/memory_table.h"
 #include "data/state/state_table.h"
 #include "data/state/value_arena.h"
@@ -21,6 +23,14 @@ class KeyedStates {
   static constexpr EntryId kNoEntry = 0xFFFFFFFF;
 
   KeyedStates(columnar::KeyGroupRange key_groups, std::uint32_t max_parallelism, std::size_t states);
+  /// Before the first key: the state is one of many elements a key. Read() and Write() are not for it.
+  void KeepElements(std::size_t state, std::unique_ptr<ElementStates> elements) { elements_[state] = std::move(elements); }
+  /// Null for a state of one byte string.
+  ElementStates* elements(std::size_t state) const { return elements_[state].get(); }
+  /// To call behind changes of elements of a key, with what HasAny() said before.
+  void NoteElements(EntryId entry, bool had_any) { live_ += static_cast<int>(HasAny(entry)) - static_cast<int>(had_any); }
+  /// Whether the key has any state.
+  bool HasAny(EntryId entry) const;
 
   /// As StateTable::Resolve().
   Status Resolve(const KeyRows& keys, KeyGrouping* grouping) { return table_->Resolve(keys, grouping); }
@@ -30,7 +40,8 @@ class KeyedStates {
   std::string_view Read(std::size_t state, EntryId entry) const;
   /// A view without data takes the state away.
   Status Write(std::size_t state, EntryId entry, std::string_view value);
-  /// All keys of a key group that have the state, in no order: for snapshots and inspection.
+  /// All keys of a key group that have the state, in no order: for snapshots and inspection. Elements come as ElementStates::AppendTo()
+  /// writes them.
   Status ForEach(std::size_t state, std::uint32_t key_group,
                  const std::function<Status(std::string_view key, std::string_view value)>& visit) const;
 
@@ -51,12 +62,12 @@ class KeyedStates {
     std::uint8_t* data = nullptr;
     std::uint32_t size = 0, capacity = 0;
   };
-  bool HasAny(EntryId entry) const;
 
   columnar::KeyGroupRange key_groups_;
   std::uint32_t max_parallelism_;
-  std::unique_ptr<MemoryTable> table_;    // of the keys; their values are the cells
-  std::vector<std::vector<Cell>> cells_;  // by state, then entry
+  std::unique_ptr<MemoryTable> table_;                    // of the keys; their values are the cells
+  std::vector<std::vector<Cell>> cells_;                  // by state, then entry
+  std::vector<std::unique_ptr<ElementStates>> elements_;  // by state; null: it has cells
   ValueArena arena_;
   std::int64_t live_ = 0;
 };
