@@ -268,14 +268,22 @@ def _schemas(
     message: str | None,
 ) -> dict[str, str]:
     """Options that say how records of a format with a schema are read."""
-    import json
-
     if row_type is None:
         _refuse(what, f"value_format {value_format!r} gives typed rows: say which columns they have with row_type")
     if value_format != "json_schema" and (registry is None) == (schema is None):
         _refuse(
             what, f"value_format {value_format!r} takes either schema_registry='http://host:port', or the schema of all records"
         )
+    options = _registry(what, registry, auth)
+    if schema is not None and value_format != "json_schema":
+        options["schema"] = schema if isinstance(schema, str) else _json(what, "schema", schema)
+    if message is not None:
+        options["message"] = _text(what, "message", message)
+    return options
+
+
+def _registry(what: str, registry: str | None, auth: str | None) -> dict[str, str]:
+    """Options that say where a schema registry is."""
     options = {}
     if registry is not None:
         if not _text(what, "schema_registry", registry).startswith("http://"):
@@ -285,11 +293,16 @@ def _schemas(
         if ":" not in _text(what, "schema_registry_auth", auth):
             _refuse(what, "schema_registry_auth is 'user:password'")
         options["schema_registry_auth"] = auth
-    if schema is not None and value_format != "json_schema":
-        options["schema"] = schema if isinstance(schema, str) else json.dumps(schema)
-    if message is not None:
-        options["message"] = _text(what, "message", message)
     return options
+
+
+def _json(what: str, name: str, value: Any) -> str:
+    import json
+
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError) as error:
+        _refuse(what, f"{name} cannot be written as JSON: {error}", wrong_type=True)
 
 
 def _columns(what: str, name: str, columns: Any) -> str:
@@ -323,7 +336,12 @@ class KafkaSink(Sink):
     Shape: one message a row. Value (value_format "auto"): a str as UTF-8, bytes as they are, anything else as JSON; "string",
     "bytes" and "json" write one of these always. Typed rows are JSON objects, written straight from their columns. The message key is
     the stream's key behind key_by; of typed rows the column key (text as it is, numbers as digits, times as ISO 8601), or a JSON array
-    of several; else null. timestamps: of typed rows, "iso" text or "ms" since 1970. delivery: "at_least_once", "exactly_once" (written at least once for now), "none"; without it the engine's default.
+    of several; else null. Typed rows are also written as "avro", "protobuf" and "json_schema", in the wire format of a schema registry
+    (schema_registry "http://host:port", schema_registry_auth "user:password"). The schema is made of the columns under the name
+    record_name ("Row", "org.example.Bid"), or it is schema (an Avro schema as text or dict, the text of a .proto file, a JSON Schema; record_name
+    picks the .proto's message, by default the first). It is registered, or with auto_register=False only looked up; use_latest=True takes
+    the subject's newest instead. subject_strategy: the subject "topic" (TOPIC-value), "record" (the record's full name) or "topic_record"
+    (both). Without a registry "avro" and "protobuf" records have no id. timestamps: of typed rows, "iso" text or "ms" since 1970. delivery: "at_least_once", "exactly_once" (written at least once for now), "none"; without it the engine's default.
     properties: settings of librdkafka.
 
     Errors: JobTypeError or JobValueError for wrong arguments. Rows that the brokers refuse for good fail the job; brokers that
@@ -336,7 +354,14 @@ class KafkaSink(Sink):
         bootstrap_servers: str | None = None,
         *,
         delivery: Literal["exactly_once", "at_least_once", "none"] | None = None,
-        value_format: Literal["auto", "string", "bytes", "json"] = "auto",
+        value_format: Literal["auto", "string", "bytes", "json", "avro", "protobuf", "json_schema"] = "auto",
+        schema_registry: str | None = None,
+        schema_registry_auth: str | None = None,
+        subject_strategy: Literal["topic", "record", "topic_record"] | None = None,
+        record_name: str | None = None,
+        schema: str | Mapping[str, Any] | None = None,
+        auto_register: bool | None = None,
+        use_latest: bool | None = None,
         key: str | list[str] | None = None,
         timestamps: Literal["iso", "ms"] = "iso",
         properties: Mapping[str, str | int | float | bool] | None = None,
@@ -347,7 +372,20 @@ class KafkaSink(Sink):
             options["bootstrap_servers"] = _text(what, "bootstrap_servers", bootstrap_servers)
         if delivery is not None:
             options["delivery"] = _choice(what, "delivery", delivery, ("exactly_once", "at_least_once", "none"))
-        options["value_format"] = _choice(what, "value_format", value_format, ("auto", "string", "bytes", "json"))
+        formats = ("auto", "string", "bytes", "json", "avro", "protobuf", "json_schema")
+        options["value_format"] = _choice(what, "value_format", value_format, formats)
+        options.update(_registry(what, schema_registry, schema_registry_auth))
+        if subject_strategy is not None:
+            options["subject_strategy"] = _choice(what, "subject_strategy", subject_strategy, ("topic", "record", "topic_record"))
+        if record_name is not None:
+            options["record_name"] = _text(what, "record_name", record_name)
+        if schema is not None:
+            options["schema"] = _text(what, "schema", schema if isinstance(schema, str) else _json(what, "schema", schema))
+        for name, flag in (("auto_register", auto_register), ("use_latest", use_latest)):
+            if flag is not None:
+                if not isinstance(flag, bool):
+                    _refuse(what, f"{name} takes a bool, not {type(flag).__name__}", wrong_type=True)
+                options[name] = str(flag).lower()
         if key is not None:
             options["key_columns"] = _columns(what, "key", key)
         if timestamps != "iso":

@@ -23,7 +23,8 @@ struct OptionSpec {
 /// kafka source: topic, bootstrap_servers, group_id, start (earliest|latest|committed|timestamp), start_timestamp_ms, stop_at (|latest),
 ///   value_format (string|bytes|json), metadata, on_error (fail|skip|dead_letter), dead_letter_topic, discovery_interval_ms,
 ///   property.* (librdkafka allow-list)
-/// kafka sink: topic, bootstrap_servers, delivery (|exactly_once|at_least_once|none), value_format (auto|string|bytes|json), key_columns,
+/// kafka sink: topic, bootstrap_servers, delivery (|exactly_once|at_least_once|none), value_format (auto|string|bytes|json|avro|protobuf|
+///   json_schema), schema_registry, schema_registry_auth, subject_strategy, record_name, schema, auto_register, use_latest, key_columns,
 ///   timestamps (iso|ms), property.*
 /// file source: path (file, folder or glob), format (lines|json|csv|parquet), csv_*, on_error
 /// file sink: path (folder), format (lines|json|csv|parquet), compression, roll_bytes, roll_rows, roll_after_ms, timestamps

@@ -58,6 +58,54 @@ Status CheckParquetColumns(const arrow::Schema& schema, std::string_view who) {
   return Status::OK();
 }
 
+/// Options of a Kafka sink that writes records of a schema.
+Status CheckSinkSchema(const ConnectorSpec& spec, std::string_view format, std::string_view who) {
+  if (spec.kind != "kafka") return Status::OK();
+  const bool registry = spec.options.contains("schema_registry"), latest = OptionBool(spec, false, "use_latest");
+  if (!HasSchema(format)) {
+    for (const char* option :
+         {"schema_registry", "schema_registry_auth", "subject_strategy", "record_name", "schema", "auto_register", "use_latest"})
+      if (spec.options.contains(option))
+        return Error(ErrorCode::kBadOption, fmt::format("{}: value_format={} takes no {}", who, format, option),
+                     "avro, protobuf and json_schema do.");
+    return Status::OK();
+  }
+  if (!registry && (format == "json_schema" || latest))
+    return Error(ErrorCode::kBadOption,
+                 fmt::format("{}: {} needs a schema_registry", who, latest ? "use_latest" : "value_format=json_schema"));
+  if (latest && spec.options.contains("schema"))
+    return Error(ErrorCode::kBadOption, fmt::format("{}: schema and use_latest exclude each other", who));
+  if (latest && !spec.options.contains("record_name") && OptionString(spec, false, "subject_strategy") != "topic")
+    return Error(ErrorCode::kBadOption, fmt::format("{}: the subject of use_latest has the record's name in it: give record_name", who));
+  return Status::OK();
+}
+
+bool IsIdentifier(std::string_view name) {
+  const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
+  return !name.empty() && letter(name[0]) &&
+         std::all_of(name.begin(), name.end(), [&](char c) { return letter(c) || (c >= '0' && c <= '9'); });
+}
+
+/// Columns that records of a schema cannot have.
+Status CheckRecordColumns(const arrow::FieldVector& fields, std::string_view format, std::string_view who) {
+  for (const auto& field : fields) {
+    if (format != "json_schema" && !IsIdentifier(field->name()))
+      return Error(ErrorCode::kBadOption,
+                   fmt::format("{}: \"{:.100}\" is no name of a field in {}: letters, digits and underscores, no digit first", who,
+                               field->name(), format),
+                   "Rename the column with select().");
+    const arrow::DataType* type = field->type().get();
+    if (type->id() == arrow::Type::LIST) type = type->field(0)->type().get();
+    const bool nested_list = format == "protobuf" && type->id() == arrow::Type::LIST && field->type()->id() == arrow::Type::LIST;
+    if (nested_list || (format != "json_schema" && HoldsAnyValue(*type)))
+      return Error(ErrorCode::kBadOption,
+                   fmt::format("{}: column \"{}\" is a {}, which {} has no type for", who, field->name(), TypeName(*field->type()), format),
+                   "Leave it out with select(), or give it a type of its own.");
+    if (type->id() == arrow::Type::STRUCT) HR_RETURN_NOT_OK(CheckRecordColumns(type->fields(), format, who));
+  }
+  return Status::OK();
+}
+
 Status CheckParquetSource(const ConnectorSpec& spec, std::string_view who) {
   if (OptionString(spec, true, "on_error") != "fail")
     return Error(ErrorCode::kBadOption, fmt::format("{}: format=parquet has no records of which one could be bad alone", who),
@@ -81,7 +129,8 @@ Result<std::vector<std::string>> ColumnNames(std::string_view json) {
 
 Status CheckFormat(const ConnectorSpec& spec, bool is_source, std::string_view who) {
   const std::string format = FormatOf(spec, is_source);
-  if (!is_source || format.empty()) return Status::OK();
+  if (!is_source) return CheckSinkSchema(spec, format, who);
+  if (format.empty()) return Status::OK();
   if (spec.schema == nullptr) {
     if (!NeedsRowType(format)) return Status::OK();
     return Error(ErrorCode::kBadOption, fmt::format("{}: format={} gives typed rows, but it has no row type", who, format),
@@ -106,7 +155,7 @@ Status CheckSinkRows(const ConnectorSpec& sink, const arrow::Schema* rows, std::
   const std::string format = FormatOf(sink, false);
   if (rows == nullptr && NeedsRowType(format))
     return Error(ErrorCode::kBadOption, fmt::format("{}: format={} takes typed rows, but these have no columns", who, format),
-                 "Use format=\"json\" or \"lines\".");
+                 sink.kind == "kafka" ? "Use value_format=\"json\"." : "Use format=\"json\" or \"lines\".");
   if (rows != nullptr && format == "csv") {
     for (const auto& field : rows->fields()) {
       const auto id = field->type()->id();
@@ -116,6 +165,7 @@ Status CheckSinkRows(const ConnectorSpec& sink, const arrow::Schema* rows, std::
                      "Leave it out with select(), or write JSON lines or Parquet.");
     }
   }
+  if (rows != nullptr && HasSchema(format)) HR_RETURN_NOT_OK(CheckRecordColumns(rows->fields(), format, who));
   if (rows != nullptr && format == "parquet") HR_RETURN_NOT_OK(CheckParquetColumns(*rows, who));
   if (sink.kind != "kafka") return Status::OK();
   const auto keys = ColumnNames(OptionString(sink, false, "key_columns"));

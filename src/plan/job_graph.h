@@ -48,7 +48,7 @@ struct ConnectorSpec {
   std::map<std::string, std::string> options;
   std::string payload;
   bool bounded = false;
-  std::shared_ptr<arrow::Schema> schema = nullptr;  ///< typed rows; null = untyped
+  std::shared_ptr<arrow::Schema> schema = nullptr;  ///< typed rows; null = untyped. Of a sink: those that come, filled by its task
   std::string record_type = {};                     ///< "module:qualname" of the Python class of typed rows; empty = dict
   /// A table that a lookup join asks key by key, instead of reading it whole.
   bool IsLookedUpIn() const { return kind == "postgres"; }

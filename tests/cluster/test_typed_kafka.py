@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import random
 import struct
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from harness.job_files import JOBS
 from harness.kafka import Broker
-from harness.processes import BINARY, PYTHON
+from harness.runs import run_embedded
 from harness.schema_registry import SchemaRegistry
 
 Bid = dict[str, Any]
+JOB = "typed_kafka_embedded.py"
 START_MS = 1_700_000_000_000
 AVRO = json.dumps(
     {
@@ -103,17 +101,6 @@ def protobuf(row: Bid) -> bytes:
     return out + varint(5 << 3 | 1) + struct.pack("<Q", row["date_time"]) + varint(6 << 3 | 2) + varint(1) + b"y"
 
 
-def run(broker: Broker, folder: Path, parameters: dict[str, Any], job: str = "typed_kafka_embedded.py") -> None:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("HEADRACE_", "POSTGRES_"))} | {
-        "KAFKA_BOOTSTRAP_SERVERS": broker.address,
-        "HEADRACE_DATA_DIR": str(folder / "data"),
-        "PATH": f"{BINARY.parent}:{os.environ['PATH']}",
-    }
-    command = [str(PYTHON), str(JOBS / job), json.dumps(parameters)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-
-
 def results(broker: Broker, sink: str) -> set[tuple[int, int, int, int]]:
     rows = [(key, json.loads(value or b"null")) for key, value in broker.read(sink)]
     assert all(key == str(row["auction"]).encode() for key, row in rows)
@@ -136,7 +123,7 @@ def test_hot_auctions_of_json_bids(broker: Broker, folder: Path, parallelism: in
     bad = [b"{broken", b'{"auction":"x"}', b"[1]", b"\xff", json.dumps(rows[0] | {"price": 1.5}).encode(), b'{"auction":1}']
     values = [json.dumps(row | {"url": "https://x/\u00e9", "extra": {"a": [1, "]"]}}).encode() for row in rows]
     broker.produce(source, values[:5000] + bad + values[5000:])
-    run(broker, folder, {"source": source, "sink": sink, "dead_letters": dead, "parallelism": parallelism})
+    run_embedded(JOB, broker, folder, {"source": source, "sink": sink, "dead_letters": dead, "parallelism": parallelism})
     # The price is not read, so that it is not decoded either.
     assert results(broker, sink) == hot_auctions([*rows, rows[0]])
     assert sorted(value or b"" for _, value in broker.read(dead)) == sorted(set(bad) - {bad[4]})
@@ -155,7 +142,8 @@ def test_hot_auctions_of_avro_protobuf_and_json_schema_bids(broker: Broker, fold
         source, sink, dead = broker.topic(value_format, 2), broker.topic("hot", 1), broker.topic("dead", 1)
         broker.produce(source, [encode(row) for row in rows[:1000]] + bad + [encode(row) for row in rows[1000:]])
         auth = {"schema_registry": registry.url, "schema_registry_auth": "reader:secret"}
-        run(
+        run_embedded(
+            JOB,
             broker,
             folder,
             {"source": source, "sink": sink, "dead_letters": dead, "parallelism": 2, "value_format": value_format} | auth,
@@ -182,7 +170,7 @@ def test_columns_of_the_record_itself(broker: Broker, folder: Path, parallelism:
     broker.produce_record(topics["source"], "{broken", "k", 0, START_MS, [])
     broker.produce_record(topics["source"], '{"v":1}', b"\xff", 0, START_MS, [])
     broker.flush()
-    run(broker, folder, topics | {"parallelism": parallelism}, "record_metadata_embedded.py")
+    run_embedded("record_metadata_embedded.py", broker, folder, topics | {"parallelism": parallelism})
 
     def rows(name: str) -> list[dict[str, Any]]:
         return [json.loads(value or b"null") for _, value in broker.read(topics[name])]

@@ -136,7 +136,9 @@ class AvroParser {
       if (name.empty() || !field.contains("type"))
         return Status::Invalid(fmt::format("a field of \"{:.100}\" has no name or type", type->name));
       HR_ASSIGN_OR_RAISE(const AvroType* inside, Type(field["type"], space, depth + 1));
-      type->fields.push_back({name, inside});
+      const auto otherwise = field.find("default");
+      type->fields.push_back(
+          {name, inside, otherwise == field.end() ? std::string() : otherwise->dump(-1, ' ', false, Json::error_handler_t::replace)});
     }
     return type;
   }

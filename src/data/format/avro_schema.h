@@ -31,6 +31,7 @@ struct AvroType {
   struct Field {
     std::string name;
     const AvroType* type = nullptr;
+    std::string default_json = {};  ///< empty: none
   };
   Kind kind = Kind::kNull;
   Logical logical = Logical::kNone;

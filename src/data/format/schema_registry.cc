@@ -13,6 +13,7 @@ namespace headrace::data::format {
 namespace {
 
 using Json = nlohmann::json;
+constexpr char kContentType[] = "application/vnd.schemaregistry.v1+json";
 constexpr int kMaxReferenceDepth = 20;
 constexpr std::size_t kMaxReferences = 200;
 constexpr std::chrono::milliseconds kTimeout{10'000};
@@ -51,7 +52,21 @@ std::string TextOf(const Json& json, const char* key) {
   return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
+std::string Escaped(std::string_view subject) {
+  std::string escaped;
+  for (const char c : subject) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+    escaped += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  }
+  return escaped;
+}
+
 }  // namespace
+
+void PutSchemaId(std::int32_t id, std::string* record) {
+  record->push_back('\0');
+  for (int shift = 24; shift >= 0; shift -= 8) record->push_back(static_cast<char>(static_cast<std::uint32_t>(id) >> shift));
+}
 
 Status TakeSchemaId(std::string_view* record, std::int32_t* id) {
   if (record->size() < 5 || (*record)[0] != 0)
@@ -110,20 +125,63 @@ SchemaRegistry::Answer SchemaRegistry::Fetch(std::int32_t id) const {
   return std::make_shared<const RegisteredSchema>(std::move(read));
 }
 
-Result<std::string> SchemaRegistry::Ask(const std::string& target) const {
+/// Refusals that waiting does not change are kBadOption, the rest kNotReady; answers to the question itself are left to the caller.
+Result<net::HttpResponse> SchemaRegistry::Send(const std::string& method, const std::string& target, std::string body) const {
   net::HttpClient client(host_, port_);
   client.set_timeout(kTimeout);
-  net::HttpFields headers = {{"Accept", "application/vnd.schemaregistry.v1+json"}};
+  net::HttpFields headers = {{"Accept", kContentType}};
+  if (!body.empty()) headers.emplace_back("Content-Type", kContentType);
   if (!authorization_.empty()) headers.emplace_back("Authorization", authorization_);
-  auto answer = client.Send("GET", path_ + target, headers);
+  auto answer = client.Send(method, path_ + target, headers, std::move(body));
   if (!answer.ok()) return Error(ErrorCode::kNotReady, "the schema registry does not answer: " + answer.status().message());
-  net::HttpResponse& response = *answer;
-  const std::string what = fmt::format("the schema registry {}:{} answers {} to {}", host_, port_, response.status, target);
-  if (response.status == 200) return std::move(response.body);
-  if (response.status == 404) return Status::Invalid("the schema registry ", host_, ":", port_, " knows no ", target.substr(1));
-  if (response.status == 401 || response.status == 403)
-    return Error(ErrorCode::kBadOption, what, "Check schema_registry_auth: \"user:password\".");
+  const int status = answer->status;
+  if (status == 200 || status == 404 || status == 409 || status == 422) return answer;
+  const std::string what = fmt::format("the schema registry {}:{} answers {} to {}", host_, port_, status, target);
+  if (status == 401 || status == 403) return Error(ErrorCode::kBadOption, what, "Check schema_registry_auth: \"user:password\".");
   return Error(ErrorCode::kNotReady, what);
+}
+
+Result<std::string> SchemaRegistry::Ask(const std::string& target) const {
+  HR_ASSIGN_OR_RAISE(net::HttpResponse response, Send("GET", target, {}));
+  if (response.status == 200) return std::move(response.body);
+  return Status::Invalid("the schema registry ", host_, ":", port_, " knows no ", target.substr(1));
+}
+
+Result<std::int32_t> SchemaRegistry::IdOf(const std::string& subject, const RegisteredSchema& schema, bool registers) {
+  Json body{{"schema", schema.text}};
+  if (schema.type != "AVRO") body["schemaType"] = schema.type;
+  const std::string target = fmt::format("/subjects/{}{}", Escaped(subject), registers ? "/versions" : "");
+  HR_ASSIGN_OR_RAISE(const net::HttpResponse response, Send("POST", target, body.dump()));
+  const Json answer = Json::parse(response.body, nullptr, /*allow_exceptions=*/false);
+  if (response.status == 200) {
+    const auto id = answer.is_object() ? answer.find("id") : answer.end();
+    if (id != answer.end() && id->is_number_integer()) return id->get<std::int32_t>();
+    return Error(ErrorCode::kNotReady, fmt::format("{}:{} does not answer like a schema registry", host_, port_));
+  }
+  const std::string why = answer.is_object() ? TextOf(answer, "message") : std::string();
+  if (!registers)
+    return Error(ErrorCode::kBadOption,
+                 fmt::format("the schema registry {}:{} does not have the schema of the rows under subject \"{:.200}\": {:.600}", host_,
+                             port_, subject, why),
+                 "Register it, or let the sink do so with auto_register.");
+  return Error(ErrorCode::kBadOption,
+               fmt::format("the schema registry {}:{} does not take the schema of the rows for subject \"{:.200}\": {:.600}", host_, port_,
+                           subject, why),
+               "Change the rows so that they fit the subject's earlier schemas, or its compatibility in the registry.");
+}
+
+Result<std::pair<std::int32_t, RegisteredSchema>> SchemaRegistry::Latest(const std::string& subject) {
+  HR_ASSIGN_OR_RAISE(const net::HttpResponse response, Send("GET", fmt::format("/subjects/{}/versions/latest", Escaped(subject)), {}));
+  if (response.status != 200)
+    return Error(ErrorCode::kBadOption,
+                 fmt::format("the schema registry {}:{} has no schema under subject \"{:.200}\"", host_, port_, subject),
+                 "Register one, or leave use_latest away.");
+  HR_ASSIGN_OR_RAISE(RegisteredSchema schema, Read(response.body, 0));
+  const Json answer = Json::parse(response.body, nullptr, /*allow_exceptions=*/false);
+  const auto id = answer.find("id");
+  if (id == answer.end() || !id->is_number_integer())
+    return Error(ErrorCode::kNotReady, fmt::format("{}:{} does not answer like a schema registry", host_, port_));
+  return std::pair(id->get<std::int32_t>(), std::move(schema));
 }
 
 Result<RegisteredSchema> SchemaRegistry::Read(const std::string& answer, int depth) const {
@@ -146,12 +204,8 @@ Status SchemaRegistry::ReadReferences(const std::string& answer, RegisteredSchem
     const std::string name = TextOf(reference, "name"), subject = TextOf(reference, "subject");
     const auto version = reference.find("version");
     if (name.empty() || subject.empty() || version == reference.end() || !version->is_number_integer()) continue;
-    std::string escaped;
-    for (const char c : subject) {
-      const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
-      escaped += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    }
-    HR_ASSIGN_OR_RAISE(const std::string found, Ask(fmt::format("/subjects/{}/versions/{}", escaped, version->get<std::int64_t>())));
+    HR_ASSIGN_OR_RAISE(const std::string found,
+                       Ask(fmt::format("/subjects/{}/versions/{}", Escaped(subject), version->get<std::int64_t>())));
     HR_ASSIGN_OR_RAISE(RegisteredSchema read, Read(found, depth + 1));
     for (auto& inner : read.references) schema->references.push_back(std::move(inner));
     schema->references.emplace_back(name, std::move(read.text));

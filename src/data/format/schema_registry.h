@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "net/http_message.h"
 
 namespace headrace::data::format {
 
@@ -31,11 +32,19 @@ class SchemaRegistry {
   /// Invalid when the registry knows no such id; kNotReady while it does not answer; kBadOption when it refuses us.
   Result<std::shared_ptr<const RegisteredSchema>> ById(std::int32_t id);
 
+  /// The id of a schema under a subject, made a new version of it when it is none yet (`registers`), else only looked up. Asked each time.
+  /// kBadOption, with what the registry says, when it does not take the schema (incompatible with an earlier one, no schema), or does not
+  /// have it; else as ById().
+  Result<std::int32_t> IdOf(const std::string& subject, const RegisteredSchema& schema, bool registers);
+  /// The newest version of a subject and its id. kBadOption when the subject has none.
+  Result<std::pair<std::int32_t, RegisteredSchema>> Latest(const std::string& subject);
+
  private:
   SchemaRegistry(std::string host, std::uint16_t port, std::string path, std::string authorization)
       : host_(std::move(host)), port_(port), path_(std::move(path)), authorization_(std::move(authorization)) {}
   using Answer = Result<std::shared_ptr<const RegisteredSchema>>;
   Answer Fetch(std::int32_t id) const;
+  Result<net::HttpResponse> Send(const std::string& method, const std::string& target, std::string body) const;
   Result<std::string> Ask(const std::string& target) const;
   Result<RegisteredSchema> Read(const std::string& answer, int depth) const;
   Status ReadReferences(const std::string& answer, RegisteredSchema* schema, int depth) const;
@@ -49,5 +58,7 @@ class SchemaRegistry {
 
 /// Cuts the head of the registry's wire format off a record: a zero byte and the schema's id, big-endian. Invalid when there is none.
 Status TakeSchemaId(std::string_view* record, std::int32_t* id);
+/// Puts it in front of one.
+void PutSchemaId(std::int32_t id, std::string* record);
 
 }  // namespace headrace::data::format

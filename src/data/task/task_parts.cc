@@ -1,5 +1,7 @@
 #include "data/task/task_parts.h"
 
+#include <arrow/type.h>
+
 #include <utility>
 
 #include "data/connector/table_client.h"
@@ -156,6 +158,17 @@ Status AddLocalAggregate(const plan::ExecutionPlan& plan, const plan::ExecutionV
   return Status::OK();
 }
 
+/// A sink's spec with the rows that come to it.
+plan::ConnectorSpec WithRows(plan::ConnectorSpec sink, std::shared_ptr<arrow::Schema> rows, plan::Changelog changelog) {
+  if (rows != nullptr && changelog != plan::Changelog::kAppend) {
+    arrow::FieldVector fields = rows->fields();
+    fields.push_back(arrow::field(std::string(columnar::kRowKindColumn), arrow::uint8(), /*nullable=*/false));
+    rows = arrow::schema(std::move(fields), rows->metadata());
+  }
+  sink.schema = std::move(rows);
+  return sink;
+}
+
 }  // namespace
 
 op::ChainLink MakeLink(std::unique_ptr<op::Operator> made, std::string name, const plan::OperatorSpec& op) {
@@ -227,7 +240,9 @@ Result<TaskParts> BuildParts(const TaskSpec& spec, const TaskEnvironment& enviro
       parts.source.spec = &op;
       parts.source.context = MakeConnectorContext(spec, environment, op, vitals, waker);
     } else if (const auto* sink = std::get_if<plan::SinkSpec>(&op.kind)) {
-      HR_ASSIGN_OR_RAISE(auto writer, environment.connectors.sink(sink->connector));
+      const auto changelogs = InputChangelogs(*spec.plan, vertex, at - 1);
+      const auto changelog = changelogs.empty() ? plan::Changelog::kAppend : changelogs[0];
+      HR_ASSIGN_OR_RAISE(auto writer, environment.connectors.sink(WithRows(sink->connector, input, changelog)));
       parts.links.push_back(MakeLink(
           std::make_unique<op::SinkOperator>(std::move(writer), MakeConnectorContext(spec, environment, op, vitals, waker)), op.name, op));
     } else {

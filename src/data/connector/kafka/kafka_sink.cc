@@ -6,10 +6,12 @@
 
 #include <cstring>
 #include <deque>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "columnar/key_text.h"
+#include "data/connector/kafka/encoder_start.h"
 #include "data/connector/kafka/kafka_options.h"
 #include "data/connector/kafka/shared_producer.h"
 #include "data/connector/row_text.h"
@@ -28,12 +30,13 @@ constexpr std::int64_t kMessageOverheadBytes = 128;
 class KafkaSinkWriter final : public SinkWriter {
  public:
   KafkaSinkWriter(kafka::ClientSettings settings, std::string topic, RowFormat format, format::TimestampText timestamps,
-                  std::vector<std::string> key_columns)
+                  std::vector<std::string> key_columns, std::optional<format::RecordEncoderOptions> encoder)
       : settings_(std::move(settings)),
         topic_name_(std::move(topic)),
         format_(format),
         timestamps_(timestamps),
-        key_columns_(std::move(key_columns)) {}
+        key_columns_(std::move(key_columns)),
+        encoder_options_(std::move(encoder)) {}
 
   ~KafkaSinkWriter() override {
     if (ledger_ == nullptr) return;
@@ -48,10 +51,12 @@ class KafkaSinkWriter final : public SinkWriter {
     HR_ASSIGN_OR_RAISE(topic_, producer_->Topic(topic_name_));
     ledger_ = std::make_shared<DeliveryLedger>(context.waker, context.on_waiting);
     producer_->Attach(ledger_);
+    if (encoder_options_) encoder_start_ = std::make_unique<EncoderStart>(*encoder_options_, context.waker, context.on_waiting);
     return Status::OK();
   }
 
   bool writable() const override {
+    if (encoder_start_ != nullptr) return false;
     if (HasRoom()) return true;
     ledger_->WakeOnProgress();
     return HasRoom();
@@ -84,10 +89,13 @@ class KafkaSinkWriter final : public SinkWriter {
 
   Status Poll() override {
     HR_RETURN_NOT_OK(Named(ledger_->error()));
+    if (encoder_start_ != nullptr) HR_RETURN_NOT_OK(TakeEncoder());
     return handovers_.empty() ? Status::OK() : HandOver();
   }
 
-  void RequestStop() override {}
+  void RequestStop() override {
+    if (encoder_start_ != nullptr) encoder_start_->RequestStop();
+  }
 
  private:
   /// A batch whose messages librdkafka has taken up to `next`.
@@ -96,6 +104,15 @@ class KafkaSinkWriter final : public SinkWriter {
     std::vector<rd_kafka_message_t> messages;
     std::size_t next;
   };
+
+  Status TakeEncoder() {
+    auto made = encoder_start_->Take();
+    if (!made.ok()) return Named(made.status());
+    if (*made == nullptr) return Status::OK();
+    encoder_ = std::move(*made);
+    encoder_start_.reset();
+    return Status::OK();
+  }
 
   bool HasRoom() const { return handovers_.empty() && ledger_->outstanding_bytes() < kMaxOutstandingBytes; }
   bool IsFlushed() const { return handovers_.empty() && ledger_->Acknowledged(flush_sequence_); }
@@ -113,12 +130,44 @@ class KafkaSinkWriter final : public SinkWriter {
 
   /// Points every message at its value and key. Values that are text already stay where they are in the batch.
   Status Render(const columnar::DataBatch& batch, OutgoingBatch* outgoing, std::vector<rd_kafka_message_t>* messages, std::int64_t* bytes) {
-    HR_ASSIGN_OR_RAISE(const RowTextWriter writer, RowTextWriter::Make(batch, format_, timestamps_));
-    const auto rows = static_cast<std::int64_t>(messages->size());
     for (rd_kafka_message_t& message : *messages) {
       std::memset(&message, 0, sizeof(message));
       message._private = outgoing;
     }
+    HR_RETURN_NOT_OK(encoder_ != nullptr ? RenderRecords(batch, outgoing, messages, bytes) : RenderText(batch, outgoing, messages, bytes));
+    if (!key_columns_.empty()) return RenderKeyColumns(batch, outgoing, messages, bytes);
+    if (batch.key_column() < 0) return Status::OK();
+    const auto& keys = static_cast<const arrow::LargeBinaryArray&>(*batch.records()->column(batch.key_column()));
+    for (std::int64_t row = 0; row < static_cast<std::int64_t>(messages->size()); ++row) {
+      HR_RETURN_NOT_OK(Named(columnar::AppendKeyText(keys.GetView(row), &outgoing->keys)));
+      (*messages)[static_cast<std::size_t>(row)].key_len = outgoing->keys.size();
+    }
+    PointInto(&outgoing->keys, messages, &rd_kafka_message_t::key, &rd_kafka_message_t::key_len);
+    *bytes += static_cast<std::int64_t>(outgoing->keys.size());
+    return Status::OK();
+  }
+
+  /// Values as records of a schema.
+  Status RenderRecords(const columnar::DataBatch& batch, OutgoingBatch* outgoing, std::vector<rd_kafka_message_t>* messages,
+                       std::int64_t* bytes) {
+    HR_RETURN_NOT_OK(Named(encoder_->Bind(batch.records())));
+    for (std::size_t row = 0; row < messages->size(); ++row) {
+      const Status written = encoder_->Append(static_cast<std::int64_t>(row), &outgoing->text);
+      if (!written.ok())
+        return Named(Error(ErrorCode::kBadRecord,
+                           fmt::format("topic \"{}\": a row does not fit its schema: {}", topic_name_, written.message()),
+                           "Cast the column or filter such rows before the sink, or write another schema."));
+      (*messages)[row].len = outgoing->text.size();  // the end for now; the text may still move
+    }
+    PointInto(&outgoing->text, messages, &rd_kafka_message_t::payload, &rd_kafka_message_t::len);
+    *bytes += static_cast<std::int64_t>(outgoing->text.size());
+    return Status::OK();
+  }
+
+  Status RenderText(const columnar::DataBatch& batch, OutgoingBatch* outgoing, std::vector<rd_kafka_message_t>* messages,
+                    std::int64_t* bytes) {
+    HR_ASSIGN_OR_RAISE(const RowTextWriter writer, RowTextWriter::Make(batch, format_, timestamps_));
+    const auto rows = static_cast<std::int64_t>(messages->size());
     if (writer.rows_are_text()) {
       const auto& values = static_cast<const arrow::LargeBinaryArray&>(*batch.records()->column(batch.value_column()));
       for (std::int64_t row = 0; row < rows; ++row)
@@ -132,15 +181,6 @@ class KafkaSinkWriter final : public SinkWriter {
       PointInto(&outgoing->text, messages, &rd_kafka_message_t::payload, &rd_kafka_message_t::len);
       *bytes += static_cast<std::int64_t>(outgoing->text.size());
     }
-    if (!key_columns_.empty()) return RenderKeyColumns(batch, outgoing, messages, bytes);
-    if (batch.key_column() < 0) return Status::OK();
-    const auto& keys = static_cast<const arrow::LargeBinaryArray&>(*batch.records()->column(batch.key_column()));
-    for (std::int64_t row = 0; row < rows; ++row) {
-      HR_RETURN_NOT_OK(Named(columnar::AppendKeyText(keys.GetView(row), &outgoing->keys)));
-      (*messages)[static_cast<std::size_t>(row)].key_len = outgoing->keys.size();
-    }
-    PointInto(&outgoing->keys, messages, &rd_kafka_message_t::key, &rd_kafka_message_t::key_len);
-    *bytes += static_cast<std::int64_t>(outgoing->keys.size());
     return Status::OK();
   }
 
@@ -227,6 +267,9 @@ class KafkaSinkWriter final : public SinkWriter {
   const RowFormat format_;
   const format::TimestampText timestamps_;
   const std::vector<std::string> key_columns_;
+  const std::optional<format::RecordEncoderOptions> encoder_options_;
+  std::unique_ptr<EncoderStart> encoder_start_;     ///< until there is an encoder
+  std::unique_ptr<format::RecordEncoder> encoder_;  ///< of formats with a schema
   const ConnectorContext* context_ = nullptr;
   std::shared_ptr<SharedProducer> producer_;
   rd_kafka_topic_t* topic_ = nullptr;
@@ -236,15 +279,41 @@ class KafkaSinkWriter final : public SinkWriter {
   std::uint64_t sequence_ = 0, flush_sequence_ = 0;
 };
 
+std::optional<format::RecordEncoderOptions> EncoderOptionsOf(const plan::ConnectorSpec& spec) {
+  using Options = format::RecordEncoderOptions;
+  const auto option = [&](std::string_view name) { return plan::OptionString(spec, false, name); };
+  const std::string format = option("value_format"), subject = option("subject_strategy");
+  Options options;
+  if (format == "protobuf")
+    options.format = Options::Format::kProtobuf;
+  else if (format == "json_schema")
+    options.format = Options::Format::kJsonSchema;
+  else if (format != "avro")
+    return std::nullopt;
+  options.subject = subject == "record"         ? Options::Subject::kRecord
+                    : subject == "topic_record" ? Options::Subject::kTopicRecord
+                                                : Options::Subject::kTopic;
+  options.rows = spec.schema;
+  options.timestamps = TimestampTextOf(option("timestamps"));
+  options.topic = option("topic");
+  options.schema_registry = option("schema_registry");
+  options.schema_registry_auth = option("schema_registry_auth");
+  options.schema = option("schema");
+  options.record_name = option("record_name");
+  options.registers = plan::OptionBool(spec, false, "auto_register");
+  options.uses_latest = plan::OptionBool(spec, false, "use_latest");
+  return options;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<SinkWriter>> MakeKafkaSinkWriter(const plan::ConnectorSpec& spec) {
   HR_ASSIGN_OR_RAISE(kafka::ClientSettings settings, KafkaSettingsOf(spec, false));
   const std::string format = plan::OptionString(spec, false, "value_format");
   HR_ASSIGN_OR_RAISE(std::vector<std::string> key_columns, plan::ColumnNames(plan::OptionString(spec, false, "key_columns")));
-  return std::unique_ptr<SinkWriter>(
-      std::make_unique<KafkaSinkWriter>(std::move(settings), plan::OptionString(spec, false, "topic"), RowFormatOf(format),
-                                        TimestampTextOf(plan::OptionString(spec, false, "timestamps")), std::move(key_columns)));
+  return std::unique_ptr<SinkWriter>(std::make_unique<KafkaSinkWriter>(
+      std::move(settings), plan::OptionString(spec, false, "topic"), RowFormatOf(format),
+      TimestampTextOf(plan::OptionString(spec, false, "timestamps")), std::move(key_columns), EncoderOptionsOf(spec)));
 }
 
 }  // namespace headrace::data::connector
