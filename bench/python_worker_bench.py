@@ -23,7 +23,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "python" / "tests")]
 
-from fake_taskmanager import FakeTaskManager  # noqa: E402
+from fake_taskmanager import FakeTaskManager, array_block  # noqa: E402
 from headrace import KeyedProcessFunction, ValueState, codec, worker  # noqa: E402
 from headrace.codec import ABSENT  # noqa: E402
 from headrace.codec_py import ROLE_COLUMN  # noqa: E402
@@ -113,11 +113,11 @@ def timed(work: Callable[[], Any], repeat: int, pid: int | None = None) -> float
 
 
 def compare(
-    case: str, ours: Callable[[], Any], bare: Callable[[], Any], rows: int, pairs: int, aim: str, *, pid: int
+    case: str, ours: Callable[[], Any], bare: Callable[[], Any], rows: int, pairs: int, aim: str, *, pid: int, repeat: int = 20
 ) -> dict[str, Any]:
     """ours runs in the process pid."""
     ours(), bare()
-    measured = [(timed(ours, 20, pid), timed(bare, 20)) for _ in range(pairs)]
+    measured = [(timed(ours, repeat, pid), timed(bare, repeat)) for _ in range(pairs)]
     rates = [rows / a for a, _ in measured]
     return {
         "benchmark": "python_worker", "case": case, "metric": "words", "value": round(median(rates) / 1e6, 3), "unit": "M/s",
@@ -167,7 +167,8 @@ def measure(pairs: int, words_per_batch: int) -> list[dict[str, Any]]:
 
 # ---- functions of columns, process functions ----
 
-SCALAR_ROWS, VECTOR_ROWS = 8192, 16_384
+#: Rows of a trip as the operator makes them (src/data/python/function_columns.h), and of the column of vectorized functions.
+SCALAR_ROWS, VECTOR_ROWS, COLUMN_ROWS = 8192, 131_072, 524_288
 
 
 def gcd(a: int, b: int) -> int:
@@ -195,6 +196,15 @@ def numpy_normalized(a: Any) -> Any:
     return np.sqrt(np.abs(np.log1p(values * 0.908) - 1.0))
 
 
+def haversine(lat1: Any, lon1: Any, lat2: Any, lon2: Any) -> Any:
+    """Kilometres between two places: a function as users write them."""
+    import numpy as np
+
+    lat1, lon1, lat2, lon2 = (np.radians(np.asarray(x)) for x in (lat1, lon1, lat2, lon2))
+    h = np.sin((lat2 - lat1) / 2) ** 2 + np.cos(lat1) * np.cos(lat2) * np.sin((lon2 - lon1) / 2) ** 2
+    return 12742.0 * np.arcsin(np.sqrt(h))
+
+
 class Counter(KeyedProcessFunction[Any, Any]):
     count = ValueState("count", default=0)
 
@@ -204,24 +214,64 @@ class Counter(KeyedProcessFunction[Any, Any]):
         return ((row, n),)
 
 
-class ArrowTrip:
-    """A prepared RUN of one Arrow message."""
+class ArrayTrips:
+    """A column cut into trips as the operator cuts it. One runs and one waits, as when rows are plenty; each is written just before it
+    is sent, and each answer copied, so that what the worker reads comes from another core."""
 
-    def __init__(self, tm: FakeTaskManager, stage: int, body: bytes, arena: int) -> None:
+    def __init__(self, tm: FakeTaskManager, stage: int, batches: list[Any]) -> None:
         self.tm = tm
-        tm.inputs[arena].write(56, struct.pack("<Q", stage) + body)
-        self.message = (worker.RUN, arena, 1, 56, len(body) + 8, tm.inputs[arena].size())
+        self.bodies = [struct.pack("<Q", stage) + array_block(batch) for batch in batches]
+
+    def _start(self, at: int) -> None:
+        arena = self.tm.inputs[at % 2]
+        arena.write(56, self.bodies[at])
+        self.tm._send(worker.RUN, at % 2, at, 56, len(self.bodies[at]), arena.size())
 
     def __call__(self) -> None:
-        self.tm._send(*self.message)
-        kind, *_ = self.tm._receive()
-        if kind != worker.DONE:
-            raise SystemExit(f"the worker answered {kind}")
+        self._start(0)
+        for at in range(len(self.bodies)):
+            if at + 1 < len(self.bodies):
+                self._start(at + 1)
+            offset, length = self.tm._answer(at % 2)
+            self.tm.outputs[at % 2].read(offset, length)
+
+
+def measure_vectorized(tm: FakeTaskManager, pairs: int) -> list[dict[str, Any]]:
+    """Beside the same call on the whole column, and on parts of it as large as a trip."""
+    import numpy as np
+    import pyarrow as pa
+
+    r = np.random.default_rng(2)
+    columns = [r.random(COLUMN_ROWS) * 90 for _ in range(4)]
+    arrays = [pa.array(column) for column in columns]
+    starts = range(0, COLUMN_ROWS, VECTOR_ROWS)
+    rows: list[dict[str, Any]] = []
+    for name, function, taken, values in (
+        ("sqrt(abs(log1p(a))), pyarrow", normalized, 1, arrays),
+        ("sqrt(abs(log1p(a))), numpy", numpy_normalized, 1, columns),
+        ("haversine(a, b, c, d), numpy", haversine, 4, columns),
+    ):
+        fields = [(f"a{i}", pa.float64()) for i in range(taken)]
+        setup = {
+            "arguments": [list(range(taken))],
+            "input": pa.schema(fields).serialize().to_pybytes(),
+            "output": pa.schema([("result", pa.float64())]).serialize().to_pybytes(),
+        }
+        stage = tm.load(("map", function), kind="vector", setup=setup)
+        cut = [[pa.array(column[at : at + VECTOR_ROWS]) for column in columns[:taken]] for at in starts]
+        trips = ArrayTrips(tm, stage, [pa.record_batch(part, names=[n for n, _ in fields]) for part in cut])
+        parts = [[column[at : at + VECTOR_ROWS] for column in values[:taken]] for at in starts]
+        whole = values[:taken]
+        for limit, bare in (
+            ("whole", lambda f=function, whole=whole: f(*whole)),
+            ("in parts", lambda f=function, parts=parts: [None for part in parts if f(*part) is None]),
+        ):
+            row = compare(f"vectorized {name}, {limit}", trips, bare, COLUMN_ROWS, pairs, ">= 0.6", pid=tm.pid, repeat=5)
+            rows.append({**row, "metric": "rows"})
+    return rows
 
 
 def measure_functions(tm: FakeTaskManager, pairs: int) -> list[dict[str, Any]]:
-    import pyarrow as pa
-
     r = random.Random(2)
     a = [r.randrange(1, 1_000_000) for _ in range(SCALAR_ROWS)]
     b = [r.randrange(1, 1_000_000) for _ in range(SCALAR_ROWS)]
@@ -234,28 +284,16 @@ def measure_functions(tm: FakeTaskManager, pairs: int) -> list[dict[str, Any]]:
         trip = Trip(tm, stage, [(ROLE_COLUMN, a), (ROLE_COLUMN, b)], 0)
         rows.append({**compare(name, trip, bare, SCALAR_ROWS, pairs, ">= 0.4", pid=tm.pid), "metric": "rows"})
 
-    column = pa.array([r.random() * 1000 for _ in range(VECTOR_ROWS)])
-    schema, result = pa.schema([("a0", pa.float64())]), pa.schema([("result", pa.float64())])
-    values = column.to_numpy()
-    setup = {"arguments": [0], "input": schema.serialize().to_pybytes(), "output": result.serialize().to_pybytes()}
-    body = pa.record_batch([column], schema=schema).serialize().to_pybytes()
-    for name, function, bare in (
-        ("vectorized sqrt(abs(log1p(a))), pyarrow", normalized, lambda: normalized(column)),
-        ("vectorized sqrt(abs(log1p(a))), numpy", numpy_normalized, lambda: numpy_normalized(values)),
-    ):
-        stage = tm.load(("map", function), kind="vector", setup=setup)
-        vector = ArrowTrip(tm, stage, body, 1)
-        rows.append({**compare(name, vector, bare, VECTOR_ROWS, pairs, ">= 0.6", pid=tm.pid), "metric": "rows"})
-
+    rows += measure_vectorized(tm, pairs)
     keys = [f"key{r.randrange(1000)}" for _ in range(SCALAR_ROWS)]
     distinct = list(dict.fromkeys(keys))
     group_of = {key: at for at, key in enumerate(distinct)}
     stage = tm.load(
         ("map", Counter()), kind="process",
-        setup={"columns": None, "record": "", "returns": None, "states": ["count"], "subtask": 0, "parallelism": 1},
+        setup={"columns": None, "record": "", "returns": None, "states": ["count"], "broadcast": False, "subtask": 0, "parallelism": 1},
     )  # fmt: skip
     columns = [
-        [0, 0, 0, 0],
+        [0, 0, 0, 0, 1],
         [codec.encode_key(k) for k in distinct],
         [(5,)] * len(distinct),
         [group_of[k] for k in keys],

@@ -21,7 +21,7 @@ from headrace import codec
 from headrace.codec_py import ABSENT, ROLE_GROUP, ROLE_KEY, ROLE_STATE, ROLE_VALUE
 from headrace.worker_errors import UserError, report
 
-PROTOCOL_VERSION: Final = 1
+PROTOCOL_VERSION: Final = 2
 HELLO, READY, LOAD, LOADED, RUN, DONE, FAILED, DROP, STOP = range(1, 10)
 DATAGRAM: Final = Struct("<IIQQQQ")
 _U64: Final = Struct("<Q")
@@ -231,6 +231,8 @@ class Worker:
             target = self._outputs[arena]
             written = stage.write(target, _ANSWER_AT + 8, answer)
             target.write(_ANSWER_AT, _U64.pack(user_ns))
+            del answer  # which may hold what was lent
+            source.take_back()
         except BaseException as error:
             self._fail(arena, request, error)
             return
@@ -239,6 +241,7 @@ class Worker:
     def _fail(self, arena: int, request: int, error: BaseException) -> None:
         self._end_if_forked(error)
         body = codec.encode(report(error))
+        self._inputs[arena].take_back()
         self._outputs[arena].write(_ANSWER_AT, body)
         self._send(FAILED, arena, request, _ANSWER_AT, len(body))
 
@@ -276,6 +279,10 @@ def _make_stage(description: dict[str, Any]) -> Any:
         from headrace.worker_process import ProcessStage
 
         return ProcessStage(operators[0], description["setup"])
+    if kind == "vector":
+        from headrace.worker_vector import VectorFunctions
+
+        return VectorFunctions(operators, description["setup"])
     from headrace import worker_columns
 
     return worker_columns.STAGES[kind](operators, description["setup"])

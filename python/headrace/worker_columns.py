@@ -1,4 +1,4 @@
-"""Stages of a worker over typed rows: functions over columns, functions over Arrow arrays, verbs over records.
+"""Stages of a worker over typed rows: functions over columns, verbs over records.
 
 They exchange table blocks (docs/formats/worker.md): columns of any length whose values may be None.
 """
@@ -78,62 +78,6 @@ class ScalarFunctions(Table):
             at = len(columns[0]) - first.__length_hint__() - 1
             row = columns[0][at] if len(columns) == 1 else tuple(c[at] for c in columns)
             raise UserError(operator, row, True) from error
-
-
-class VectorFunction(Table):
-    """One function over pyarrow arrays. setup: {"arguments": [places], "input": schema, "output": schema}, both as Arrow IPC; the trips carry one
-    record batch each way."""
-
-    def __init__(self, operators: list[Any], setup: dict[str, Any]) -> None:
-        super().__init__(operators, setup)
-        try:
-            import pyarrow as pa
-            import pyarrow.ipc
-        except ImportError as error:
-            raise UserError(operators[0], None, False) from ImportError(
-                f"a vectorized function takes pyarrow arrays, and pyarrow is not installed for the workers: {error}"
-            )
-        self.pa = pa
-        self.input = pa.ipc.read_schema(pa.py_buffer(setup["input"]))
-        self.output = pa.ipc.read_schema(pa.py_buffer(setup["output"]))
-        self.type = self.output.field(0).type
-
-    def trip(self, source: Any, offset: int, length: int) -> tuple[Any, int]:
-        pa, operator = self.pa, self.operators[0]
-        batch = pa.ipc.read_record_batch(pa.py_buffer(source.read(offset, length)), self.input)
-        start = perf_counter_ns()
-        try:
-            result = operator.function(*(batch.column(i) for i in self.setup["arguments"]))
-        except BaseException as error:
-            raise UserError(operator, None, False) from error
-        user_ns = perf_counter_ns() - start
-        array = self._array(result)
-        if len(array) != batch.num_rows:
-            raise UserError(operator, None, False) from ValueError(
-                f"a vectorized function gives as many values as it gets: {operator.name} got {batch.num_rows} and gave {len(array)}"
-            )
-        return pa.record_batch([array], schema=self.output).serialize(), user_ns
-
-    def _array(self, result: Any) -> Any:
-        """The result, an array, a chunked array or what pyarrow can make one of, with the declared type."""
-        pa, operator = self.pa, self.operators[0]
-        try:
-            if isinstance(result, pa.ChunkedArray):
-                result = result.combine_chunks()
-            if isinstance(result, (pa.Scalar, int, float, str, bytes, bool)):
-                raise TypeError(f"it gave one value ({type(result).__name__}), not an array")
-            if not isinstance(result, pa.Array):
-                return pa.array(result, type=self.type)
-            return result if result.type == self.type else result.cast(self.type)
-        except BaseException as error:
-            raise UserError(operator, None, False) from TypeError(
-                f"{operator.name} is declared to give {self.type}, and its result is none: {error}"
-            )
-
-    def write(self, target: Any, at: int, answer: Any) -> int:
-        target.write(at, answer)
-        size: int = answer.size
-        return size
 
 
 def record_class(name: str) -> Any:
@@ -292,4 +236,4 @@ def milliseconds(time: Any) -> int:
     raise TypeError(f"a time is an int (ms since 1970 UTC) or an aware datetime, not {time!r}")
 
 
-STAGES = {"scalar": ScalarFunctions, "vector": VectorFunction, "records": RecordVerbs, "timestamps": Timestamps}
+STAGES = {"scalar": ScalarFunctions, "records": RecordVerbs, "timestamps": Timestamps}

@@ -125,6 +125,7 @@ int encode_block(Writer* w, PyObject* columns);
 PyObject* decode_block(const uint8_t* data, size_t n); /* new reference: [(role, form, rows)...] */
 
 /* arena.c */
-extern PyType_Spec kArenaSpec;
+extern PyType_Spec kArenaSpec, kLoanSpec;
+int loan_type_make(PyObject* module); /* the type of what an arena lends, added to the module */
 
 #endif

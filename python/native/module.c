@@ -1,5 +1,7 @@
 #include "codec.h"
 
+#include <malloc.h>
+
 static PyObject *finish(Writer *w, int result) {
   PyObject *bytes = result < 0 ? NULL : PyBytes_FromStringAndSize((const char *)w->base, (Py_ssize_t)w->pos);
   heap_writer_free(w);
@@ -55,6 +57,17 @@ static PyObject *py_clear_types(PyObject *module, PyObject *unused) {
   Py_RETURN_NONE;
 }
 
+/* What glibc comes to by itself once a block of 32 MiB has been freed: arrays of a batch come and go in memory that has pages. */
+static PyObject *py_keep_freed_memory(PyObject *module, PyObject *unused) {
+  (void)module;
+  (void)unused;
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 64 << 20);
+#endif
+  Py_RETURN_NONE;
+}
+
 static PyMethodDef kMethods[] = {
     {"encode", py_encode, METH_O, "encode(value) -> bytes. ValueError, TypeError or PicklingError if it cannot."},
     {"decode", py_decode, METH_O, "decode(data) -> value. ValueError for malformed bytes."},
@@ -62,6 +75,7 @@ static PyMethodDef kMethods[] = {
     {"encode_block", py_encode_block, METH_O, "encode_block([(role, rows)...]) -> bytes of a batch block."},
     {"decode_block", py_decode_block, METH_O, "decode_block(data) -> [(role, form, rows)...]. ValueError if malformed."},
     {"clear_types", py_clear_types, METH_NOARGS, "Forgets what was learned about classes, after one was registered."},
+    {"keep_freed_memory", py_keep_freed_memory, METH_NOARGS, "Lets malloc() keep what is freed, up to 64 MiB, for the next array."},
     {NULL, NULL, 0, NULL}};
 
 static struct PyModuleDef kModule = {
@@ -72,7 +86,7 @@ PyMODINIT_FUNC PyInit__codec(void) {
   PyObject *module = PyModule_Create(&kModule);
   if (module == NULL) return NULL;
   PyObject *arena = PyType_FromSpec(&kArenaSpec);
-  if (arena == NULL || PyModule_AddObjectRef(module, "Arena", arena) < 0) {
+  if (arena == NULL || PyModule_AddObjectRef(module, "Arena", arena) < 0 || loan_type_make(module) < 0) {
     Py_XDECREF(arena);
     Py_DECREF(module);
     return NULL;

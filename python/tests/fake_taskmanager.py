@@ -21,6 +21,37 @@ def packed(function: Any) -> bytes:
     return pack_function(function, [module] if module is not None and own else [])
 
 
+def array_block(batch: Any) -> bytes:
+    """The columns of a pyarrow record batch as an array block, with the buffers as they are: nothing of it may be a slice."""
+    head, body = [batch.num_rows, batch.num_columns], bytearray(-(-8 * (2 + 7 * batch.num_columns) // 64) * 64)
+    for column in batch.columns:
+        head.append(column.null_count)
+        for buffer in (*column.buffers(), None, None)[:3]:
+            head += (len(body), buffer.size) if buffer is not None else (0, 0)
+            if buffer is not None:
+                body += buffer.to_pybytes() + bytes(-buffer.size % 64)
+    struct.pack_into(f"<{len(head)}Q", body, 0, *head)
+    return bytes(body)
+
+
+def read_array_block(block: bytes, types: list[Any]) -> list[Any]:
+    """The pyarrow arrays of an array block."""
+    import pyarrow as pa
+
+    rows, columns, *heads = struct.unpack_from(f"<{2 + 7 * len(types)}Q", block)
+    assert columns == len(types)
+    arrays = []
+    for at, declared in enumerate(types):
+        nulls, *places = heads[7 * at : 7 * at + 7]
+        buffers = [
+            pa.py_buffer(block[places[2 * i] : places[2 * i] + places[2 * i + 1]]) if places[2 * i] else None
+            for i in range(declared.num_buffers)
+        ]
+        arrays.append(pa.Array.from_buffers(declared, rows, buffers, nulls))
+        arrays[-1].validate(full=True)
+    return arrays
+
+
 class WorkerFailed(Exception):
     """The worker's FAILED answer; error is its body."""
 

@@ -257,7 +257,7 @@ def test_hang_up_ends_the_worker(tm: FakeTaskManager) -> None:
 def test_datagram_from_another_protocol_ends_the_worker(tm: FakeTaskManager, datagram: bytes) -> None:
     tm.send_raw(datagram)
     assert tm.process.wait(10) == 2
-    assert "protocol version 1" in tm.output()
+    assert "protocol version 2" in tm.output()
 
 
 def test_run_outside_the_arena_or_of_no_stage_fails_that_run(tm: FakeTaskManager) -> None:

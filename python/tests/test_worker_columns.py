@@ -108,31 +108,6 @@ def test_timestamps(tm: FakeTaskManager) -> None:
         tm.run_table(bad, columns([1, 2]))
 
 
-def test_vectorized(tm: FakeTaskManager) -> None:
-    pa = pytest.importorskip("pyarrow")
-
-    def doubled(a: Any, b: Any) -> Any:
-        import pyarrow.compute as pc
-
-        return pc.add(a, b)
-
-    schema = pa.schema([("a0", pa.int64()), ("a1", pa.int64())])
-    setup = {
-        "arguments": [0, 1],
-        "input": schema.serialize().to_pybytes(),
-        "output": pa.schema([("result", pa.float64())]).serialize().to_pybytes(),
-    }
-    stage = tm.load(("map", doubled), kind="vector", setup=setup)
-    batch = pa.record_batch([pa.array([1, None, 3]), pa.array([10, 20, 30])], schema=schema)
-    answer = pa.ipc.read_record_batch(
-        pa.py_buffer(tm.run_bytes(stage, batch.serialize().to_pybytes())), pa.schema([("result", pa.float64())])
-    )
-    assert answer.column(0).to_pylist() == [11.0, None, 33.0]
-    short = tm.load(("map", lambda a, b: a[:1]), kind="vector", setup=setup)
-    with pytest.raises(WorkerFailed, match="got 3 and gave 1"):
-        tm.run_bytes(short, batch.serialize().to_pybytes())
-
-
 # ---- process functions ----
 
 

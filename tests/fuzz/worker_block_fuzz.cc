@@ -1,9 +1,10 @@
-// What a hostile Python worker may put into its arena: batch blocks and error reports.
+// What a hostile Python worker may put into its arena: batch, table and array blocks and error reports.
 #include <arrow/array.h>
 #include <arrow/buffer.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -11,6 +12,7 @@
 #include <string_view>
 
 #include "columnar/value_column.h"
+#include "data/python/array_block.h"
 #include "data/python/batch_block.h"
 #include "data/python/table_block.h"
 #include "data/python/worker_error.h"
@@ -42,6 +44,22 @@ void ReadAsTable(const std::shared_ptr<arrow::Buffer>& bytes) {
   }
 }
 
+/// An array block, as its own rows and columns say it: whatever is accepted must be well formed.
+void ReadAsArrays(const std::shared_ptr<arrow::Buffer>& bytes, std::uint8_t choice) {
+  using namespace headrace::data::python;
+  const std::shared_ptr<arrow::DataType> types[] = {arrow::int64(), arrow::utf8(), arrow::boolean(), arrow::large_binary(),
+                                                    arrow::decimal128(5, 1)};
+  std::uint64_t counts[2] = {0, 0};
+  if (bytes->size() < static_cast<std::int64_t>(sizeof(counts))) return;
+  std::memcpy(counts, bytes->data(), sizeof(counts));
+  arrow::FieldVector fields;
+  for (std::uint64_t i = 0; i < std::min<std::uint64_t>(counts[1], 8); ++i) fields.push_back(arrow::field("a", types[(choice + i) % 5]));
+  const auto arrays = ReadArrays(bytes, fields, static_cast<std::int64_t>(std::min<std::uint64_t>(counts[0], 1 << 20)));
+  if (!arrays.ok()) return;
+  for (const auto& array : *arrays)
+    if (!array->ValidateFull().ok()) std::abort();
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -56,6 +74,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::shared_ptr<arrow::Buffer> bytes = std::move(*allocated);
   if (size > 0) std::memcpy(bytes->mutable_data(), data, size);
   ReadAsTable(bytes);
+  ReadAsArrays(bytes, choice);
   BlockExpectation expectation;
   expectation.key = (choice & 1) != 0;
   expectation.states = (choice & 2) != 0 ? (choice >> 2) % 8 : -1;

@@ -54,6 +54,16 @@ class Arena:
     def read_block(self, offset: int, length: int) -> list[tuple[int, int, list[Any]]]:
         return decode_block(self.read(offset, length))
 
+    def lend(self, offset: int, length: int) -> tuple[object, int]:
+        """A loan and the address of its bytes, which stay as they are while it is held; here a copy."""
+        import ctypes
+
+        loan = ctypes.create_string_buffer(self.read(offset, length), length or 1)
+        return loan, ctypes.addressof(loan)
+
+    def take_back(self) -> None:
+        """Ends the loan, before the other side may write again."""
+
     def write(self, offset: int, data: bytes) -> None:
         """Grows the file when needed."""
         if offset + len(data) > self.size():

@@ -2,17 +2,16 @@
 
 #include <arrow/array.h>
 #include <arrow/buffer.h>
-#include <arrow/ipc/options.h>
-#include <arrow/ipc/writer.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 #include <fmt/format.h>
 
-#include <cstring>
+#include <algorithm>
 #include <utility>
 
 #include "columnar/ipc.h"
 #include "columnar/value_encoding.h"
+#include "data/python/array_block.h"
 #include "data/python/python_stage.h"
 #include "data/python/table_block.h"
 #include "data/python/worker_error.h"
@@ -22,17 +21,6 @@ namespace headrace::data::python {
 
 namespace {
 
-/// One Arrow IPC message.
-class MessageBody final : public TripBody {
- public:
-  explicit MessageBody(std::shared_ptr<arrow::Buffer> message) : message_(std::move(message)) {}
-  std::uint64_t size() const override { return static_cast<std::uint64_t>(message_->size()); }
-  void Write(std::uint8_t* out) const override { std::memcpy(out, message_->data(), static_cast<std::size_t>(message_->size())); }
-
- private:
-  std::shared_ptr<arrow::Buffer> message_;
-};
-
 /// How deep Python calls stand inside each other: 0 for none.
 std::size_t Depth(const plan::Expression& expression) {
   std::size_t depth = 0;
@@ -40,20 +28,17 @@ std::size_t Depth(const plan::Expression& expression) {
   return depth + (expression.kind == plan::Expression::Kind::kUser ? 1 : 0);
 }
 
+/// "euros, digits", for errors.
+std::string CallNames(const FunctionStep& step) {
+  std::string names;
+  for (const plan::Expression& call : step.calls) names += (names.empty() ? "" : ", ") + call.name;
+  return names;
+}
+
 std::size_t NumCalls(const std::vector<FunctionStep>& steps) {
   std::size_t count = 0;
   for (const FunctionStep& step : steps) count += step.calls.size();
   return count;
-}
-
-/// A batch in one IPC message: 0xFFFFFFFF, the size of the metadata, the metadata, the body.
-Result<columnar::DataBatch> ReadMessage(const std::shared_ptr<arrow::Buffer>& bytes, const std::shared_ptr<arrow::Schema>& schema) {
-  std::uint32_t head[2] = {0, 0};
-  if (bytes->size() < static_cast<std::int64_t>(sizeof(head))) return Status::Invalid("an Arrow message of ", bytes->size(), " bytes");
-  std::memcpy(head, bytes->data(), sizeof(head));
-  const std::int64_t metadata = head[1];
-  if (head[0] != 0xFFFFFFFF || metadata > bytes->size() - 8) return Status::Invalid("an Arrow message whose head does not fit");
-  return columnar::DecodeBatch(schema, arrow::SliceBuffer(bytes, 8, metadata), arrow::SliceBuffer(bytes, 8 + metadata));
 }
 
 }  // namespace
@@ -63,12 +48,13 @@ plan::Expression SplitCalls(const plan::Expression& expression, std::vector<Func
   replaced.arguments.clear();
   for (const plan::Expression& argument : expression.arguments) replaced.arguments.push_back(SplitCalls(argument, steps));
   if (expression.kind != plan::Expression::Kind::kUser) return replaced;
-  // A call whose arguments call nothing may go with the last step; any other comes behind what it reads.
-  const bool joins = !steps->empty() && !expression.vectorized && !steps->back().vectorized && Depth(expression) == 1;
   const std::string name = fmt::format("__function{}", NumCalls(*steps));
-  if (!joins) steps->push_back({{}, {}, expression.vectorized});
-  steps->back().calls.push_back(std::move(replaced));
-  steps->back().names.push_back(name);
+  // A call whose arguments call nothing may go with any step of its kind; any other comes behind what it reads.
+  auto step = steps->end();
+  if (Depth(expression) == 1) step = std::ranges::find(*steps, expression.vectorized, &FunctionStep::vectorized);
+  if (step == steps->end()) step = steps->insert(step, FunctionStep{{}, {}, expression.vectorized});
+  step->calls.push_back(std::move(replaced));
+  step->names.push_back(name);
   return plan::Expression::Column(name);
 }
 
@@ -91,7 +77,7 @@ Result<std::unique_ptr<op::Operator>> FunctionColumns::Make(const FunctionStep& 
   columnar::ValueWriter setup(&made->spec_.setup);
   setup.DictHeader(step.vectorized ? 3 : 1);
   setup.String("arguments");
-  if (!step.vectorized) setup.ListHeader(step.calls.size());
+  setup.ListHeader(step.calls.size());
   std::vector<plan::TypedExpression> arguments;
   arrow::FieldVector argument_fields;
   for (std::size_t i = 0; i < step.calls.size(); ++i) {
@@ -108,16 +94,14 @@ Result<std::unique_ptr<op::Operator>> FunctionColumns::Make(const FunctionStep& 
     }
   }
   if (step.vectorized) {
-    made->arguments_ = arrow::schema(argument_fields);
-    made->result_ = arrow::schema({arrow::field("result", step.calls[0].type)});
     const auto flat = [&](const arrow::Schema& what) -> Result<std::shared_ptr<arrow::Buffer>> {
       auto encoded = columnar::EncodeSchema(what);
       if (encoded.ok()) return encoded;
-      return Error(ErrorCode::kInvalidPlan, fmt::format("the vectorized function {}: {}", step.calls[0].name, encoded.status().message()),
+      return Error(ErrorCode::kInvalidPlan, fmt::format("the vectorized function {}: {}", CallNames(step), encoded.status().message()),
                    "Vectorized functions take and give columns without parts: no lists, no structs.");
     };
-    HR_ASSIGN_OR_RAISE(const auto input, flat(*made->arguments_));
-    HR_ASSIGN_OR_RAISE(const auto output, flat(*made->result_));
+    HR_ASSIGN_OR_RAISE(const auto input, flat(arrow::Schema(argument_fields)));
+    HR_ASSIGN_OR_RAISE(const auto output, flat(arrow::Schema(made->fields_)));
     setup.String("input");
     setup.Bytes(input->ToString());
     setup.String("output");
@@ -147,9 +131,9 @@ Status FunctionColumns::StartTrips() {
 Status FunctionColumns::Send(columnar::DataBatch batch) {
   HR_ASSIGN_OR_RAISE(arrow::ArrayVector arguments, evaluator_->Evaluate(*batch.records()));
   if (vectorized_) {
-    const auto records = arrow::RecordBatch::Make(arguments_, batch.num_rows(), std::move(arguments));
-    HR_ASSIGN_OR_RAISE(auto message, arrow::ipc::SerializeRecordBatch(*records, arrow::ipc::IpcWriteOptions::Defaults()));
-    HR_RETURN_NOT_OK(line_.Send(MessageBody(std::move(message))));
+    ArrayWriter arrays(batch.num_rows());
+    for (auto& argument : arguments) HR_RETURN_NOT_OK(arrays.Add(std::move(argument)));
+    HR_RETURN_NOT_OK(line_.Send(arrays));
   } else {
     TableWriter table;
     for (const auto& argument : arguments) HR_RETURN_NOT_OK(table.AddColumn(argument));
@@ -167,7 +151,7 @@ Status FunctionColumns::Poll(op::Collector* out) {
     trips_.pop_front();
     trip_size_.Took(batch.num_rows(), answer->user_nanoseconds);
     HR_ASSIGN_OR_RAISE(arrow::ArrayVector results,
-                       vectorized_ ? VectorResult(*answer, batch.num_rows()) : Results(*answer, batch.num_rows()));
+                       vectorized_ ? VectorResults(*answer, batch.num_rows()) : Results(*answer, batch.num_rows()));
     HR_RETURN_NOT_OK(Emit(batch, std::move(results), out));
   }
   HR_RETURN_NOT_OK(line_.status());
@@ -195,11 +179,9 @@ Result<arrow::ArrayVector> FunctionColumns::Results(const TripAnswer& answer, st
   return results;
 }
 
-Result<arrow::ArrayVector> FunctionColumns::VectorResult(const TripAnswer& answer, std::int64_t rows) const {
-  auto batch = ReadMessage(answer.bytes, result_);
-  if (!batch.ok()) return BadAnswer(spec_, batch.status());
-  if (batch->num_rows() != rows) return BadAnswer(spec_, Status::Invalid("another number of rows"));
-  return arrow::ArrayVector{batch->records()->column(0)};
+Result<arrow::ArrayVector> FunctionColumns::VectorResults(const TripAnswer& answer, std::int64_t rows) const {
+  auto arrays = ReadArrays(answer.bytes, fields_, rows);
+  return arrays.ok() ? std::move(arrays) : BadAnswer(spec_, arrays.status());
 }
 
 Status FunctionColumns::Emit(const columnar::DataBatch& batch, arrow::ArrayVector results, op::Collector* out) {

@@ -15,7 +15,7 @@
 namespace headrace::data::python {
 
 /// Python calls that were taken out of expressions: each becomes a column "__function<n>" that the expression reads in its place. Calls
-/// inside calls come first. All calls of one step go in one trip, but vectorized ones have trips of their own.
+/// inside calls come first. All calls of one step go in one trip: scalar ones, or vectorized ones.
 struct FunctionStep {
   std::vector<plan::Expression> calls;
   std::vector<std::string> names;
@@ -26,7 +26,7 @@ plan::Expression SplitCalls(const plan::Expression& expression, std::vector<Func
 /// The input of what reads the steps' columns: they stand behind the schema's own.
 std::shared_ptr<arrow::Schema> WithFunctionColumns(const arrow::Schema& schema, const std::vector<FunctionStep>& steps);
 
-/// Adds columns that Python functions compute from others: scalar functions row by row in the worker, or one function over pyarrow arrays.
+/// Adds columns that Python functions compute from others: scalar functions row by row in the worker, or functions over pyarrow arrays.
 /// Shape:   in typed batches of `schema`, reserved columns behind; out the same with the calls' columns between, in order.
 /// Errors:  kPythonRaised with the row's values and the user's line; also for results that are not of the declared type.
 /// Thread:  owning task's; arguments are evaluated there, and trips overlap with the worker's runs.
@@ -42,12 +42,12 @@ class FunctionColumns final : public op::Operator {
   bool busy() const override { return !trips_.empty() || !waiting_.empty(); }
 
  private:
-  static constexpr std::int64_t kScalarRows = 8192, kVectorRows = 16 * 1024;
+  static constexpr std::int64_t kScalarRows = 8192, kVectorRows = 128 * 1024;
   FunctionColumns(std::int64_t most_rows) : most_rows_(most_rows), trip_size_(most_rows) {}
   Status StartTrips();
   Status Send(columnar::DataBatch batch);
   Result<arrow::ArrayVector> Results(const TripAnswer& answer, std::int64_t rows) const;
-  Result<arrow::ArrayVector> VectorResult(const TripAnswer& answer, std::int64_t rows) const;
+  Result<arrow::ArrayVector> VectorResults(const TripAnswer& answer, std::int64_t rows) const;
   Status Emit(const columnar::DataBatch& batch, arrow::ArrayVector results, op::Collector* out);
   Status NotOfType(std::size_t call, const Status& why) const;
 
@@ -56,9 +56,8 @@ class FunctionColumns final : public op::Operator {
   StageSpec spec_;
   bool vectorized_ = false;
   int schema_columns_ = 0;
-  arrow::FieldVector fields_;                          // of the calls
-  std::unique_ptr<expression::Evaluator> evaluator_;   // all arguments of all calls
-  std::shared_ptr<arrow::Schema> arguments_, result_;  // vectorized: of the batches that travel
+  arrow::FieldVector fields_;                         // of the calls
+  std::unique_ptr<expression::Evaluator> evaluator_;  // all arguments of all calls
   std::int64_t most_rows_;
   TripSize trip_size_;
   TripLine line_;

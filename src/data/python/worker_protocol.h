@@ -3,7 +3,7 @@
 
 namespace headrace::data::python {
 
-inline constexpr std::uint64_t kWorkerProtocolVersion = 1;
+inline constexpr std::uint64_t kWorkerProtocolVersion = 2;
 /// Workers refuse more; two descriptors an arena travel in one message.
 inline constexpr std::uint32_t kMaxArenas = 64;
 
