@@ -19,10 +19,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headrace.aggregates import Aggregate, collect
+from headrace.aggregates import Aggregate
 from headrace.errors import JobTypeError, JobValueError
 from headrace.expressions import Expression, col, lit, struct
 from headrace.location import here
+from headrace.state import AggregateFunction
+from headrace.user_functions import CallExpression, UserFunction, pickled
+from headrace.worker_errors import AtValue
 
 if TYPE_CHECKING:
     from headrace.grouped_stream import WindowedStream
@@ -61,40 +64,92 @@ class UserAggregate(Aggregate):
         return changed
 
     def gathered(self) -> Aggregate:
-        """The native aggregate that keeps the values until the window comes."""
+        """The native aggregate that keeps a group's accumulator, and the values that it has not taken in yet."""
         value = self._values[0]
         if len(self._values) > 1:
             value = struct(**{f"a{i}": v for i, v in enumerate(self._values)})
-        call = collect(value)
-        return call if self._filter is None else call.where(self._filter)
+        return _FoldCall(self, value)
+
+    def result(self) -> UserFunction:
+        """The function from what gathered() gives to the result."""
+        return UserFunction(_Result(self._accumulator.function, len(self._values)), self._accumulator.result, False)
+
+
+class _FoldCall(Aggregate):
+    """The call of an aggregate that is folded by the worker."""
+
+    __slots__ = ("_user",)
+
+    def __init__(self, call: UserAggregate, value: Expression) -> None:
+        super().__init__("fold", (value,))
+        self._user, self._filter = call, call._filter
+
+    def fill(self, message: Any, name: str) -> None:
+        super().fill(message, name)
+        fold = _Fold(self._user._accumulator.function, len(self._user._values))
+        message.user.pickled, message.user.display_name = pickled(fold)
+        message.user.display_name = fold.__qualname__
 
 
 class _Fold:
-    """What a worker runs: the values of a group and window to the accumulator's result."""
+    """What a worker runs for each group of a batch: its accumulators and the rows behind them, to one accumulator."""
 
     def __init__(self, function: Any, arguments: int) -> None:
         self.function, self.arguments = function, arguments
         self.__qualname__ = type(function).__qualname__.rpartition(".")[2]  # what errors call it
 
-    def __call__(self, values: list[Any]) -> Any:
+    def __call__(self, accumulators: list[bytes], values: list[Any]) -> Any:
+        from headrace import codec
+
+        folded = self.folded(accumulators, values)
+        try:
+            return codec.encode(folded)
+        except Exception as error:
+            raise AtValue(folded) from TypeError(f"the accumulator of {self.__qualname__} cannot be kept: {error}")
+
+    def folded(self, accumulators: list[bytes], values: list[Any]) -> Any:
+        from headrace import codec
+
         function = self.function
+        kept = [codec.decode(one) for one in accumulators]
+        accumulated = kept[0] if kept else function.create_accumulator()
+        for other in kept[1:]:
+            accumulated = function.merge(accumulated, other)
+        if not values:
+            return accumulated
         if self.arguments > 1:
             values = [tuple(value.values()) for value in values]
-        accumulated = function.create_accumulator()
         add_all = getattr(function, "add_all", None)
         if add_all is not None:
-            accumulated = add_all(values, accumulated)
-        else:
-            for value in values:
+            return add_all(values, accumulated)
+        left: Any = iter(values)  # knows how many are left, which names the failing one
+        try:
+            for value in left:
                 accumulated = function.add(value, accumulated)
-        return function.get_result(accumulated)
+        except BaseException as error:
+            raise AtValue(values[len(values) - left.__length_hint__() - 1]) from error
+        return accumulated
+
+
+class _Result(_Fold):
+    """What a worker runs for each group that comes: what is gathered, to the result."""
+
+    def __call__(self, gathered: dict[str, Any]) -> Any:  # type: ignore[override]
+        accumulated = self.folded(gathered["accumulators"], gathered["values"])
+        try:
+            return self.function.get_result(accumulated)
+        except BaseException as error:
+            raise AtValue(accumulated) from error
 
 
 def accumulator(function: Any, *, result: Any) -> Accumulator:
     """Makes an AggregateFunction usable in agg(). result: the type of what get_result() gives, as in row types; None gives null.
 
-    Its values are kept until their window comes, then added in the worker, all windows of a batch in one trip. With several arguments a value
-    is a tuple. Null does not count, except in tuples. A method add_all(values, accumulator) is called instead of add(): once for a list.
+    Each group and window has an accumulator, which the engine keeps as bytes: anything that can be a row (docs/formats/value.md). Values are
+    added when they come, those of all groups of a batch in one trip to the worker; get_result() is called when the group or window comes.
+    Windows that share rows, and sessions that become one, are merged: merge(a, b) gives one accumulator of two, and may change either.
+    With several arguments a value is a tuple. Null does not count, except in tuples. A method add_all(values, accumulator) is called
+    instead of add(): once for a list.
     """
     from headrace.row_types import column_type
 
@@ -110,27 +165,32 @@ def accumulator(function: Any, *, result: Any) -> Accumulator:
     return Accumulator(function, column_type("accumulator", result))
 
 
-def aggregate_with(windowed: WindowedStream, calls: dict[str, Any]) -> DataStream[Any]:
-    """agg() with accumulators of the user's among the calls: their values are gathered, and folded behind the window."""
-    from headrace.relational import Select
-    from headrace.user_functions import CallExpression, UserFunction
+def can_merge(function: Any) -> bool:
+    """Whether an AggregateFunction has a merge() of its own."""
+    merge = getattr(type(function), "merge", None)
+    return callable(getattr(function, "merge", None)) and merge is not AggregateFunction.merge
 
-    if windowed._window is None:
-        name = next(name for name, call in calls.items() if isinstance(call, UserAggregate))
-        raise JobValueError(
-            f"agg ({here()}): {name} is an accumulator written in Python, which needs a window: group_by(…).window(…).agg(…). "
-            "Over the whole stream use a process function with an AggregatingState"
-        )
+
+def aggregate_with(windowed: WindowedStream, calls: dict[str, Any]) -> DataStream[Any]:
+    """agg() with accumulators of the user's among the calls: rows are folded in the aggregate, results made behind it."""
+    from headrace.relational import Select
+
+    if windowed._window is not None and windowed._window.merges:
+        for name, call in calls.items():
+            if isinstance(call, UserAggregate) and not can_merge(call._accumulator.function):
+                raise JobTypeError(
+                    f"agg ({here()}): {name}: {call._accumulator.__name__} has no merge(a, b), which {windowed._window} needs: "
+                    "its windows are made of parts that are added up apart"
+                )
     native = {name: call.gathered() if isinstance(call, UserAggregate) else call for name, call in calls.items()}
     gathered = windowed.agg(**native)
     columns: dict[str, Expression] = {name: col(name) for name in windowed._keys}
-    if windowed._window.has_bounds:
+    if windowed._window is not None and windowed._window.has_bounds:
         columns.update(window_start=col("window_start"), window_end=col("window_end"))
     for name, call in calls.items():
         columns[name] = col(name)
         if isinstance(call, UserAggregate):
-            fold = UserFunction(_Fold(call._accumulator.function, len(call._values)), call._accumulator.result, False)
-            columns[name] = CallExpression(fold, (col(name),))
+            columns[name] = CallExpression(call.result(), (col(name),))
     result = gathered._relational("aggregate", Select(columns))
     result._sides = gathered._sides
     return result

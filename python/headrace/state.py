@@ -236,6 +236,10 @@ class AggregateFunction(Generic[T, A, R]):
         """What the accumulator stands for."""
         raise NotImplementedError
 
+    def merge(self, a: A, b: A) -> A:
+        """One accumulator of two; for windows that share rows and for sessions only. a has the earlier rows."""
+        raise NotImplementedError
+
 
 class AggregatingState(_Single, Generic[T, R]):
     """An accumulator a key, by an AggregateFunction."""

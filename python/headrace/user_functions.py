@@ -74,6 +74,11 @@ class CallExpression(Expression):
 _pickle: Callable[[Any], tuple[bytes, str]] = lambda function: (b"", "")  # noqa: E731
 
 
+def pickled(function: Any) -> tuple[bytes, str]:
+    """The function as the graph that is built has it, and what errors call it."""
+    return _pickle(function)
+
+
 def pickling_with(pickle: Callable[[Any], tuple[bytes, str]]) -> None:
     """Called by the graph builder before it fills an operator: functions inside its expressions are pickled this way."""
     global _pickle

@@ -40,6 +40,14 @@ class Window:
         """Whether results have window_start and window_end."""
         return self._kind not in (_GLOBAL, _COUNT)
 
+    @property
+    def merges(self) -> bool:
+        """Whether what stands in one window is put together of parts: of slices that windows share, or of sessions that become one."""
+        v = self._values
+        if self._kind == _COUNT:
+            return v["rows"] != v["every"]
+        return self._kind in (_SESSION, _CUMULATE) or (self._kind == _SLIDING and v["size_ms"] != v["slide_ms"])
+
     def fill(self, message: Any) -> None:
         """Writes it into a plan_pb2.Window."""
         message.kind, message.processing_time = self._kind, self._processing

@@ -13,7 +13,7 @@ from typing import Any
 
 from headrace import codec
 from headrace.codec_py import ROLE_COLUMN, ROLE_KEY, ROLE_VALUE
-from headrace.worker_errors import UserError
+from headrace.worker_errors import AtValue, UserError
 
 Rows = list[Any]
 Columns = list[tuple[int, Rows]]
@@ -74,6 +74,8 @@ class ScalarFunctions(Table):
             if len(columns) == 2:
                 return [function(a, b) for a, b in zip(first, columns[1])]
             return [function(*row) for row in zip(first, *columns[1:])]
+        except AtValue as error:
+            raise UserError(operator, error.value, True) from error.__cause__
         except BaseException as error:
             at = len(columns[0]) - first.__length_hint__() - 1
             row = columns[0][at] if len(columns) == 1 else tuple(c[at] for c in columns)

@@ -16,6 +16,14 @@ class UserError(Exception):
         self.has_row = has_row
 
 
+class AtValue(Exception):
+    """What user code raised (as __cause__) at one value of those that a call was given."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__()
+        self.value = value
+
+
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
 

@@ -43,7 +43,7 @@ Columns ReadBy(const AggregateSpec& aggregate) {
   if (!aggregate.late_tag.empty()) return std::nullopt;
   std::set<std::string> read(aggregate.keys.begin(), aggregate.keys.end());
   for (const AggregateCall& call : aggregate.calls) {
-    if (!call.pickled.empty() || CollectsRows(call)) return std::nullopt;
+    if (CollectsRows(call)) return std::nullopt;
     for (const Expression& argument : call.arguments) Add(argument, &read);
     if (call.filter) Add(call.filter, &read);
   }

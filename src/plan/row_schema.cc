@@ -11,6 +11,7 @@
 
 #include "base/nearest_name.h"
 #include "columnar/data_batch.h"
+#include "plan/fold_type.h"
 #include "plan/format_options.h"
 #include "plan/function_types.h"
 #include "plan/lookup_schema.h"
@@ -378,6 +379,14 @@ Result<TypedAggregateCall> SettleAggregate(const AggregateCall& call, const arro
     if (filter.type->id() != arrow::Type::BOOL)
       return Status::Invalid("its filter is a ", TypeName(*filter.type), ", but a condition is a bool");
     settled.filter = std::make_unique<TypedExpression>(std::move(filter));
+  }
+  if (call.function == kFold) {
+    if (call.pickled.empty() || settled.arguments.size() != 1) return Status::Invalid("an accumulator has a function and one argument");
+    settled.type = FoldType(settled.arguments[0].type);
+    settled.nullable = false;
+    if (settled.arguments[0].type->id() == arrow::Type::LARGE_BINARY)
+      return Status::Invalid("an accumulator takes typed values: cast the column, or use a process function with an AggregatingState");
+    return settled;
   }
   static const std::vector<std::string_view> names = {"count",          "sum",   "min",  "max", "avg",
                                                       "count_distinct", "first", "last", "top", "collect"};

@@ -30,9 +30,10 @@ bool SameRow(const arrow::Array& a, const arrow::Array& b, std::int64_t i) {
 }  // namespace
 
 Result<std::unique_ptr<op::Operator>> UpdatingAggregate::Make(const plan::AggregateSpec& spec, const std::shared_ptr<arrow::Schema>& input,
-                                                              const std::shared_ptr<arrow::Schema>& output, bool updates, bool before) {
+                                                              const std::shared_ptr<arrow::Schema>& output, bool updates, bool before,
+                                                              op::FoldBook* folds) {
   HR_ASSIGN_OR_RAISE(window::KeyWords keys, window::KeyWords::Make(*input, spec.keys));
-  HR_ASSIGN_OR_RAISE(window::AggregateCalls calls, window::AggregateCalls::Make(spec.calls, input, /*retractable=*/updates));
+  HR_ASSIGN_OR_RAISE(window::AggregateCalls calls, window::AggregateCalls::Make(spec.calls, input, /*retractable=*/updates, folds));
   arrow::FieldVector fields = output->fields();
   fields.push_back(arrow::field(std::string(columnar::kRowKindColumn), arrow::uint8(), /*nullable=*/false));
   return std::unique_ptr<op::Operator>(

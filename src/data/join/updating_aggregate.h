@@ -25,7 +25,8 @@ class UpdatingAggregate final : public op::Operator {
  public:
   /// `updates`: the input's rows may be taken back. `before`: updates show the row that was before, and none when nothing changed.
   static Result<std::unique_ptr<op::Operator>> Make(const plan::AggregateSpec& spec, const std::shared_ptr<arrow::Schema>& input,
-                                                    const std::shared_ptr<arrow::Schema>& output, bool updates, bool before);
+                                                    const std::shared_ptr<arrow::Schema>& output, bool updates, bool before,
+                                                    op::FoldBook* folds = nullptr);
   ~UpdatingAggregate() override;
   Status Open(const op::OperatorContext& context) override;
   Status Process(std::uint32_t input, columnar::DataBatch batch, op::Collector* out) override;

@@ -52,6 +52,8 @@ class AggregateFunction {
   /// into[i] -= from[i], where from was merged before. NotImplemented unless invertible().
   virtual Status Subtract(std::uint64_t* const* into, const std::uint64_t* const* from, std::int64_t groups) const;
   virtual bool invertible() const { return false; }
+  /// A state holds all that was merged into it: keeping merged states of many slices costs more than merging them anew.
+  virtual bool grows_when_merged() const { return false; }
   /// The results of groups as a column of result_type(); null for groups without a row that counts, except for counts and lists.
   virtual Result<std::shared_ptr<arrow::Array>> Results(const std::uint64_t* const* groups, std::int64_t count) const = 0;
   /// Frees what stands outside the groups' words and zeroes them. Without effect unless owns_memory().
@@ -60,13 +62,16 @@ class AggregateFunction {
   virtual std::int64_t allocated_bytes() const { return 0; }
 };
 
+struct FoldBook;
+
 /// What an aggregate is made of.
 struct AggregateSettings {
-  std::string name;                       ///< count, sum, min, max, avg, count_distinct, first, last, top, collect
+  std::string name;                       ///< count, sum, min, max, avg, count_distinct, first, last, top, collect, fold
   std::shared_ptr<arrow::DataType> type;  ///< of the argument, settled by plan::SettleAggregate; null for count(*)
   std::uint64_t limit = 0;                ///< top: values kept, 1 or more; collect: 0 = all
   /// Rows may be taken back: min and max keep all different values with their counts. Not with first, last, top.
   bool retractable = false;
+  FoldBook* folds = nullptr;  ///< fold: where the function enters itself, or null
 };
 
 /// The function for `settings` with its state at word_offset. Sums of ints are int64, of decimals decimal128(38, scale); sums beyond

@@ -39,14 +39,14 @@ bool IsJoinPart(const plan::OperatorSpec& spec) {
 }
 
 Result<std::unique_ptr<op::Operator>> MakeJoinPart(const plan::OperatorSpec& spec, const Schemas& inputs,
-                                                   const std::vector<plan::Changelog>& changelogs) {
+                                                   const std::vector<plan::Changelog>& changelogs, op::FoldBook* folds) {
   const bool before = spec.changelog == plan::Changelog::kRetract;
   if (const auto* join = std::get_if<plan::JoinSpec>(&spec.kind)) return MakeJoin(spec, *join, inputs, changelogs);
   if (const auto* deduplicate = std::get_if<plan::DeduplicateSpec>(&spec.kind))
     return join::Deduplicate::Make(*deduplicate, inputs[0], before);
   const bool updates = changelogs[0] != plan::Changelog::kAppend;
   if (const auto* aggregate = std::get_if<plan::AggregateSpec>(&spec.kind))
-    return join::UpdatingAggregate::Make(*aggregate, inputs[0], spec.schema, updates, before);
+    return join::UpdatingAggregate::Make(*aggregate, inputs[0], spec.schema, updates, before, folds);
   return join::RunningTop::Make(std::get<plan::TopSpec>(spec.kind), inputs[0], spec.schema, changelogs[0] != plan::Changelog::kAppend,
                                 before);
 }

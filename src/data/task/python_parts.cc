@@ -6,6 +6,7 @@
 
 #include "data/operator/calc.h"
 #include "data/operator/event_time.h"
+#include "data/python/folding_aggregate.h"
 #include "data/python/function_columns.h"
 #include "data/python/keyed_process.h"
 #include "data/python/keyed_reduce.h"
@@ -127,6 +128,16 @@ Status AddPythonLinks(const TaskSpec& spec, const TaskEnvironment& environment, 
   }
   if (std::holds_alternative<plan::EventTimeSpec>(op.kind)) return AddEventTime(spec, environment, op, inputs[0], links);
   return AddCalls(spec, environment, op, inputs[0], links);
+}
+
+Result<std::unique_ptr<op::Operator>> MakeFolding(const TaskSpec& spec, const TaskEnvironment& environment, const plan::OperatorSpec& op,
+                                                  const std::function<Result<std::unique_ptr<op::Operator>>(op::FoldBook*)>& make) {
+  const auto* aggregate = std::get_if<plan::AggregateSpec>(&op.kind);
+  if (aggregate == nullptr || !plan::RunsPython(op)) return make(nullptr);
+  if (environment.pool == nullptr) return Error(ErrorCode::kInternal, "a plan without Python has a Python operator");
+  auto folds = std::make_unique<op::FoldBook>();
+  HR_ASSIGN_OR_RAISE(auto inside, make(folds.get()));
+  return python::FoldingAggregate::Make(std::move(inside), std::move(folds), *aggregate, environment.pool, spec.slot, op.uid);
 }
 
 }  // namespace headrace::data::task

@@ -2,10 +2,12 @@
 #include <arrow/type_fwd.h>
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <vector>
 
 #include "data/operator/chain.h"
+#include "data/operator/pending_folds.h"
 #include "data/task/task_parts.h"
 
 namespace headrace::data::task {
@@ -18,5 +20,10 @@ bool IsBuiltWithPython(const plan::OperatorSpec& op);
 /// moves behind what was built.
 Status AddPythonLinks(const TaskSpec& spec, const TaskEnvironment& environment, const std::vector<std::shared_ptr<arrow::Schema>>& inputs,
                       std::size_t* at, std::vector<op::ChainLink>* links);
+
+/// The aggregate that make(folds) gives; around it, when `op` has accumulators written in Python, what folds its rows. `folds` is null
+/// when it has none.
+Result<std::unique_ptr<op::Operator>> MakeFolding(const TaskSpec& spec, const TaskEnvironment& environment, const plan::OperatorSpec& op,
+                                                  const std::function<Result<std::unique_ptr<op::Operator>>(op::FoldBook*)>& make);
 
 }  // namespace headrace::data::task

@@ -64,8 +64,9 @@ Result<op::ChainLink> MakeCalcLink(const std::vector<plan::OperatorSpec>& operat
 }
 
 /// The operators over typed rows. `input`: the rows that come in. `times_made` is set for an operator of event times.
-Result<op::ChainLink> MakeRelationalLink(const std::vector<plan::OperatorSpec>& operators, const std::shared_ptr<arrow::Schema>& input,
-                                         std::size_t* at, op::EventTimeOperator** times_made) {
+Result<op::ChainLink> MakeRelationalLink(const TaskSpec& spec, const TaskEnvironment& environment,
+                                         const std::shared_ptr<arrow::Schema>& input, std::size_t* at, op::EventTimeOperator** times_made) {
+  const auto& operators = spec.vertex().operators;
   const plan::OperatorSpec& op = operators[*at];
   if (std::holds_alternative<plan::WhereSpec>(op.kind) || std::holds_alternative<plan::SelectSpec>(op.kind))
     return MakeCalcLink(operators, input, at);
@@ -76,7 +77,9 @@ Result<op::ChainLink> MakeRelationalLink(const std::vector<plan::OperatorSpec>& 
     return MakeLink(std::move(made), op.name, op);
   }
   if (const auto* aggregate = std::get_if<plan::AggregateSpec>(&op.kind)) {
-    HR_ASSIGN_OR_RAISE(auto made, window::WindowAggregate::Make(*aggregate, input, op.schema));
+    HR_ASSIGN_OR_RAISE(auto made, MakeFolding(spec, environment, op, [&](op::FoldBook* folds) {
+                         return window::WindowAggregate::Make(*aggregate, input, op.schema, folds);
+                       }));
     return MakeLink(std::move(made), op.name, op);
   }
   if (const auto* top = std::get_if<plan::TopSpec>(&op.kind)) {
@@ -211,14 +214,16 @@ Result<TaskParts> BuildParts(const TaskSpec& spec, const TaskEnvironment& enviro
     }
     if (IsJoinPart(op)) {
       const auto inputs = at > 0 ? Schemas{vertex.operators[at - 1].schema} : InputSchemas(*spec.plan, vertex);
-      HR_ASSIGN_OR_RAISE(auto made, MakeJoinPart(op, inputs, InputChangelogs(*spec.plan, vertex, at)));
+      HR_ASSIGN_OR_RAISE(auto made, MakeFolding(spec, environment, op, [&](op::FoldBook* folds) {
+                           return MakeJoinPart(op, inputs, InputChangelogs(*spec.plan, vertex, at), folds);
+                         }));
       parts.links.push_back(MakeLink(std::move(made), op.name, op));
       ++at;
       continue;
     }
     if (IsRelational(op)) {
       op::EventTimeOperator* times = nullptr;
-      HR_ASSIGN_OR_RAISE(op::ChainLink link, MakeRelationalLink(vertex.operators, input, &at, &times));
+      HR_ASSIGN_OR_RAISE(op::ChainLink link, MakeRelationalLink(spec, environment, input, &at, &times));
       if (times != nullptr && parts.links.empty() && parts.source.reader != nullptr) {
         if (parts.source.reader->tells_splits()) times->FollowSplits();
         times->Align();

@@ -61,7 +61,7 @@ const void* Values(const arrow::ArrayData& data, std::vector<std::uint64_t>* spa
 }  // namespace
 
 Result<AggregateCalls> AggregateCalls::Make(const std::vector<plan::AggregateCall>& calls, const std::shared_ptr<arrow::Schema>& input,
-                                            bool retractable) {
+                                            bool retractable, op::FoldBook* folds) {
   AggregateCalls made;
   std::vector<plan::TypedExpression> expressions;
   for (const plan::AggregateCall& call : calls) {
@@ -78,7 +78,7 @@ Result<AggregateCalls> AggregateCalls::Make(const std::vector<plan::AggregateCal
       expressions.push_back(std::move(*settled.filter));
     }
     made.arguments_.push_back(argument);
-    HR_ASSIGN_OR_RAISE(auto function, op::MakeAggregate({call.function, type, call.limit, retractable}, made.words_));
+    HR_ASSIGN_OR_RAISE(auto function, op::MakeAggregate({call.function, type, call.limit, retractable, folds}, made.words_));
     made.words_ += function->state_words();
     made.functions_.push_back(std::move(function));
   }

@@ -19,8 +19,9 @@ class AggregateCalls {
   using Functions = window::Functions;
 
   /// Invalid when a call does not fit the columns. `retractable`: rows may be taken back (op::AggregateFunction::Retract).
+  /// `folds`: where calls that are folded elsewhere enter their functions; null when nobody folds.
   static Result<AggregateCalls> Make(const std::vector<plan::AggregateCall>& calls, const std::shared_ptr<arrow::Schema>& input,
-                                     bool retractable = false);
+                                     bool retractable = false, op::FoldBook* folds = nullptr);
   /// Words of a group's state; function after function from word 0.
   std::uint32_t state_words() const { return words_; }
   const Functions& functions() const { return functions_; }

@@ -25,9 +25,9 @@ std::shared_ptr<arrow::Schema> WithTime(const arrow::Schema& schema) {
 
 Result<std::unique_ptr<op::Operator>> CountWindowAggregate::Make(const plan::AggregateSpec& spec,
                                                                  const std::shared_ptr<arrow::Schema>& input,
-                                                                 const std::shared_ptr<arrow::Schema>& output) {
+                                                                 const std::shared_ptr<arrow::Schema>& output, op::FoldBook* folds) {
   HR_ASSIGN_OR_RAISE(KeyWords keys, KeyWords::Make(*input, spec.keys));
-  HR_ASSIGN_OR_RAISE(AggregateCalls calls, AggregateCalls::Make(spec.calls, input));
+  HR_ASSIGN_OR_RAISE(AggregateCalls calls, AggregateCalls::Make(spec.calls, input, /*retractable=*/false, folds));
   return std::unique_ptr<op::Operator>(new CountWindowAggregate(spec.window, std::move(calls), std::move(keys), output));
 }
 

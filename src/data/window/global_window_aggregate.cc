@@ -17,9 +17,9 @@ constexpr std::int64_t kPieceGroups = 1 << 16;  // looked through in one go
 
 Result<std::unique_ptr<op::Operator>> GlobalWindowAggregate::Make(const plan::AggregateSpec& spec,
                                                                   const std::shared_ptr<arrow::Schema>& input,
-                                                                  const std::shared_ptr<arrow::Schema>& output) {
+                                                                  const std::shared_ptr<arrow::Schema>& output, op::FoldBook* folds) {
   HR_ASSIGN_OR_RAISE(KeyWords keys, KeyWords::Make(*input, spec.keys));
-  HR_ASSIGN_OR_RAISE(AggregateCalls calls, AggregateCalls::Make(spec.calls, input));
+  HR_ASSIGN_OR_RAISE(AggregateCalls calls, AggregateCalls::Make(spec.calls, input, /*retractable=*/false, folds));
   HR_ASSIGN_OR_RAISE(auto by_row, RowTrigger::Make(spec.trigger, input));
   return std::unique_ptr<op::Operator>(
       new GlobalWindowAggregate(spec.trigger, std::move(by_row), std::move(calls), std::move(keys), output));

@@ -23,7 +23,7 @@ namespace headrace::data::window {
 class GlobalWindowAggregate final : public op::Operator {
  public:
   static Result<std::unique_ptr<op::Operator>> Make(const plan::AggregateSpec& spec, const std::shared_ptr<arrow::Schema>& input,
-                                                    const std::shared_ptr<arrow::Schema>& output);
+                                                    const std::shared_ptr<arrow::Schema>& output, op::FoldBook* folds = nullptr);
   ~GlobalWindowAggregate() override;
   Status Open(const op::OperatorContext& context) override;
   bool accepting() const override { return !firing_; }

@@ -41,13 +41,13 @@ void From(std::span<const op::AggregateInput> inputs, std::int64_t first, std::v
 }  // namespace
 
 Result<std::unique_ptr<op::Operator>> WindowAggregate::Make(const plan::AggregateSpec& spec, const std::shared_ptr<arrow::Schema>& input,
-                                                            const std::shared_ptr<arrow::Schema>& output) {
-  if (spec.window.kind == plan::Window::Kind::kCount) return CountWindowAggregate::Make(spec, input, output);
-  if (spec.window.kind == plan::Window::Kind::kGlobal) return GlobalWindowAggregate::Make(spec, input, output);
+                                                            const std::shared_ptr<arrow::Schema>& output, op::FoldBook* folds) {
+  if (spec.window.kind == plan::Window::Kind::kCount) return CountWindowAggregate::Make(spec, input, output, folds);
+  if (spec.window.kind == plan::Window::Kind::kGlobal) return GlobalWindowAggregate::Make(spec, input, output, folds);
   arrow::FieldVector fields = output->fields();
   fields.push_back(arrow::field(std::string(columnar::kEventTimeColumn), arrow::int64(), /*nullable=*/false));
   HR_ASSIGN_OR_RAISE(KeyWords keys, KeyWords::Make(*input, spec.keys));
-  HR_ASSIGN_OR_RAISE(AggregateCalls calls, AggregateCalls::Make(spec.calls, input));
+  HR_ASSIGN_OR_RAISE(AggregateCalls calls, AggregateCalls::Make(spec.calls, input, /*retractable=*/false, folds));
   HR_ASSIGN_OR_RAISE(auto by_row, RowTrigger::Make(spec.trigger, input));
   const RowTrigger* trigger = by_row.get();
   Parts parts{std::move(calls), std::move(keys),   arrow::schema(std::move(fields)), spec.late_tag,

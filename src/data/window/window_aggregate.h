@@ -11,6 +11,7 @@
 
 #include "data/operator/late_rows.h"
 #include "data/operator/operator.h"
+#include "data/operator/pending_folds.h"
 #include "data/window/aggregate_calls.h"
 #include "data/window/key_words.h"
 #include "data/window/row_trigger.h"
@@ -29,7 +30,7 @@ class WindowAggregate : public op::Operator {
  public:
   /// The operator for the kind of window that `spec` names.
   static Result<std::unique_ptr<op::Operator>> Make(const plan::AggregateSpec& spec, const std::shared_ptr<arrow::Schema>& input,
-                                                    const std::shared_ptr<arrow::Schema>& output);
+                                                    const std::shared_ptr<arrow::Schema>& output, op::FoldBook* folds = nullptr);
   ~WindowAggregate() override;
   Status Open(const op::OperatorContext& context) final;
   bool accepting() const final { return !firing_; }

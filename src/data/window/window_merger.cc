@@ -140,7 +140,8 @@ class RunningMerge final : public WindowMerger {
 
 std::unique_ptr<WindowMerger> WindowMerger::Make(const WindowSpec& spec, std::uint32_t key_words, const Functions& functions,
                                                  std::int64_t step_groups) {
-  if (spec.cumulate || spec.slices_per_window() <= kMergedSlices)
+  const bool grows = std::any_of(functions.begin(), functions.end(), [](const auto& function) { return function->grows_when_merged(); });
+  if (spec.cumulate || grows || spec.slices_per_window() <= kMergedSlices)
     return std::make_unique<FullMerge>(spec.cumulate, key_words, functions, step_groups);
   const bool invertible = std::all_of(functions.begin(), functions.end(), [](const auto& function) { return function->invertible(); });
   if (invertible) return std::make_unique<RunningMerge>(key_words, functions, step_groups);

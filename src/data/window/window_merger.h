@@ -20,10 +20,9 @@ struct Slice {
 using Slices = std::map<std::int64_t, Slice>;  // by start
 
 /// Makes the groups of a window from those of its slices; windows come in the order of their ends. Three ways: merging all slices of
-/// each window (few slices), a running table that takes slices in and out (all functions invertible), two stacks a group (the others).
-/// Works in steps of some groups, so that a task with millions of them stays in its slice of time; slices do not change between the
-/// steps of one window.
-/// Borrows the functions. Owned by a SlicedAggregate, its thread only.
+/// each window (few slices, or states that grow when merged), a running table that takes slices in and out (all functions invertible), two
+/// stacks a group (the others). Works in steps of some groups, so that a task with millions of them stays in its slice of time; slices do
+/// not change between the steps of one window. Borrows the functions. Owned by a SlicedAggregate, its thread only.
 class WindowMerger {
  public:
   /// `step_groups`: groups that one step goes through.

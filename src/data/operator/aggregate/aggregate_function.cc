@@ -3,6 +3,7 @@
 #include <arrow/type.h>
 
 #include "data/operator/aggregate/make_aggregate.h"
+#include "plan/fold_type.h"
 
 namespace headrace::data::op {
 
@@ -18,11 +19,15 @@ Result<std::unique_ptr<AggregateFunction>> MakeAggregate(const AggregateSettings
   const std::string& name = settings.name;
   if (name == "count") return MakeCount(word_offset);
   if (settings.type == nullptr) return Status::Invalid("no aggregate ", name, " of nothing");
+  if (name == plan::kFold && settings.retractable)
+    return Error(ErrorCode::kInvalidPlan, "an accumulator written in Python cannot take rows back, and its input is a changing result",
+                 "Put it in front of what changes, or use a process function with an AggregatingState.");
   Result<std::unique_ptr<AggregateFunction>> made = Status::Invalid("there is no aggregate ", name);
   if (name == "sum" || name == "avg") made = MakeSum(settings, word_offset);
   if (name == "min" || name == "max") made = settings.retractable ? MakeCounted(settings, word_offset) : MakeExtreme(settings, word_offset);
   if (name == "count_distinct") made = MakeCounted(settings, word_offset);
   if (name == "first" || name == "last") made = MakeAtTime(settings, word_offset);
+  if (name == plan::kFold) made = MakeFolded(settings, word_offset);
   const bool nested = settings.type->id() == arrow::Type::LIST || settings.type->id() == arrow::Type::STRUCT;
   if (name == "top" || name == "collect")
     made = nested && name == "collect" ? MakeNestedCollect(settings, word_offset) : MakeListed(settings, word_offset);

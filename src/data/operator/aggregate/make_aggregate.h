@@ -18,7 +18,8 @@ Result<std::unique_ptr<AggregateFunction>> MakeCounted(const AggregateSettings& 
 Result<std::unique_ptr<AggregateFunction>> MakeAtTime(const AggregateSettings& settings, std::uint32_t at);  // first, last
 Result<std::unique_ptr<AggregateFunction>> MakeListed(const AggregateSettings& settings, std::uint32_t at);  // top, collect
 Result<std::unique_ptr<AggregateFunction>> MakeNestedCollect(const AggregateSettings& settings,
-                                                             std::uint32_t at);  // collect of lists and structs
+                                                             std::uint32_t at);                              // collect of lists and structs
+Result<std::unique_ptr<AggregateFunction>> MakeFolded(const AggregateSettings& settings, std::uint32_t at);  // fold
 
 /// Fields and state of functions that keep values: where the words lie, the type, the heap.
 template <typename Values>
