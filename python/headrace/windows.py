@@ -165,7 +165,8 @@ class Trigger:
         return Trigger(5, parts=_triggers("all_of", triggers))
 
     def purging(self) -> Trigger:
-        """The same; a group that came begins anew. Of windows that do not overlap, without allowed lateness."""
+        """The same; a group that came begins anew. Of overlapping windows each has rows of its own. Without
+        allowed lateness."""
         made = Trigger(self._kind, rows=self._rows, value=self._value, threshold=self._threshold, parts=self._parts)
         made._purges = True
         return made

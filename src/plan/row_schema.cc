@@ -149,12 +149,8 @@ Status CheckTrigger(const OperatorSpec& spec, const RowTrigger& trigger, const a
   return Status::OK();
 }
 
-/// Groups can begin anew only where nothing else holds their rows.
+/// What does not go with groups that begin anew.
 Status CheckPurge(const OperatorSpec& spec, const AggregateSpec& aggregate) {
-  using Kind = Window::Kind;
-  const Kind kind = aggregate.window.kind;
-  if (kind != Kind::kTumbling && kind != Kind::kSession && kind != Kind::kGlobal)
-    return Wrong(spec, "a trigger that purges needs windows that do not overlap", "Take a tumbling, session or global window.");
   if (aggregate.allowed_lateness_ms > 0)
     return Wrong(spec, "a trigger that purges leaves nothing for late rows to be added to", "Leave allowed_lateness() out, or purging().");
   if (aggregate.trigger.early_every_ms > 0)

@@ -12,23 +12,46 @@ constexpr int kMostWindows = 256;  // one piece goes through
 
 }  // namespace
 
-SlicedWindowAggregate::SlicedWindowAggregate(Parts parts, const WindowSpec& windows, SlicedAggregate::Settings settings)
-    : SlicedWindowAggregate(std::move(parts), windows, settings, parts.keys.words(), parts.calls.TakeFunctions()) {}
+SlicedWindowAggregate::SlicedWindowAggregate(Parts parts, const WindowSpec& windows, bool apart, SlicedAggregate::Settings settings)
+    : SlicedWindowAggregate(std::move(parts), windows, apart, settings, parts.keys.words(), parts.calls.TakeFunctions()) {}
 
-SlicedWindowAggregate::SlicedWindowAggregate(Parts&& parts, const WindowSpec& windows, SlicedAggregate::Settings settings,
+SlicedWindowAggregate::SlicedWindowAggregate(Parts&& parts, const WindowSpec& windows, bool apart, SlicedAggregate::Settings settings,
                                              std::uint32_t key_words, Functions functions)
-    : WindowAggregate(std::move(parts)), windows_(windows, key_words, std::move(functions), settings) {}
+    : WindowAggregate(std::move(parts)),
+      spec_(windows),
+      apart_(apart),
+      windows_(apart ? windows.Ends() : windows, key_words, std::move(functions), settings) {}
 
 Result<std::int64_t> SlicedWindowAggregate::AddRows(std::span<const std::uint64_t* const> keys, const std::int64_t* times,
                                                     std::span<const op::AggregateInput> inputs, std::int64_t rows, std::uint8_t* late) {
-  return windows_.Add(keys, times, inputs, rows, late);
+  if (!apart_) return windows_.Add(keys, times, inputs, rows, late);
+  HR_CHECK(rows == 1, "rows of windows that share nothing come one by one");
+  return AddApart(keys, *times, inputs, late);
+}
+
+Result<std::int64_t> SlicedWindowAggregate::AddApart(std::span<const std::uint64_t* const> key, std::int64_t time_ms,
+                                                     std::span<const op::AggregateInput> inputs, std::uint8_t* late) {
+  if (time_ms < -WindowSpec::kLatestMs || time_ms > WindowSpec::kLatestMs) return windows_.Add(key, &time_ms, inputs, 1, late);
+  const std::int64_t slice_ms = spec_.SliceStart(time_ms), last_ms = spec_.LastWindowEnd(slice_ms);
+  // It is late when its last window is over; the others are then too.
+  std::int64_t dropped = 0;
+  for (std::int64_t end_ms = spec_.FirstWindowEnd(slice_ms); end_ms <= last_ms; end_ms += spec_.slide_ms) {
+    const std::int64_t inside_ms = end_ms - 1;
+    std::uint8_t over = 0;
+    HR_ASSIGN_OR_RAISE(dropped, windows_.Add(key, &inside_ms, inputs, 1, &over));
+  }
+  if (late != nullptr) *late = static_cast<std::uint8_t>(dropped);
+  return dropped;
 }
 
 Result<std::optional<SlicedAggregate::Fired>> SlicedWindowAggregate::Next(Occasion occasion, std::int64_t watermark_ms) {
-  if (occasion == Occasion::kLate) return windows_.TakeLate();
-  if (occasion == Occasion::kEarly) return windows_.TakeEarly();
-  if (occasion == Occasion::kDue) return windows_.TakeDue();
-  return windows_.Fire(watermark_ms);
+  Result<std::optional<SlicedAggregate::Fired>> next = std::optional<SlicedAggregate::Fired>();
+  if (occasion == Occasion::kLate) next = windows_.TakeLate();
+  if (occasion == Occasion::kEarly) next = windows_.TakeEarly();
+  if (occasion == Occasion::kDue) next = windows_.TakeDue();
+  if (occasion == Occasion::kComplete) next = windows_.Fire(watermark_ms);
+  if (apart_ && next.ok() && next->has_value()) (**next).start_ms = spec_.StartOf((**next).end_ms);
+  return next;
 }
 
 void SlicedWindowAggregate::TakeGroups() {

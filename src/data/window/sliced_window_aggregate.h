@@ -9,10 +9,12 @@
 
 namespace headrace::data::window {
 
-/// Tumbling, sliding and cumulating windows: a row touches one slice, whatever the overlap.
+/// Tumbling, sliding and cumulating windows: a row touches one slice, whatever the overlap. But overlapping windows that a trigger purges
+/// have contents of their own: then a row is added to each window that holds it, and no window knows of the others.
 class SlicedWindowAggregate final : public WindowAggregate {
  public:
-  SlicedWindowAggregate(Parts parts, const WindowSpec& windows, SlicedAggregate::Settings settings);
+  /// `apart`: windows share no slices.
+  SlicedWindowAggregate(Parts parts, const WindowSpec& windows, bool apart, SlicedAggregate::Settings settings);
 
  protected:
   Result<std::int64_t> AddRows(std::span<const std::uint64_t* const> keys, const std::int64_t* times,
@@ -35,15 +37,20 @@ class SlicedWindowAggregate final : public WindowAggregate {
   }
 
  private:
-  SlicedWindowAggregate(Parts&& parts, const WindowSpec& windows, SlicedAggregate::Settings settings, std::uint32_t key_words,
+  SlicedWindowAggregate(Parts&& parts, const WindowSpec& windows, bool apart, SlicedAggregate::Settings settings, std::uint32_t key_words,
                         Functions functions);
+  /// A row by its windows, one after the other. Rows come one by one, as there is a trigger.
+  Result<std::int64_t> AddApart(std::span<const std::uint64_t* const> key, std::int64_t time_ms, std::span<const op::AggregateInput> inputs,
+                                std::uint8_t* late);
   /// Complete windows with few groups, many in one batch; one with many groups alone.
   Result<bool> EmitSmallWindows(std::int64_t watermark_ms, op::Collector* out);
   /// Copies the groups of the window in hand behind those that wait.
   void TakeGroups();
   Result<std::optional<SlicedAggregate::Fired>> Next(Occasion occasion, std::int64_t watermark_ms);
 
-  SlicedAggregate windows_;
+  const WindowSpec spec_;
+  const bool apart_;
+  SlicedAggregate windows_;                      // of spec_, or of its ends
   std::optional<SlicedAggregate::Fired> fired_;  // the window in hand, and the next of its groups
   Occasion in_hand_ = Occasion::kComplete;
   std::int64_t next_group_ = 0;

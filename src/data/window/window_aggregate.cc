@@ -59,8 +59,9 @@ Result<std::unique_ptr<op::Operator>> WindowAggregate::Make(const plan::Aggregat
     case plan::Window::Kind::kTumbling:
     case plan::Window::Kind::kSliding:
     case plan::Window::Kind::kCumulate:
-      return std::unique_ptr<op::Operator>(
-          new SlicedWindowAggregate(std::move(parts), WindowSpec::Of(window), {lateness_ms, early || trigger != nullptr, trigger}));
+      return std::unique_ptr<op::Operator>(new SlicedWindowAggregate(std::move(parts), WindowSpec::Of(window),
+                                                                     spec.trigger.purge && WindowSpec::Of(window).slices_per_window() > 1,
+                                                                     {lateness_ms, early || trigger != nullptr, trigger}));
     case plan::Window::Kind::kSession:
       return std::unique_ptr<op::Operator>(
           new SessionWindowAggregate(std::move(parts), static_cast<std::int64_t>(window.gap_ms), {lateness_ms, early, trigger}));

@@ -24,6 +24,9 @@ struct WindowSpec {
     return {static_cast<std::int64_t>(window.size_ms), static_cast<std::int64_t>(tumbling ? window.size_ms : window.slide_ms),
             window.offset_ms, window.kind == plan::Window::Kind::kCumulate};
   }
+  /// Windows as long as the slide (the step) that have the ends of these, one each: what windows that share no slices are kept by. A row
+  /// stands in each of its windows at the time end - 1; StartOf() an end is that of these here.
+  WindowSpec Ends() const { return {slide_ms, slide_ms, cumulate ? offset_ms : offset_ms + size_ms, false}; }
   std::int64_t slice_ms() const { return std::gcd(size_ms, slide_ms); }
   /// Of the longest window.
   std::int64_t slices_per_window() const { return size_ms / slice_ms(); }
