@@ -35,17 +35,6 @@ Result<int> KeyIndex(const OperatorSpec& spec, const std::string& name, const ar
   return index;
 }
 
-/// Rows are kept in tables of words: no column may be nested.
-Status CheckKept(const OperatorSpec& spec, const arrow::Schema& schema) {
-  for (const auto& field : schema.fields()) {
-    const auto id = field->type()->id();
-    if (id == arrow::Type::LIST || id == arrow::Type::STRUCT)
-      return Wrong(spec, fmt::format("the column \"{}\" is a {}, which it cannot keep", field->name(), TypeName(*field->type())),
-                   "Leave the column out with select(), or turn it into text.");
-  }
-  return Status::OK();
-}
-
 bool IsWindowTime(const arrow::Schema& schema, const char* name) {
   const auto field = schema.GetFieldByName(name);
   return field != nullptr && field->type()->id() == arrow::Type::TIMESTAMP &&
@@ -118,8 +107,6 @@ Result<JoinColumns> ColumnsOf(const OperatorSpec& spec, const JoinSpec& join, co
   if (join.left_keys.empty() || join.left_keys.size() != join.right_keys.size())
     return Wrong(spec, "it has no columns to join on", "Name them: on=\"id\".");
   HR_RETURN_NOT_OK(CheckBound(spec, join));
-  HR_RETURN_NOT_OK(CheckKept(spec, left));
-  HR_RETURN_NOT_OK(CheckKept(spec, right));
   JoinColumns made;
   HR_ASSIGN_OR_RAISE(made.by_window_columns, ByWindowColumns(spec, join, left, right));
   HR_RETURN_NOT_OK(CheckLateTags(spec, join, made.by_window_columns));
@@ -180,7 +167,6 @@ Result<SchemaPtr> SchemaOf(const OperatorSpec& spec, const DeduplicateSpec& dedu
     HR_RETURN_NOT_OK(KeyIndex(spec, key, *input, "its stream").status());
     if (!taken.insert(key).second) return Wrong(spec, fmt::format("it names the column \"{}\" twice", key));
   }
-  HR_RETURN_NOT_OK(CheckKept(spec, *input));
   return input;
 }
 

@@ -12,7 +12,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <string>
 #include <utility>
+
+#include "data/state/nested_values.h"
 
 namespace headrace::data::state {
 namespace {
@@ -77,6 +80,8 @@ Result<RowStore> RowStore::Make(const arrow::FieldVector& columns, std::uint32_t
       column.form = Form::kText;
     else if (type.id() == arrow::Type::LARGE_STRING || type.id() == arrow::Type::LARGE_BINARY)
       column.form = Form::kLargeText;
+    else if (IsNested(type))
+      column.form = Form::kNested;
     else if (!arrow::is_fixed_width(type.id()) || type.num_fields() > 0)
       return Status::NotImplemented("rows with the column ", field->name(), " of type ", type.ToString(), " cannot be kept");
     else if (type.bit_width() == 1)
@@ -140,6 +145,31 @@ Status RowStore::FillTexts(const Column& column, const arrow::ArrayData& data, s
   return Status::OK();
 }
 
+Status RowStore::FillNested(const Column& column, const arrow::ArrayData& data, std::span<const std::uint32_t> indices) {
+  std::string value;
+  for (std::size_t i = 0; i < indices.size(); ++i) {
+    std::uint64_t& ref = fresh_[i][column.word];
+    ref = 0;
+    if (IsNullAt(data, indices[i])) continue;
+    value.clear();
+    AppendNested(data, indices[i], &value);
+    HR_ASSIGN_OR_RAISE(ref, texts_->Put(value));
+  }
+  return Status::OK();
+}
+
+Result<std::shared_ptr<arrow::ArrayData>> RowStore::GatherNested(const Column& column, std::span<const std::uint32_t> rows) const {
+  NestedBuilder builder(column.type);
+  for (const std::uint32_t row : rows) {
+    const std::string_view value = row == kNone ? std::string_view() : texts_->Get(At(row)[column.word]);
+    if (value.empty())
+      builder.AppendNull();
+    else
+      builder.Append(value);
+  }
+  return builder.Finish();
+}
+
 Status RowStore::Fill(std::size_t c, const arrow::ArrayData& data, std::span<const std::uint32_t> indices) {
   const Column& column = columns_[c];
   const std::uint32_t word = column.word;
@@ -171,6 +201,9 @@ Status RowStore::Fill(std::size_t c, const arrow::ArrayData& data, std::span<con
       break;
     case Form::kLargeText:
       HR_RETURN_NOT_OK(FillTexts<std::int64_t>(column, data, indices));
+      break;
+    case Form::kNested:
+      HR_RETURN_NOT_OK(FillNested(column, data, indices));
       break;
   }
   if (data.GetNullCount() == 0) return Status::OK();
@@ -263,6 +296,10 @@ Result<std::shared_ptr<arrow::Array>> RowStore::Gather(int column, std::span<con
     case Form::kLargeText: {
       HR_ASSIGN_OR_RAISE(data, Texts<std::int64_t>(from.type, rows, from.word, *texts_, at));
       break;
+    }
+    case Form::kNested: {
+      HR_ASSIGN_OR_RAISE(data, GatherNested(from, rows));
+      return arrow::MakeArray(data);
     }
   }
   if (data == nullptr) data = arrow::ArrayData::Make(from.type, count, {nullptr, std::move(values)}, 0);

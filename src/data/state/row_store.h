@@ -16,7 +16,8 @@ namespace headrace::data::state {
 /// reading all of its columns costs one walk to memory; whole batches are put in and taken out column by column. Numbers of removed
 /// rows are used again; no row costs an allocation.
 /// Layout of a row: link, mark, time, extra words, a bit for each null column, then columns: a word each, decimals two; texts are
-/// references. Owned by its operator, used on the task's thread only. At most 2^32 - 2 rows. Columns: all but lists and structs.
+/// references, lists and structs references to their bytes (nested_values.h).
+/// Owned by its operator, used on the task's thread only. At most 2^32 - 2 rows.
 class RowStore {
  public:
   static constexpr std::uint32_t kNone = 0xFFFFFFFF;
@@ -62,12 +63,12 @@ class RowStore {
 
  private:
   static constexpr std::uint32_t kPageBytes = 256u << 10, kFirstRows = 16;
-  enum class Form : std::uint8_t { kBool, k1, k2, k4, k8, k16, kText, kLargeText };
+  enum class Form : std::uint8_t { kBool, k1, k2, k4, k8, k16, kText, kLargeText, kNested };
   struct Column {
     std::shared_ptr<arrow::DataType> type;
     Form form;
-    std::uint32_t word;  // its first
-    bool is_text() const { return form == Form::kText || form == Form::kLargeText; }
+    std::uint32_t word;                                   // its first
+    bool is_text() const { return form >= Form::kText; }  // lies in texts_
   };
   RowStore() = default;
   std::uint64_t* At(std::uint32_t row) const { return pages_.At(row); }
@@ -75,6 +76,8 @@ class RowStore {
   Status Fill(std::size_t c, const arrow::ArrayData& data, std::span<const std::uint32_t> indices);
   template <typename Offset>
   Status FillTexts(const Column& column, const arrow::ArrayData& data, std::span<const std::uint32_t> indices);
+  Status FillNested(const Column& column, const arrow::ArrayData& data, std::span<const std::uint32_t> indices);
+  Result<std::shared_ptr<arrow::ArrayData>> GatherNested(const Column& column, std::span<const std::uint32_t> rows) const;
   void DropTexts(const std::uint64_t* at);
   bool IsNull(const std::uint64_t* at, std::size_t c) const { return (at[null_word_ + c / 64] >> (c % 64) & 1) != 0; }
 
