@@ -32,18 +32,26 @@ Metadata = Literal["topic", "partition", "offset", "timestamp", "key", "headers"
 class DeadLetter:
     """Where records go that cannot be decoded. Made by dead_letter()."""
 
-    def __init__(self, topic: str) -> None:
-        self.topic = topic
+    def __init__(self, topic: str | None, folder: str | None) -> None:
+        self.topic, self.folder = topic, folder
 
     def __repr__(self) -> str:
-        return f"dead_letter({self.topic!r})"
+        return f"dead_letter({self.topic!r})" if self.folder is None else f"dead_letter(folder={self.folder!r})"
 
 
-def dead_letter(topic: str) -> DeadLetter:
-    """As on_error of a KafkaSource: records that cannot be decoded go to this topic as they came, key, value and headers, with
-    headers headrace.error, headrace.topic, headrace.partition, headrace.offset, headrace.timestamp, headrace.job and
-    headrace.operator. The topic must exist on the same brokers. At least once. They are counted like skipped ones."""
-    return DeadLetter(_text("dead_letter", "topic", topic))
+def dead_letter(topic: str | None = None, *, folder: str | PathLike[str] | None = None) -> DeadLetter:
+    """As on_error of a source: records that cannot be decoded are kept elsewhere, and counted like skipped ones. At least once.
+
+    topic, of a KafkaSource: they go there as they came, key, value and headers, with headers headrace.error, headrace.topic,
+    headrace.partition, headrace.offset, headrace.timestamp, headrace.job and headrace.operator. It must exist on the same brokers.
+    folder, of a FileSource: a JSON object a line in files ``part-<subtask>-<n>.jsonl``, with file, offset, error, record (record_base64 when
+    it is not UTF-8), job and operator. They show when their file has been read, or after 10 s.
+    """
+    if (topic is None) == (folder is None):
+        _refuse("dead_letter", "it takes the topic of a KafkaSource, or the folder of a FileSource")
+    if topic is not None:
+        return DeadLetter(_text("dead_letter", "topic", topic), None)
+    return DeadLetter(None, _path("dead_letter", folder))
 
 
 def _refuse(what: str, message: str, wrong_type: bool = False) -> NoReturn:
@@ -80,22 +88,68 @@ def _path(what: str, value: Any) -> str:
 
 def _parquet_schema(what: str, path: str) -> Any:
     """The schema of a Parquet file, of the first of a folder or glob, as this program sees it."""
-    import glob
-    import os
-
-    hint = "say with row_type which columns it has"
     try:
         import pyarrow.parquet
     except ImportError:
-        _refuse(what, f"reading the schema of {path!r} takes pyarrow, which is not installed; {hint}")
+        _refuse(
+            what, f"reading the schema of {path!r} takes pyarrow, which is not installed; say with row_type which columns it has"
+        )
+    first = _first_file(what, path)
+    try:
+        return pyarrow.parquet.read_schema(first)
+    except (OSError, pyarrow.ArrowException) as error:
+        _refuse(what, f"the schema of {first!r} cannot be read: {error}")
+
+
+def _first_file(what: str, path: str) -> str:
+    """The file that says the schema of a path: itself, or the first of a folder or glob."""
+    import glob
+    import os
+
     found = sorted(glob.glob(os.path.join(path, "*") if os.path.isdir(path) else path)) if not os.path.isfile(path) else [path]
     files = [name for name in found if os.path.isfile(name)]
     if not files:
-        _refuse(what, f"this program sees no file at {path!r} whose schema it could take; {hint}")
+        _refuse(what, f"this program sees no file at {path!r} whose schema it could take; say with row_type which columns it has")
+    return files[0]
+
+
+def _avro_schema(what: str, path: str) -> str:
+    """The schema in the header of an Avro file, as JSON; of the first of a folder or glob."""
+    first = _first_file(what, path)
+    with open(first, "rb") as file:
+        head = file.read(2 << 20)
+    at = 4
+
+    def number() -> int:
+        nonlocal at
+        bits = shift = 0
+        while True:
+            byte = head[at]
+            at += 1
+            bits |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return (bits >> 1) ^ -(bits & 1)
+
+    def text() -> bytes:
+        nonlocal at
+        size = number()
+        at += size
+        return head[at - size : at]
+
     try:
-        return pyarrow.parquet.read_schema(files[0])
-    except (OSError, pyarrow.ArrowException) as error:
-        _refuse(what, f"the schema of {files[0]!r} cannot be read: {error}")
+        entries = number() if head.startswith(b"Obj\1") else 0
+        while entries != 0:
+            if entries < 0:
+                number()
+            for _ in range(abs(entries)):
+                key, value = text(), text()
+                if key == b"avro.schema":
+                    return value.decode()
+            entries = number()
+    except (IndexError, UnicodeDecodeError):
+        pass
+    _refuse(what, f"{first!r} is no Avro file with a schema in its header; say with row_type which columns it has")
 
 
 def _last_part(path: str, otherwise: str) -> str:
@@ -212,6 +266,8 @@ class KafkaSource(Source[Any]):
         elif schema_registry is not None or schema is not None:
             _refuse(what, f"value_format {value_format!r} takes no schema; 'avro', 'protobuf' and 'json_schema' do")
         if isinstance(on_error, DeadLetter):
+            if on_error.topic is None:
+                _refuse(what, "its dead letters go to a topic: dead_letter('name')")
             options["on_error"], options["dead_letter_topic"] = "dead_letter", on_error.topic
         else:
             options["on_error"] = _choice(what, "on_error", on_error, ("fail", "skip"))
@@ -401,27 +457,45 @@ class FileSource(Source[Any]):
     bool, None). With a row_type rows are typed: JSON objects, or CSV records (format "csv"; the first line names the columns, or with
     csv_header=False csv_columns does). Format "parquet": typed rows by the columns' names, of the row_type or, without one, of the schema of the
     (first) file, which this program must see then. Files are shared out among the subtasks as wholes, Parquet files by row groups.
+    Format "avro": the records of Avro files, of the row_type or the schema of the first file. "protobuf", "json_schema" and, with a schema or a
+    schema_registry, "avro": records as a topic holds them, each behind its length as a varint; schema, message, schema_registry and
+    schema_registry_auth as for KafkaSource.
     csv_null: the text, not in quotes, that is null. on_error: "fail" the job at a line that cannot be read (not UTF-8, not JSON, a value that does not fit, longer than 16 MiB),
-    or "skip" and count it.
+    "skip" and count it, or dead_letter(folder=…) to keep it there.
     """
 
     def __init__(
         self,
         path: str | PathLike[str],
-        format: Literal["lines", "json", "csv", "parquet"] | None = None,
+        format: Literal["lines", "json", "csv", "parquet", "avro", "protobuf", "json_schema"] | None = None,
         *,
         row_type: Any = None,
+        schema_registry: str | None = None,
+        schema_registry_auth: str | None = None,
+        schema: str | Mapping[str, Any] | None = None,
+        message: str | None = None,
         csv_delimiter: str = ",",
         csv_header: bool = True,
         csv_columns: Iterable[str] | None = None,
         csv_null: str = "",
-        on_error: OnError = "fail",
+        on_error: OnError | DeadLetter = "fail",
     ) -> None:
         what = "FileSource"
         if format is None:
             format = "lines" if row_type is None else "json"
-        options = {"path": _path(what, path), "format": _choice(what, "format", format, _FILE_FORMATS)}
-        options["on_error"] = _choice(what, "on_error", on_error, ("fail", "skip"))
+        options = {"path": _path(what, path), "format": _choice(what, "format", format, (*_FILE_FORMATS, *_TYPED_FORMATS[1:]))}
+        if isinstance(on_error, DeadLetter):
+            if on_error.folder is None:
+                _refuse(what, "its dead letters go to a folder: dead_letter(folder='…')")
+            options["on_error"], options["dead_letter_path"] = "dead_letter", on_error.folder
+        else:
+            options["on_error"] = _choice(what, "on_error", on_error, ("fail", "skip"))
+        if format == "avro" and row_type is None:
+            row_type = schema if schema is not None else _avro_schema(what, options["path"])
+        if format in ("protobuf", "json_schema") or schema is not None or schema_registry is not None:
+            if format not in _TYPED_FORMATS[1:]:
+                _refuse(what, f"format {format!r} takes no schema; 'avro', 'protobuf' and 'json_schema' do")
+            options.update(_schemas(what, format, row_type, schema_registry, schema_registry_auth, schema, message))
         if format == "parquet" and row_type is None:
             row_type = _parquet_schema(what, options["path"])
         if format == "csv":

@@ -199,7 +199,7 @@ WRONG = {
     "topic": (lambda env: KafkaSource(topic=""), ValueError, "topic is empty"),
     "start": (lambda env: KafkaSource("t", start="now"), ValueError, "'earliest', 'latest', 'committed'"),
     "naive start": (lambda env: KafkaSource("t", start=datetime(2024, 1, 1)), ValueError, "time zone"),
-    "value format": (lambda env: KafkaSink("t", value_format="avro"), ValueError, "value_format is 'avro'"),
+    "value format": (lambda env: KafkaSink("t", value_format="xml"), ValueError, "value_format is 'xml'"),
     "count": (lambda env: GeneratorSource(count=-1), ValueError, "count is -1"),
     "one string": (lambda env: env.from_collection("abc"), TypeError, "one str"),
     "interval": (lambda env: env.enable_checkpointing(0), ValueError, "too short"),

@@ -51,14 +51,21 @@ const std::vector<ConnectorTable>& SourceTables() {
         {"discovery_interval_ms", Type::kDurationMs, false, "30000", "", "How often to look for new partitions; 0 = never."}}},
       {"file",
        {{"path", Type::kString, true, "", "", "File, folder or glob."},
-        {"format", Type::kChoice, false, "lines", "lines|json|csv|parquet",
-         "lines: one str a line; json: one JSON value a line; csv and parquet: typed rows."},
+        {"format", Type::kChoice, false, "lines", "lines|json|csv|parquet|avro|protobuf|json_schema",
+         "lines: one str a line; json: one JSON value a line; csv, parquet and avro: typed rows; protobuf, json_schema and avro with a "
+         "schema: "
+         "typed rows, each record behind its length."},
+        {"schema_registry", Type::kString, false, "", "", "http://host:port of the registry whose ids stand before each record."},
+        {"schema_registry_auth", Type::kString, false, "", "", "user:password for the registry."},
+        {"schema", Type::kString, false, "", "", "Without a registry: the Avro schema, or the text of the .proto file, of all records."},
+        {"message", Type::kString, false, "", "", "format=protobuf without a registry: the message's name; by default the file's first."},
         {"csv_delimiter", Type::kString, false, ",", "", "format=csv: the character between two fields."},
         {"csv_header", Type::kBool, false, "true", "",
          "format=csv: the first line of each file names its columns; else they stand in csv_columns' order."},
         {"csv_columns", Type::kString, false, "", "", "format=csv without a header: the columns' names as a JSON array."},
         {"csv_null", Type::kString, false, "", "", "format=csv: what stands for null, when it is not in quotes."},
-        {"on_error", Type::kChoice, false, "fail", "fail|skip", "What a line does that cannot be decoded."}}},
+        {"on_error", Type::kChoice, false, "fail", "fail|skip|dead_letter", "What a record does that cannot be decoded."},
+        {"dead_letter_path", Type::kString, false, "", "", "With on_error=dead_letter: the folder that takes such records."}}},
       {"collection", {}},
       {"postgres",
        {{"host", Type::kString, true, "", "", "Name or address of the server, or a comma list."},
@@ -319,6 +326,12 @@ Status CheckGenerator(const ConnectorSpec& spec, std::string_view who) {
   return Status::OK();
 }
 
+Status CheckFileSource(const ConnectorSpec& spec, std::string_view who) {
+  if ((OptionString(spec, true, "on_error") == "dead_letter") != !OptionString(spec, true, "dead_letter_path").empty())
+    return Error(ErrorCode::kBadOption, fmt::format("{}: on_error=dead_letter and dead_letter_path need each other", who));
+  return Status::OK();
+}
+
 Status CheckFileSink(const ConnectorSpec& spec, std::string_view who) {
   for (const auto& [name, least] : {std::pair<std::string_view, std::int64_t>{"roll_bytes", 1}, {"roll_rows", 0}, {"roll_after_ms", 1}}) {
     const std::int64_t value = OptionInt(spec, false, name);
@@ -380,6 +393,7 @@ Status CheckConnector(const ConnectorSpec& spec, bool is_source, std::string_vie
   HR_RETURN_NOT_OK(CheckFormat(spec, is_source, who));
   if (spec.kind == "generator") HR_RETURN_NOT_OK(CheckGenerator(spec, who));
   if (spec.kind == "postgres") HR_RETURN_NOT_OK(CheckPostgres(spec, who));
+  if (is_source && spec.kind == "file") HR_RETURN_NOT_OK(CheckFileSource(spec, who));
   if (!is_source && spec.kind == "file") HR_RETURN_NOT_OK(CheckFileSink(spec, who));
   if (is_source && spec.kind == "nexmark") HR_RETURN_NOT_OK(CheckNexmark(spec, who));
   if (!spec.payload.empty() && !(is_source && spec.kind == "collection")) {

@@ -26,7 +26,9 @@ struct OptionSpec {
 /// kafka sink: topic, bootstrap_servers, delivery (|exactly_once|at_least_once|none), value_format (auto|string|bytes|json|avro|protobuf|
 ///   json_schema), schema_registry, schema_registry_auth, subject_strategy, record_name, schema, auto_register, use_latest, key_columns,
 ///   timestamps (iso|ms), property.*
-/// file source: path (file, folder or glob), format (lines|json|csv|parquet), csv_*, on_error
+/// file source: path (file, folder or glob), format (lines|json|csv|parquet|avro|protobuf|json_schema), schema_registry,
+/// schema_registry_auth,
+///   schema, message, csv_*, on_error (fail|skip|dead_letter), dead_letter_path
 /// file sink: path (folder), format (lines|json|csv|parquet), compression, roll_bytes, roll_rows, roll_after_ms, timestamps
 /// generator source: count (0 = endless), rows_per_second (0 = no limit), kind (sequence|words), vocabulary, words_per_row, seed
 /// collection source: payload. collection sink, print (prefix), blackhole: no more.

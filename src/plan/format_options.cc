@@ -19,7 +19,6 @@ std::string FormatOf(const ConnectorSpec& spec, bool is_source) {
                                : "";
 }
 
-bool HasSchema(std::string_view format) { return format == "avro" || format == "protobuf" || format == "json_schema"; }
 bool NeedsRowType(std::string_view format) { return format == "csv" || format == "parquet" || HasSchema(format); }
 
 std::string NamesOf(const arrow::Schema& schema) { return fmt::format("{}", fmt::join(schema.field_names(), ", ")); }
@@ -115,6 +114,8 @@ Status CheckParquetSource(const ConnectorSpec& spec, std::string_view who) {
 
 }  // namespace
 
+bool HasSchema(std::string_view format) { return format == "avro" || format == "protobuf" || format == "json_schema"; }
+
 Result<std::vector<std::string>> ColumnNames(std::string_view json) {
   std::vector<std::string> names;
   if (json.empty()) return names;
@@ -143,10 +144,13 @@ Status CheckFormat(const ConnectorSpec& spec, bool is_source, std::string_view w
                                       : "Use format=\"json\" or \"csv\", or leave row_type away.");
   }
   const bool registry = !OptionString(spec, true, "schema_registry").empty(), schema = !OptionString(spec, true, "schema").empty();
-  if (HasSchema(format) && format != "json_schema" && registry == schema) {
-    return Error(ErrorCode::kBadOption, fmt::format("{}: value_format={} takes either schema_registry or schema", who, format),
+  const bool avro_file = spec.kind == "file" && format == "avro" && !registry && !schema;
+  if (HasSchema(format) && format != "json_schema" && registry == schema && !avro_file) {
+    return Error(ErrorCode::kBadOption, fmt::format("{}: {} takes either schema_registry or schema", who, format),
                  "Name the registry, or give the schema of all records.");
   }
+  if (!HasSchema(format) && (registry || schema))
+    return Error(ErrorCode::kBadOption, fmt::format("{}: {} takes no schema; avro, protobuf and json_schema do", who, format));
   if (format == "parquet") return CheckParquetSource(spec, who);
   return format == "csv" ? CheckCsv(spec, who) : Status::OK();
 }

@@ -13,6 +13,9 @@ namespace headrace::plan {
 /// Names of columns as options carry them: a JSON array of text. Empty for "". Invalid when it is none.
 Result<std::vector<std::string>> ColumnNames(std::string_view json);
 
+/// Formats whose records are written by a schema: avro, protobuf, json_schema.
+bool HasSchema(std::string_view format);
+
 /// Does the connector's format go with its row type? `who` is OperatorSpec::Describe(). kBadOption.
 Status CheckFormat(const ConnectorSpec& spec, bool is_source, std::string_view who);
 

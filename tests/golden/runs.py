@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import headrace
+import records
 from cases import BadCase, Case, Expected
 from headrace.engine import EmbeddedRun
 from headrace.graph_builder import assign_uids, build_job_graph
@@ -24,11 +25,20 @@ _PUBLIC = {name: getattr(headrace, name) for name in headrace.__all__}
 _numbers = itertools.count()
 
 
-def file_with(text: str) -> str:
-    """The path of a new file that holds `text`; removed when the tests end."""
+def file_with(content: str | bytes) -> str:
+    """The path of a new file that holds `content`; removed when the tests end."""
     path = os.path.join(_FILES.name, str(next(_numbers)))
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        file.write(text)
+    with open(path, "wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def folder_with(*contents: str | bytes) -> str:
+    """The path of a new folder with a file for each of `contents`; removed when the tests end."""
+    path = os.path.join(_FILES.name, str(next(_numbers)))
+    os.mkdir(path)
+    for number, content in enumerate(contents):
+        os.rename(file_with(content), os.path.join(path, f"{number:03}"))
     return path
 
 
@@ -50,7 +60,14 @@ def ways(seed: int) -> list[Way]:
 
 def write_job(case: Case, env: headrace.StreamExecutionEnvironment, way: Way) -> dict[str, Any]:
     """Adds the case to the environment; gives its result streams, "" for `out` and the tags for side outputs."""
-    scope: dict[str, Any] = {**_PUBLIC, "__name__": "__main__", "env": env, "file_with": file_with}
+    scope: dict[str, Any] = {
+        **_PUBLIC,
+        **records.SCOPE,
+        "__name__": "__main__",
+        "env": env,
+        "file_with": file_with,
+        "folder_with": folder_with,
+    }
     for table in case.inputs:
         source = headrace.CollectionSource(input_rows(table), row_type(table))
         stream = env.add_source(source)

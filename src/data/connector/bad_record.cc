@@ -38,10 +38,7 @@ BadRecordPolicy::BadRecordPolicy(bool skip, const ConnectorContext& context) : s
 
 Status BadRecordPolicy::Handle(const std::string& where, const std::string& why, std::string_view bytes) {
   const std::string sample = SampleOf(bytes);
-  if (!skip_) {
-    return Error(ErrorCode::kBadRecord,
-                 fmt::format("source \"{}\" (uid {}), {}: {}: {}", context_->operator_name, context_->operator_uid, where, why, sample));
-  }
+  if (!skip_) return Error(ErrorCode::kBadRecord, fmt::format("{}: {}: {}", where, why, sample));
   if (skipped_ != nullptr) skipped_->Add();
   if (context_->on_bad_record) context_->on_bad_record(where, why, sample);
   return Status::OK();

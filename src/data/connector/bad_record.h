@@ -13,7 +13,8 @@ namespace headrace::data::connector {
 class BadRecordPolicy {
  public:
   BadRecordPolicy(bool skip, const ConnectorContext& context);
-  /// `where` names the record ("topic lines, partition 3, offset 17"). OK: go on without it; kBadRecord: the task fails.
+  /// `where` names the record ("topic lines, partition 3, offset 17"). OK: go on without it; kBadRecord: the task fails,
+  /// which names the source.
   Status Handle(const std::string& where, const std::string& why, std::string_view bytes);
 
  private:

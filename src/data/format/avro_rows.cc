@@ -188,6 +188,8 @@ class Reader {
     return Status::OK();
   }
   bool at_end() const { return bytes_.empty(); }
+  std::string_view rest() const { return bytes_; }
+  Status Pass(const AvroType& type) { return Skip(type, 0); }
 
  private:
   static Status TooShort() { return Status::Invalid("the record ends too early"); }
@@ -446,6 +448,20 @@ Result<std::unique_ptr<const AvroPlan>> AvroPlan::Make(std::shared_ptr<const Avr
 Result<std::unique_ptr<AvroRowDecoder>> AvroRowDecoder::Make(const std::shared_ptr<arrow::Schema>& schema) {
   HR_ASSIGN_OR_RAISE(RowColumns rows, RowColumns::Make(schema));
   return std::unique_ptr<AvroRowDecoder>(new AvroRowDecoder(std::move(rows)));
+}
+
+Status AvroRowDecoder::AppendFront(std::string_view* bytes, const AvroPlan& plan) {
+  Reader reader(*bytes);
+  const Status status = reader.Struct(*plan.root_, rows_.columns(), 0);
+  if (status.ok()) {
+    rows_.CloseRow();
+    *bytes = reader.rest();
+    return status;
+  }
+  rows_.DropRow();
+  Reader passer(*bytes);
+  *bytes = passer.Pass(plan.schema_->root()).ok() ? passer.rest() : std::string_view();
+  return status;
 }
 
 Status AvroRowDecoder::Append(std::string_view record, const AvroPlan& plan) {

@@ -43,6 +43,8 @@ class AvroRowDecoder {
     return AvroPlan::Make(std::move(writer), rows_.columns());
   }
   Status Append(std::string_view record, const AvroPlan& plan);
+  /// Takes one record off the front of `bytes`, also one that is refused; nothing is left of them when its end cannot be found.
+  Status AppendFront(std::string_view* bytes, const AvroPlan& plan);
   std::int64_t num_rows() const { return rows_.num_rows(); }
   std::int64_t size_bytes() const { return rows_.size_bytes(); }
   Result<std::shared_ptr<arrow::RecordBatch>> Finish() { return rows_.Finish(); }

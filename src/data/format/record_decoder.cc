@@ -18,6 +18,15 @@ constexpr std::int64_t kLargeRecord = RecordDecoder::kBatchBytes / kLookEvery;
 
 }  // namespace
 
+RecordFormat RecordFormatOf(std::string_view name) {
+  constexpr std::pair<std::string_view, RecordFormat> kNames[] = {
+      {"json", RecordFormat::kJson}, {"bytes", RecordFormat::kBytes},       {"csv", RecordFormat::kCsv},
+      {"avro", RecordFormat::kAvro}, {"protobuf", RecordFormat::kProtobuf}, {"json_schema", RecordFormat::kJsonSchema}};
+  for (const auto& [known, format] : kNames)
+    if (name == known) return format;
+  return RecordFormat::kText;
+}
+
 Result<std::unique_ptr<RecordDecoder>> RecordDecoder::Make(RecordDecoderOptions options) {
   std::unique_ptr<RecordDecoder> made(new RecordDecoder());
   if (options.schema == nullptr) {

@@ -30,6 +30,9 @@ enum class RecordFormat {
   kJsonSchema,  ///< JSON behind the id of its schema
 };
 
+/// "json", "bytes", "csv", "avro", "protobuf", "json_schema"; anything else is kText (options are checked before).
+RecordFormat RecordFormatOf(std::string_view name);
+
 struct RecordDecoderOptions {
   RecordFormat format = RecordFormat::kText;
   std::shared_ptr<arrow::Schema> schema;  ///< typed rows; null: untyped values

@@ -120,8 +120,7 @@ class FileSinkWriter final : public SinkWriter {
   }
 
   void Run() {
-    // Two sinks of one job may write to one folder.
-    const std::string owner = fmt::format("{:.8}-{:016x}", context_->job_id, columnar::HashKey(context_->operator_uid));
+    const std::string owner = PartFiles::OwnerOf(context_->job_id, context_->operator_uid);
     PartWriter parts(std::make_unique<PartFiles>(options_.folder, context_->subtask, owner, options_.parquet ? ".parquet" : ""),
                      options_.limits, options_.compression);
     Status status = parts.Prepare();

@@ -12,10 +12,16 @@
 #include <system_error>
 #include <utility>
 
+#include "columnar/key_group.h"
+
 namespace headrace::data::connector {
 
 PartFiles::PartFiles(std::string folder, std::uint32_t subtask, std::string owner, std::string extension)
     : folder_(std::move(folder)), subtask_(subtask), owner_(std::move(owner)), extension_(std::move(extension)) {}
+
+std::string PartFiles::OwnerOf(std::string_view job_id, std::string_view operator_uid) {
+  return fmt::format("{:.8}-{:016x}", job_id, columnar::HashKey(operator_uid));
+}
 
 PartFiles::~PartFiles() {
   if (file_ >= 0) ::close(file_);

@@ -11,6 +11,8 @@ namespace headrace::data::connector {
 class PartFiles {
  public:
   PartFiles(std::string folder, std::uint32_t subtask, std::string owner, std::string extension = {});
+  /// A name for the operator of a job: two of them may write to one folder.
+  static std::string OwnerOf(std::string_view job_id, std::string_view operator_uid);
   PartFiles(const PartFiles&) = delete;
   PartFiles& operator=(const PartFiles&) = delete;
   ~PartFiles();  ///< an open file is left hidden, and removed by the next run of the same owner

@@ -70,17 +70,6 @@ class KafkaSourceReader final : public SourceReader {
   std::unique_ptr<TopicFetcher> fetcher_;  // after the queue: its thread uses it
 };
 
-format::RecordFormat RecordFormatOf(std::string_view name) {
-  using Format = format::RecordFormat;
-  for (const auto& [known, format] : {std::pair<std::string_view, Format>{"json", Format::kJson},
-                                      {"bytes", Format::kBytes},
-                                      {"avro", Format::kAvro},
-                                      {"protobuf", Format::kProtobuf},
-                                      {"json_schema", Format::kJsonSchema}})
-    if (name == known) return format;
-  return Format::kText;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<SourceReader>> MakeKafkaSourceReader(const plan::ConnectorSpec& spec) {
@@ -88,7 +77,7 @@ Result<std::unique_ptr<SourceReader>> MakeKafkaSourceReader(const plan::Connecto
   HR_ASSIGN_OR_RAISE(options.settings, KafkaSettingsOf(spec, true));
   options.topic = plan::OptionString(spec, true, "topic");
   options.group_id = plan::OptionString(spec, true, "group_id");
-  options.decoder.format = RecordFormatOf(plan::OptionString(spec, true, "value_format"));
+  options.decoder.format = format::RecordFormatOf(plan::OptionString(spec, true, "value_format"));
   options.decoder.schema = spec.schema;
   options.decoder.schema_registry = plan::OptionString(spec, true, "schema_registry");
   options.decoder.schema_registry_auth = plan::OptionString(spec, true, "schema_registry_auth");
