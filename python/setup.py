@@ -7,7 +7,17 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 HERE = Path(__file__).resolve().parent
-SOURCES = ["module.c", "writer.c", "hooks.c", "value_encode.c", "value_decode.c", "key_encode.c", "batch_block.c", "arena.c"]
+SOURCES = [
+    "module.c",
+    "writer.c",
+    "hooks.c",
+    "value_encode.c",
+    "value_decode.c",
+    "key_encode.c",
+    "batch_block.c",
+    "column_view.c",
+    "arena.c",
+]
 
 
 def generate_proto() -> None:

@@ -70,9 +70,11 @@ class Stage:
     def __init__(self, operators: list[Operator]) -> None:
         self.operators = operators
 
-    def run(self, values: Rows) -> tuple[list[tuple[int, Rows]], int]:
+    def run(self, values: Any) -> tuple[list[tuple[int, Rows]], int]:
         """Output columns and the nanoseconds spent in user code."""
         start = perf_counter_ns()
+        if self.operators[0].kind == "key_by":
+            values = list(values)  # which it leaves as they are
         keys: Rows | None = None
         for operator in self.operators:
             rows: Any = iter(values)  # knows how many rows are left, which names the failing one
@@ -85,10 +87,12 @@ class Stage:
                 keys = result
             else:
                 values = result
+        if type(values) is not list:
+            values = list(values)
         columns = [(ROLE_VALUE, values)] if keys is None else [(ROLE_VALUE, values), (ROLE_KEY, keys)]
         return columns, perf_counter_ns() - start
 
-    def reduce(self, values: Rows, groups: list[int], states: Rows) -> tuple[list[tuple[int, Rows]], int]:
+    def reduce(self, values: Any, groups: Any, states: Rows) -> tuple[list[tuple[int, Rows]], int]:
         """As run; states is changed in place."""
         start = perf_counter_ns()
         function = self.operators[0].function
@@ -108,7 +112,7 @@ class Stage:
 
     def trip(self, source: Any, offset: int, length: int) -> tuple[list[tuple[int, Rows]], int]:
         """Runs the block at an offset of an input arena; the answer's columns and the nanoseconds in user code."""
-        return _run(self, source.read_block(offset, length))
+        return _run(self, source.view_block(offset, length))
 
     def write(self, target: Any, at: int, columns: list[tuple[int, Rows]]) -> int:
         """Writes what trip() gave into an output arena; the bytes it took."""
@@ -288,10 +292,10 @@ def _make_stage(description: dict[str, Any]) -> Any:
     return worker_columns.STAGES[kind](operators, description["setup"])
 
 
-def _run(stage: Stage, block: list[tuple[int, int, Rows]]) -> tuple[list[tuple[int, Rows]], int]:
+def _run(stage: Stage, block: list[tuple[int, int, Any]]) -> tuple[list[tuple[int, Rows]], int]:
     by_role = {role: rows for role, _, rows in block}
     if ROLE_STATE in by_role:
-        return stage.reduce(by_role[ROLE_VALUE], by_role[ROLE_GROUP], by_role[ROLE_STATE])
+        return stage.reduce(by_role[ROLE_VALUE], by_role[ROLE_GROUP], list(by_role[ROLE_STATE]))
     return stage.run(by_role[ROLE_VALUE])
 
 

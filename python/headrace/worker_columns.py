@@ -5,6 +5,7 @@ They exchange table blocks (docs/formats/worker.md): columns of any length whose
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from itertools import chain, repeat
 from operator import attrgetter, itemgetter
@@ -27,12 +28,12 @@ class Table:
         self.setup = setup
 
     def trip(self, source: Any, offset: int, length: int) -> tuple[Columns, int]:
-        columns = [rows for _, _, rows in source.read_block(offset, length)]
+        columns = [rows for _, _, rows in source.view_block(offset, length)]
         start = perf_counter_ns()
         out = self.run(columns)
         return out, perf_counter_ns() - start
 
-    def run(self, columns: list[Rows]) -> Columns:
+    def run(self, columns: list[Sequence[Any]]) -> Columns:
         raise NotImplementedError
 
     def write(self, target: Any, at: int, columns: Columns) -> int:
@@ -59,21 +60,19 @@ class Table:
 class ScalarFunctions(Table):
     """Scalar functions, called with the values of a row. setup: {"arguments": [columns of each function, by place in the trip]}."""
 
-    def run(self, columns: list[Rows]) -> Columns:
+    def run(self, columns: list[Sequence[Any]]) -> Columns:
         return [
-            (ROLE_COLUMN, self._apply(operator, [columns[i] for i in places]))
+            (ROLE_COLUMN, self._apply(operator, [columns[place] for place in places]))
             for operator, places in zip(self.operators, self.setup["arguments"])
         ]
 
-    def _apply(self, operator: Any, columns: list[Rows]) -> Rows:
-        function = operator.function
+    def _apply(self, operator: Any, columns: list[Sequence[Any]]) -> Rows:
         first: Any = iter(columns[0])  # knows how many rows are left, which names the failing one
         try:
-            if len(columns) == 1:
-                return [function(a) for a in first]
-            if len(columns) == 2:
-                return [function(a, b) for a, b in zip(first, columns[1])]
-            return [function(*row) for row in zip(first, *columns[1:])]
+            results = list(map(operator.function, first, *columns[1:]))
+            if len(results) < len(columns[0]):
+                raise StopIteration  # which map() takes for the end
+            return results
         except AtValue as error:
             raise UserError(operator, error.value, True) from error.__cause__
         except BaseException as error:
@@ -104,7 +103,7 @@ class Records:
         shown = ", ".join(f"{name!r}: {place}" for name, place in zip(names, places))
         self._dicts = eval(f"lambda columns: [{{{shown}}} for {', '.join(places)}, in zip(*columns)]")
 
-    def of(self, columns: list[Rows]) -> Rows:
+    def of(self, columns: list[Sequence[Any]]) -> Rows:
         if self.record is None:
             rows: Rows = self._dicts(columns)
             return rows
@@ -153,8 +152,8 @@ class RecordVerbs(Table):
         self.returns = [TypedRows(names) if names is not None else None for names in setup["returns"]]
         self.moves = any(o.kind in ("filter", "flat_map") for o in operators)
 
-    def run(self, columns: list[Rows]) -> Columns:
-        values = self.records.of(columns) if self.records is not None else columns[0]
+    def run(self, columns: list[Sequence[Any]]) -> Columns:
+        values = self.records.of(columns) if self.records is not None else list(columns[0])
         origins: Rows = list(range(len(values))) if self.moves else []
         made: int | None = None  # the verb whose rows these are
         keys: Rows | None = None
@@ -215,8 +214,8 @@ class Timestamps(Table):
         super().__init__(operators, setup)
         self.records = Records(setup["columns"], setup["record"]) if setup["columns"] is not None else None
 
-    def run(self, columns: list[Rows]) -> Columns:
-        values = self.records.of(columns) if self.records is not None else columns[0]
+    def run(self, columns: list[Sequence[Any]]) -> Columns:
+        values = self.records.of(columns) if self.records is not None else list(columns[0])
         operator = self.operators[0]
         rows: Any = iter(values)
         try:

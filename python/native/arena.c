@@ -8,8 +8,7 @@
 
 /* Memory of an arena in the hands of user code, by what holds a reference. `pages` are its own: none while it is the arena's. */
 typedef struct {
-  PyObject_HEAD
-  uint8_t *data;
+  PyObject_HEAD uint8_t *data;
   size_t size;
   uint8_t *pages;
   size_t pages_size;
@@ -17,8 +16,7 @@ typedef struct {
 
 /* A memfd mapped into this process. Owns the mapping, not the descriptor. One thread uses it. */
 typedef struct {
-  PyObject_HEAD
-  int fd;
+  PyObject_HEAD int fd;
   uint8_t *base;
   size_t size;
   Loan *loan; /* what is lent, at most one */
@@ -209,17 +207,30 @@ static PyObject *arena_write_block(PyObject *object, PyObject *args) {
   return PyLong_FromSize_t(w.pos - (size_t)offset);
 }
 
-static PyObject *arena_lend(PyObject *object, PyObject *args) {
-  Arena *self = (Arena *)object;
-  Py_ssize_t offset, length;
-  if (!PyArg_ParseTuple(args, "nn", &offset, &length) || check_range(self, offset, length) < 0 || loan_end(self) < 0) return NULL;
+/* Borrowed: the arena keeps it until the loan ends. */
+static Loan *lend(Arena *self, Py_ssize_t offset, Py_ssize_t length) {
+  if (check_range(self, offset, length) < 0 || loan_end(self) < 0) return NULL;
   allocfunc alloc = (allocfunc)PyType_GetSlot(g_loan_type, Py_tp_alloc);
   Loan *loan = (Loan *)alloc(g_loan_type, 0);
   if (loan == NULL) return NULL;
   loan->data = self->base + offset;
   loan->size = (size_t)length;
   self->loan = loan;
-  return Py_BuildValue("(OK)", (PyObject *)loan, (unsigned long long)(uintptr_t)loan->data);
+  return loan;
+}
+
+static PyObject *arena_lend(PyObject *object, PyObject *args) {
+  Py_ssize_t offset, length;
+  if (!PyArg_ParseTuple(args, "nn", &offset, &length)) return NULL;
+  Loan *loan = lend((Arena *)object, offset, length);
+  return loan == NULL ? NULL : Py_BuildValue("(OK)", (PyObject *)loan, (unsigned long long)(uintptr_t)loan->data);
+}
+
+static PyObject *arena_view_block(PyObject *object, PyObject *args) {
+  Py_ssize_t offset, length;
+  if (!PyArg_ParseTuple(args, "nn", &offset, &length)) return NULL;
+  Loan *loan = lend((Arena *)object, offset, length);
+  return loan == NULL ? NULL : read_block(loan->data, loan->size, make_view, (PyObject *)loan);
 }
 
 static PyObject *arena_take_back(PyObject *object, PyObject *unused) {
@@ -234,18 +245,19 @@ static PyMethodDef kArenaMethods[] = {
     {"read", arena_read, METH_VARARGS, "read(offset, length) -> bytes."},
     {"read_block", arena_read_block, METH_VARARGS, "read_block(offset, length) -> [(role, form, rows)...]."},
     {"lend", arena_lend, METH_VARARGS, "lend(offset, length) -> (loan, address): the memory itself, for whoever keeps the loan."},
+    {"view_block", arena_view_block, METH_VARARGS,
+     "view_block(offset, length) -> [(role, form, rows)...]: rows are made while they are iterated, in lent memory."},
     {"take_back", arena_take_back, METH_NOARGS,
      "take_back(): ends the loan, before the other side may write again. Who still holds it gets a copy at the same address."},
     {"write", arena_write, METH_VARARGS, "write(offset, data): grows the file when needed."},
     {"write_block", arena_write_block, METH_VARARGS, "write_block(offset, [(role, rows)...]) -> length; grows the file."},
     {NULL, NULL, 0, NULL}};
 
-static PyType_Slot kArenaSlots[] = {
-    {Py_tp_doc, "Arena(fd): a memfd mapped into this process; owns the mapping, not the descriptor."},
-    {Py_tp_new, arena_new},
-    {Py_tp_dealloc, arena_dealloc},
-    {Py_tp_methods, kArenaMethods},
-    {0, NULL}};
+static PyType_Slot kArenaSlots[] = {{Py_tp_doc, "Arena(fd): a memfd mapped into this process; owns the mapping, not the descriptor."},
+                                    {Py_tp_new, arena_new},
+                                    {Py_tp_dealloc, arena_dealloc},
+                                    {Py_tp_methods, kArenaMethods},
+                                    {0, NULL}};
 
 PyType_Spec kArenaSpec = {.name = "headrace._codec.Arena", .basicsize = sizeof(Arena), .flags = Py_TPFLAGS_DEFAULT, .slots = kArenaSlots};
 

@@ -13,8 +13,12 @@ typedef struct {
   PyObject *rows;
   Py_ssize_t n;
   PyObject *absent;
+  PyTypeObject *only; /* of every row, or NULL: another gives kOtherType */
   size_t offsets_at, data_at, validity_at;
 } Column;
+
+/* Beside 0 and -1: a row is an int beyond 64 bits, or not of the type that all should have, or text without UTF-8. */
+enum { kBeyondInt64 = 1, kOtherType = 2 };
 
 static int align(Writer *w, size_t block) {
   size_t padding = (64 - (w->pos - block) % 64) % 64;
@@ -30,6 +34,15 @@ static int reserve_section(Column *c, size_t bytes, size_t *at) {
   memset(c->w->base + c->w->pos, 0, bytes);
   c->w->pos += bytes;
   return 0;
+}
+
+static int type_form(const PyTypeObject *type) {
+  if (type == &PyLong_Type) return kFormInt64;
+  if (type == &PyUnicode_Type) return kFormUtf8;
+  if (type == &PyFloat_Type) return kFormFloat64;
+  if (type == &PyBool_Type) return kFormBool;
+  if (type == &PyBytes_Type) return kFormBytes;
+  return kFormEncoded;
 }
 
 /* The native form of every row's type, else kFormEncoded. Ints may still be beyond int64. */
@@ -50,17 +63,9 @@ static int choose_form(const Column *c) {
       return kFormEncoded;
     }
   }
-  if (type == &PyLong_Type) return kFormInt64;
-  if (type == &PyUnicode_Type) return kFormUtf8;
-  if (type == &PyFloat_Type) return kFormFloat64;
-  if (type == &PyBool_Type) return kFormBool;
-  if (type == &PyBytes_Type) return kFormBytes;
-  return kFormEncoded;
+  return type_form(type);
 }
 
-enum { kBeyondInt64 = 1 };
-
-/* 0, -1 after an error, or kBeyondInt64. */
 static int put_fixed_row(uint8_t *at, int form, PyObject *row) {
   if (form == kFormInt64) {
     int overflow;
@@ -84,6 +89,7 @@ static int put_fixed_rows(Column *c, int form) {
   for (Py_ssize_t i = 0; i < c->n; i++) {
     PyObject *row = PyList_GetItem(c->rows, i);
     if (row == c->absent) continue;
+    if (c->only != NULL && Py_TYPE(row) != c->only) return kOtherType;
     int result = put_fixed_row(data + (size_t)i * width, form, row);
     if (result != 0) return result;
   }
@@ -95,7 +101,7 @@ static int put_bytes_row(Writer *w, int form, PyObject *row) {
   const char *data;
   if (form == kFormUtf8) {
     data = PyUnicode_AsUTF8AndSize(row, &n);
-    if (data == NULL) return -1;
+    if (data == NULL) return PyErr_ExceptionMatches(PyExc_UnicodeEncodeError) ? (PyErr_Clear(), kOtherType) : -1;
   } else {
     char *bytes;
     if (PyBytes_AsStringAndSize(row, &bytes, &n) < 0) return -1;
@@ -121,10 +127,11 @@ static int put_variable_rows(Column *c, int role, int form) {
     PyObject *row = PyList_GetItem(c->rows, i);
     if (row == NULL) return -1; /* user code run by pickling shortened the list */
     if (row != c->absent) {
+      if (c->only != NULL && Py_TYPE(row) != c->only) return kOtherType;
       Py_INCREF(row);
       int result = put_row(w, role, form, row);
       Py_DECREF(row);
-      if (result < 0) return -1;
+      if (result != 0) return result;
     }
     store_u64(w->base + c->block + c->offsets_at + 8 * ((size_t)i + 1), w->pos - start);
   }
@@ -147,29 +154,55 @@ static int role_form(long role, const Column *c) {
   return role == kRoleGroup || role == kRoleCounts ? kFormInt64 : choose_form(c);
 }
 
-static int put_column(Writer *w, size_t block, Py_ssize_t index, long role, PyObject *rows) {
-  Column c = {.w = w, .block = block, .rows = rows, .n = PyList_Size(rows)};
+static int is_fixed(int form) { return form == kFormInt64 || form == kFormFloat64 || form == kFormBool; }
+
+static int put_rows(Column *c, long role, int form) {
+  return is_fixed(form) ? put_fixed_rows(c, form) : put_variable_rows(c, (int)role, form);
+}
+
+/* Most columns hold values of one type, all present: then one pass over the rows is enough. The form, -1, or kFormEncoded when it is
+ * not such a column and nothing is written. */
+static int put_uniform(Column *c, long role) {
+  if ((role != kRoleValue && role != kRoleColumn) || c->n == 0) return kFormEncoded;
+  c->only = Py_TYPE(PyList_GetItem(c->rows, 0));
+  int form = type_form(c->only);
+  size_t mark = c->w->pos;
+  int result = form == kFormEncoded ? kOtherType : put_rows(c, role, form);
+  c->only = NULL;
+  if (result <= 0) return result < 0 ? -1 : form;
+  c->w->pos = mark;
+  c->offsets_at = c->data_at = 0;
+  return kFormEncoded;
+}
+
+static int put_mixed(Column *c, long role) {
   if (role == kRoleState) {
-    c.absent = hook_get(kHookAbsent);
-    if (c.absent == NULL || put_validity(&c) < 0) return -1;
+    c->absent = hook_get(kHookAbsent);
+    if (c->absent == NULL || put_validity(c) < 0) return -1;
   } else if (role == kRoleColumn) {
-    c.absent = Py_None;
-    if (put_validity(&c) < 0) return -1;
+    c->absent = Py_None;
+    if (put_validity(c) < 0) return -1;
   }
-  int form = role_form(role, &c);
-  int fixed = form == kFormInt64 || form == kFormFloat64 || form == kFormBool;
-  size_t mark = w->pos;
-  int result = fixed ? put_fixed_rows(&c, form) : put_variable_rows(&c, (int)role, form);
+  int form = role_form(role, c);
+  size_t mark = c->w->pos;
+  int result = put_rows(c, role, form);
   if (result == kBeyondInt64) { /* rare: written again, as values */
-    w->pos = mark;
+    c->w->pos = mark;
     if (role == kRoleGroup || role == kRoleCounts) {
       PyErr_SetString(PyExc_ValueError, "a number of rows beyond 64 bits");
       return -1;
     }
     form = kFormEncoded;
-    result = put_variable_rows(&c, (int)role, form);
+    result = put_rows(c, role, form);
   }
-  if (result < 0) return -1;
+  return result < 0 ? -1 : form;
+}
+
+static int put_column(Writer *w, size_t block, Py_ssize_t index, long role, PyObject *rows) {
+  Column c = {.w = w, .block = block, .rows = rows, .n = PyList_Size(rows)};
+  int form = put_uniform(&c, role);
+  if (form == kFormEncoded) form = put_mixed(&c, role);
+  if (form < 0) return -1;
   uint8_t *head = w->base + block + kBlockHeader + (size_t)index * kColumnHeader;
   store_u32(head, (uint32_t)role);
   store_u32(head + 4, (uint32_t)form);
@@ -209,22 +242,13 @@ int encode_block(Writer *w, PyObject *columns) {
 
 /* ---- reading ---- */
 
-typedef struct {
-  const uint8_t *block;
-  size_t size;
-  uint32_t role, form;
-  uint64_t rows;
-  const uint8_t *offsets, *data, *validity;
-  uint64_t data_length;
-} View;
-
 static int malformed(const char *what) {
   PyErr_Format(PyExc_ValueError, "malformed batch block: %s", what);
   return -1;
 }
 
 /* The section of n bytes at a position of the block; NULL after an error. */
-static const uint8_t *section(const View *v, uint64_t at, uint64_t n) {
+static const uint8_t *section(const BlockColumn *v, uint64_t at, uint64_t n) {
   if (at % 64 != 0 || at > v->size || n > v->size - at) {
     malformed("a section lies outside the block or is not aligned");
     return NULL;
@@ -232,7 +256,7 @@ static const uint8_t *section(const View *v, uint64_t at, uint64_t n) {
   return v->block + at;
 }
 
-static int check_offsets(const View *v) {
+static int check_offsets(const BlockColumn *v) {
   uint64_t previous = load_u64(v->offsets);
   if (previous != 0) return malformed("the first offset is not 0");
   for (uint64_t i = 1; i <= v->rows; i++) {
@@ -243,7 +267,7 @@ static int check_offsets(const View *v) {
   return 0;
 }
 
-static int view_column(View *v, const uint8_t *head) {
+static int view_column(BlockColumn *v, const uint8_t *head) {
   v->role = load_u32(head);
   v->form = load_u32(head + 4);
   v->rows = load_u64(head + 8);
@@ -267,7 +291,7 @@ static int view_column(View *v, const uint8_t *head) {
   return 0;
 }
 
-static PyObject *decode_row(const View *v, uint64_t i) {
+PyObject *block_row(const BlockColumn *v, uint64_t i) {
   if (v->form == kFormInt64) return PyLong_FromLongLong((long long)load_u64(v->data + 8 * i));
   if (v->form == kFormFloat64) {
     double d;
@@ -281,18 +305,20 @@ static PyObject *decode_row(const View *v, uint64_t i) {
   return decode_whole(v->data + start, end - start);
 }
 
-static PyObject *decode_rows(const View *v) {
-  PyObject *absent = NULL;
-  if (v->validity != NULL && (absent = v->role == kRoleColumn ? Py_None : hook_get(kHookAbsent)) == NULL) return NULL;
+PyObject *block_absent(const BlockColumn *v) { return v->role == kRoleColumn || v->validity == NULL ? Py_None : hook_get(kHookAbsent); }
+
+static PyObject *decode_rows(const BlockColumn *v) {
+  PyObject *absent = block_absent(v);
+  if (absent == NULL) return NULL;
   PyObject *rows = PyList_New((Py_ssize_t)v->rows);
   if (rows == NULL) return NULL;
   for (uint64_t i = 0; i < v->rows; i++) {
     PyObject *row;
-    if (absent != NULL && !v->validity[i]) {
+    if (v->validity != NULL && !v->validity[i]) {
       row = absent;
       Py_INCREF(row);
     } else {
-      row = decode_row(v, i);
+      row = block_row(v, i);
     }
     if (row == NULL || PyList_SetItem(rows, (Py_ssize_t)i, row) < 0) {
       Py_DECREF(rows);
@@ -302,7 +328,7 @@ static PyObject *decode_rows(const View *v) {
   return rows;
 }
 
-PyObject *decode_block(const uint8_t *data, size_t n) {
+PyObject *read_block(const uint8_t *data, size_t n, PyObject *(*make)(const BlockColumn *, PyObject *), PyObject *owner) {
   if (n < kBlockHeader) return malformed("shorter than its header"), NULL;
   uint32_t rows = load_u32(data), count = load_u32(data + 4);
   if (count > kMaxColumns || n < kBlockHeader + (size_t)count * kColumnHeader) {
@@ -313,16 +339,16 @@ PyObject *decode_block(const uint8_t *data, size_t n) {
   /* A table block: each column has its own length. */
   int table = count > 0 && load_u32(data + kBlockHeader) == kRoleColumn;
   for (uint32_t i = 0; i < count; i++) {
-    View v = {.block = data, .size = n};
-    PyObject *decoded = NULL, *column = NULL;
+    BlockColumn v = {.block = data, .size = n};
+    PyObject *made = NULL, *column = NULL;
     int result = view_column(&v, data + kBlockHeader + (size_t)i * kColumnHeader);
     if (result == 0 && !table && v.role != kRoleState && v.role != kRoleCounts && v.rows != rows) {
       result = malformed("columns of different lengths");
     }
-    if (result == 0) decoded = decode_rows(&v);
-    if (decoded != NULL) {
-      column = Py_BuildValue("(IIO)", (unsigned)v.role, (unsigned)v.form, decoded);
-      Py_DECREF(decoded);
+    if (result == 0) made = make(&v, owner);
+    if (made != NULL) {
+      column = Py_BuildValue("(IIO)", (unsigned)v.role, (unsigned)v.form, made);
+      Py_DECREF(made);
     }
     if (column == NULL || PyList_SetItem(columns, (Py_ssize_t)i, column) < 0) {
       Py_DECREF(columns);
@@ -331,3 +357,10 @@ PyObject *decode_block(const uint8_t *data, size_t n) {
   }
   return columns;
 }
+
+static PyObject *make_rows(const BlockColumn *v, PyObject *owner) {
+  (void)owner;
+  return decode_rows(v);
+}
+
+PyObject *decode_block(const uint8_t *data, size_t n) { return read_block(data, n, make_rows, NULL); }

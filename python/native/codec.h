@@ -123,6 +123,24 @@ int encode_key(Writer* w, PyObject* key, int depth);
 /* batch_block.c */
 int encode_block(Writer* w, PyObject* columns);
 PyObject* decode_block(const uint8_t* data, size_t n); /* new reference: [(role, form, rows)...] */
+/* A checked column of a block that somebody keeps. */
+typedef struct {
+  const uint8_t* block;
+  size_t size;
+  uint32_t role, form;
+  uint64_t rows;
+  const uint8_t *offsets, *data, *validity;
+  uint64_t data_length;
+} BlockColumn;
+/* new reference: [(role, form, made)...], made by `make(column, owner)`. */
+PyObject* read_block(const uint8_t* data, size_t n, PyObject* (*make)(const BlockColumn*, PyObject*), PyObject* owner);
+PyObject* block_absent(const BlockColumn* column);          /* borrowed: stands for rows without a value */
+PyObject* block_row(const BlockColumn* column, uint64_t i); /* new reference: a row that has a value */
+
+/* column_view.c: the rows of a column, made while they are iterated. */
+extern PyType_Spec kColumnViewSpec, kColumnIteratorSpec;
+int view_types_make(PyObject* module);
+PyObject* make_view(const BlockColumn* column, PyObject* owner); /* new reference; keeps the owner of the bytes */
 
 /* arena.c */
 extern PyType_Spec kArenaSpec, kLoanSpec;

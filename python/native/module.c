@@ -86,7 +86,7 @@ PyMODINIT_FUNC PyInit__codec(void) {
   PyObject *module = PyModule_Create(&kModule);
   if (module == NULL) return NULL;
   PyObject *arena = PyType_FromSpec(&kArenaSpec);
-  if (arena == NULL || PyModule_AddObjectRef(module, "Arena", arena) < 0 || loan_type_make(module) < 0) {
+  if (arena == NULL || PyModule_AddObjectRef(module, "Arena", arena) < 0 || loan_type_make(module) < 0 || view_types_make(module) < 0) {
     Py_XDECREF(arena);
     Py_DECREF(module);
     return NULL;

@@ -65,6 +65,13 @@ def test_a_scalar_function_that_raises_names_the_row(tm: FakeTaskManager) -> Non
     assert failed.value.error["file"] == __file__
 
 
+def test_a_scalar_function_that_raises_stop_iteration_names_the_row(tm: FakeTaskManager) -> None:
+    stage = tm.load(("map", lambda a: a if a < 2 else next(iter(()))), kind="scalar", setup={"arguments": [[0]]})
+    with pytest.raises(WorkerFailed) as failed:
+        tm.run_table(stage, columns([1, 2, 3]))
+    assert (failed.value.error["type"], failed.value.error["row"]) == ("StopIteration", "2")
+
+
 def records(
     tm: FakeTaskManager, *verbs: tuple[str, Any], names: list[str] | None, record: str = "", returns: list[Any] | None = None
 ) -> int:

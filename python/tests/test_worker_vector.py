@@ -175,3 +175,62 @@ def test_a_loan_lies_inside_the_arena(arena: Any) -> None:
     for offset, length in ((0, 1 << 30), (-1, 5), (arena.size(), 1)):
         with pytest.raises(ValueError, match="a body lies outside its arena"):
             arena.lend(offset, length)
+
+
+# ---- views of blocks ----
+
+COLUMNS = [
+    [1, -5, 2**62],
+    [1.5, float("inf"), -0.0],
+    ["a", "", "žluť"],
+    [True, False, True],
+    [b"x", b"", b"\0"],
+    [1, None, 3],
+    [None, None, "x"],
+    [(1, "a"), [2], {"k": None}],
+    [],
+    [2**70, 1, 2],
+]
+
+
+def test_views_show_what_blocks_hold(arena: Any) -> None:
+    length = arena.write_block(64, [(codec_py.ROLE_COLUMN, rows) for rows in COLUMNS])
+    views = [rows for _, _, rows in arena.view_block(64, length)]
+    for view, rows in zip(views, COLUMNS):
+        assert len(view) == len(rows)
+        assert list(view) == list(view) == rows
+        assert [view[at] for at in range(len(rows))] == rows
+        left = iter(view)
+        for at in range(len(rows)):
+            assert left.__length_hint__() == len(rows) - at
+            next(left)
+        assert next(left, "over") == "over"
+        with pytest.raises(IndexError):
+            view[len(rows)]
+    arena.take_back()
+    arena.write_block(64, [(codec_py.ROLE_COLUMN, [0])])
+    assert [list(view) for view in views] == COLUMNS, "what is held stays as it was"
+    with pytest.raises(ValueError, match="malformed"):
+        arena.view_block(64, 20)
+
+
+@pytest.mark.parametrize("role", [codec_py.ROLE_VALUE, codec_py.ROLE_COLUMN])
+@pytest.mark.parametrize("late", [2**63, -(2**63) - 1, True, 1.0, "x", b"x", None, "\ud800", (1,), [1]])
+@pytest.mark.parametrize("first", [1, 1.5, "a", True, b"b"])
+def test_one_row_of_another_type_changes_a_columns_form(role: int, late: Any, first: Any) -> None:
+    for rows in ([first, first, late], [late, first], [first, late, first]):
+        block = codec.encode_block([(role, rows), (role, [7] * len(rows))])
+        assert block == codec_py.encode_block([(role, rows), (role, [7] * len(rows))])
+        assert [column for _, _, column in codec.decode_block(block)] == [rows, [7] * len(rows)]
+
+
+def test_a_scalar_function_may_keep_its_arguments(tm: FakeTaskManager) -> None:
+    seen: list[str] = []
+
+    def remember(text: str) -> int:
+        seen.append(text)
+        return sum(map(len, seen))
+
+    stage = tm.load(("map", remember), kind="scalar", setup={"arguments": [[0]]})
+    assert tm.run_table(stage, [(codec_py.ROLE_COLUMN, ["a", "bcd"])]) == [[1, 4]]
+    assert tm.run_table(stage, [(codec_py.ROLE_COLUMN, ["ef"])]) == [[6]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Sequence
 from typing import Any, Final
 
 from headrace.codec_py.blocks import decode_block, encode_block
@@ -53,6 +54,10 @@ class Arena:
 
     def read_block(self, offset: int, length: int) -> list[tuple[int, int, list[Any]]]:
         return decode_block(self.read(offset, length))
+
+    def view_block(self, offset: int, length: int) -> list[tuple[int, int, Sequence[Any]]]:
+        """As read_block; the rows may be made while they are iterated. The memory is lent: see take_back()."""
+        return self.read_block(offset, length)  # type: ignore[return-value]
 
     def lend(self, offset: int, length: int) -> tuple[object, int]:
         """A loan and the address of its bytes, which stay as they are while it is held; here a copy."""
