@@ -6,6 +6,8 @@
 #include <grpcpp/grpcpp.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
+#include <parquet/arrow/reader.h>
+#include <parquet/arrow/writer.h>
 #include <re2/re2.h>
 #include <simdjson.h>
 
@@ -25,6 +27,22 @@ bool ArrowWorks() {
   arrow::io::BufferReader reader(*bytes);
   const auto back = arrow::ipc::ReadRecordBatch(batch->schema(), nullptr, arrow::ipc::IpcReadOptions::Defaults(), &reader);
   return back.ok() && (*back)->Equals(*batch);
+}
+
+/// libparquet of the same wheel: Thrift and the codecs inside.
+bool ParquetWorks() {
+  arrow::Int64Builder builder;
+  for (int i = 0; i < 1000; ++i) {
+    if (!builder.Append(i).ok()) return false;
+  }
+  const auto table = arrow::Table::Make(arrow::schema({arrow::field("n", arrow::int64())}), {builder.Finish().ValueOrDie()});
+  const auto out = arrow::io::BufferOutputStream::Create().ValueOrDie();
+  const auto properties = parquet::WriterProperties::Builder().compression(arrow::Compression::ZSTD)->build();
+  if (!parquet::arrow::WriteTable(*table, arrow::default_memory_pool(), out, 100, properties).ok()) return false;
+  parquet::arrow::FileReaderBuilder reader;
+  if (!reader.Open(std::make_shared<arrow::io::BufferReader>(out->Finish().ValueOrDie())).ok()) return false;
+  std::shared_ptr<arrow::Table> back;
+  return reader.Build().ValueOrDie()->ReadTable(&back).ok() && back->Equals(*table);
 }
 
 bool Re2Works() {
@@ -66,10 +84,12 @@ bool Check(const char* name, bool works) {
 
 int main() {
   bool good = Check("arrow", ArrowWorks());
+  good &= Check("parquet", ParquetWorks());
   good &= Check("re2", Re2Works());
   good &= Check("openssl", OpenSslWorks());
   good &= Check("simdjson", SimdjsonWorks());
   good &= Check("grpc", GrpcWorks());
   good &= Check("arrow after the others", ArrowWorks());
+  good &= Check("parquet after the others", ParquetWorks());
   return good ? 0 : 1;
 }

@@ -63,6 +63,7 @@ std::int64_t DataStart(const parquet::RowGroupMetaData& group) {
 
 struct ParquetRows::State {
   std::string path;
+  std::shared_ptr<arrow::io::RandomAccessFile> bytes;
   std::shared_ptr<arrow::Schema> schema;
   std::unique_ptr<parquet::arrow::FileReader> file;
   std::shared_ptr<arrow::RecordBatchReader> batches;  ///< null: nothing to read
@@ -71,14 +72,16 @@ struct ParquetRows::State {
   std::int64_t row = 0;  ///< of the file, read next
 
   Status OpenFile() {
-    HR_ASSIGN_OR_RAISE(auto bytes, arrow::io::ReadableFile::Open(path));
+    if (bytes == nullptr) {
+      HR_ASSIGN_OR_RAISE(bytes, arrow::io::ReadableFile::Open(path));
+    }
     parquet::ReaderProperties properties;
     properties.set_thrift_string_size_limit(kMaxThriftString);
     properties.set_thrift_container_size_limit(kMaxThriftContainer);
     parquet::ArrowReaderProperties columns(/*use_threads=*/false);
     columns.set_pre_buffer(false);
     parquet::arrow::FileReaderBuilder builder;
-    HR_RETURN_NOT_OK(builder.Open(std::move(bytes), properties));
+    HR_RETURN_NOT_OK(builder.Open(bytes, properties));
     HR_ASSIGN_OR_RAISE(file, builder.properties(columns)->Build());
     return Status::OK();
   }
@@ -132,7 +135,7 @@ struct ParquetRows::State {
         row += group->num_rows();
         continue;
       }
-      if (skip >= group->num_rows()) {
+      if (groups.empty() && skip >= group->num_rows()) {
         skip -= group->num_rows();
         row += group->num_rows();
         continue;
@@ -184,7 +187,14 @@ ParquetRows::~ParquetRows() = default;
 
 Result<std::unique_ptr<ParquetRows>> ParquetRows::Open(const std::string& path, std::int64_t begin, std::int64_t end, std::int64_t skip,
                                                        std::shared_ptr<arrow::Schema> schema) {
+  return Open(nullptr, path, begin, end, skip, std::move(schema));
+}
+
+Result<std::unique_ptr<ParquetRows>> ParquetRows::Open(std::shared_ptr<arrow::io::RandomAccessFile> file, const std::string& path,
+                                                       std::int64_t begin, std::int64_t end, std::int64_t skip,
+                                                       std::shared_ptr<arrow::Schema> schema) {
   auto state = std::make_unique<State>();
+  state->bytes = std::move(file);
   state->path = path;
   state->schema = std::move(schema);
   state->skip = skip;

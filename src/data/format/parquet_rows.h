@@ -1,4 +1,5 @@
 #pragma once
+#include <arrow/io/type_fwd.h>
 #include <arrow/type_fwd.h>
 
 #include <cstdint>
@@ -20,8 +21,12 @@ class ParquetRows {
   static constexpr std::int64_t kBatchRows = 4096;
   static constexpr std::int64_t kBatchBytes = 256 << 10;
 
-  /// `end` -1: to the end of the file. `skip` rows of the part were read before.
+  /// `file`: its bytes, of any kind; null: they are opened by `path`. `end` -1: to the end of the file. `skip` rows of the part were read
+  /// before.
   static Result<std::unique_ptr<ParquetRows>> Open(const std::string& path, std::int64_t begin, std::int64_t end, std::int64_t skip,
+                                                   std::shared_ptr<arrow::Schema> schema);
+  static Result<std::unique_ptr<ParquetRows>> Open(std::shared_ptr<arrow::io::RandomAccessFile> file, const std::string& path,
+                                                   std::int64_t begin, std::int64_t end, std::int64_t skip,
                                                    std::shared_ptr<arrow::Schema> schema);
   ~ParquetRows();
   /// Null at the end.

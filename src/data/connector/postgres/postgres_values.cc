@@ -12,6 +12,8 @@
 #include <limits>
 #include <utility>
 
+#include "base/utf8.h"
+
 namespace headrace::data::connector {
 namespace {
 
@@ -90,54 +92,62 @@ Value EncodeTime(const arrow::Array& array, std::int64_t row) {
   return micros ? Value(BigEndian(static_cast<std::uint64_t>(*micros))) : std::nullopt;
 }
 
-Value EncodeOne(const arrow::Array& array, std::int64_t row) {
-  switch (array.type_id()) {
-    case arrow::Type::BOOL:
-      return std::string(1, static_cast<const arrow::BooleanArray&>(array).Value(row) ? '\1' : '\0');
-    case arrow::Type::INT8:
-      return EncodeInt<arrow::Int8Type>(array, row);
-    case arrow::Type::INT16:
-      return EncodeInt<arrow::Int16Type>(array, row);
-    case arrow::Type::INT32:
-      return EncodeInt<arrow::Int32Type>(array, row);
-    case arrow::Type::INT64:
-      return EncodeInt<arrow::Int64Type>(array, row);
-    case arrow::Type::UINT8:
-      return EncodeInt<arrow::UInt8Type>(array, row);
-    case arrow::Type::UINT16:
-      return EncodeInt<arrow::UInt16Type>(array, row);
-    case arrow::Type::UINT32:
-      return EncodeInt<arrow::UInt32Type>(array, row);
-    case arrow::Type::UINT64:
-      return EncodeInt<arrow::UInt64Type>(array, row);
-    case arrow::Type::FLOAT:
-      return BigEndian(std::bit_cast<std::uint64_t>(static_cast<double>(static_cast<const arrow::FloatArray&>(array).Value(row))));
-    case arrow::Type::DOUBLE:
-      return BigEndian(std::bit_cast<std::uint64_t>(static_cast<const arrow::DoubleArray&>(array).Value(row)));
-    case arrow::Type::DATE32:
-      return BigEndian(static_cast<std::uint32_t>(static_cast<const arrow::Date32Array&>(array).Value(row) - kEpochDays));
-    case arrow::Type::TIME64:
-    case arrow::Type::TIMESTAMP:
-      return EncodeTime(array, row);
-    case arrow::Type::DECIMAL128:
-      return static_cast<const arrow::Decimal128Array&>(array).FormatValue(row);
-    case arrow::Type::BINARY:
-      return std::string(static_cast<const arrow::BinaryArray&>(array).GetView(row));
-    default: {
-      const std::string_view text = static_cast<const arrow::BinaryArray&>(array).GetView(row);
-      return text.find('\0') == std::string_view::npos ? Value(std::string(text)) : std::nullopt;
-    }
-  }
+template <typename ArrowType>
+Value EncodeFloat(const arrow::Array& array, std::int64_t row) {
+  return BigEndian(std::bit_cast<std::uint64_t>(static_cast<double>(static_cast<const arrow::NumericArray<ArrowType>&>(array).Value(row))));
+}
+
+Value EncodeBool(const arrow::Array& array, std::int64_t row) {
+  return std::string(1, static_cast<const arrow::BooleanArray&>(array).Value(row) ? '\1' : '\0');
+}
+
+Value EncodeDate(const arrow::Array& array, std::int64_t row) {
+  return BigEndian(static_cast<std::uint32_t>(static_cast<const arrow::Date32Array&>(array).Value(row) - kEpochDays));
+}
+
+Value EncodeDecimal(const arrow::Array& array, std::int64_t row) {
+  return static_cast<const arrow::Decimal128Array&>(array).FormatValue(row);
+}
+
+Value EncodeBinary(const arrow::Array& array, std::int64_t row) {
+  return std::string(static_cast<const arrow::BinaryArray&>(array).GetView(row));
+}
+
+Value EncodeText(const arrow::Array& array, std::int64_t row) {
+  const std::string_view text = static_cast<const arrow::BinaryArray&>(array).GetView(row);
+  return text.find('\0') == std::string_view::npos ? Value(std::string(text)) : std::nullopt;
 }
 
 template <typename ArrowType>
-Status AppendInt(std::int64_t value, arrow::ArrayBuilder* builder) {
+Status AppendInt(const std::string& bytes, const arrow::DataType&, arrow::ArrayBuilder* builder) {
   using Native = typename ArrowType::c_type;
+  HR_ASSIGN_OR_RAISE(const auto value, Number<std::int64_t>(bytes));
   if (!std::in_range<Native>(value)) return Status::Invalid(value, " does not fit");
   return static_cast<arrow::NumericBuilder<ArrowType>*>(builder)->Append(static_cast<Native>(value));
 }
 
-Status AppendUInt64(const std::string& text, arrow::ArrayBuilder* builder) {
+template <typename ArrowType>
+Status AppendFloat(const std::string& bytes, const arrow::DataType&, arrow::ArrayBuilder* builder) {
+  HR_ASSIGN_OR_RAISE(const auto bits, Number<std::uint64_t>(bytes));
+  return static_cast<arrow::NumericBuilder<ArrowType>*>(builder)->Append(
+      static_cast<typename ArrowType::c_type>(std::bit_cast<double>(bits)));
+}
+
+Status AppendBool(const std::string& bytes, const arrow::DataType&, arrow::ArrayBuilder* builder) {
+  if (bytes.size() != 1) return Status::Invalid("no bool");
+  return static_cast<arrow::BooleanBuilder*>(builder)->Append(bytes[0] != 0);
+}
+
+Status AppendBinary(const std::string& bytes, const arrow::DataType&, arrow::ArrayBuilder* builder) {
+  return static_cast<arrow::BinaryBuilder*>(builder)->Append(bytes);
+}
+
+/// A database of another encoding than UTF-8 gives what no text column holds.
+Status AppendText(const std::string& bytes, const arrow::DataType& type, arrow::ArrayBuilder* builder) {
+  return IsUtf8(bytes) ? AppendBinary(bytes, type, builder) : Status::Invalid("a text is not UTF-8");
+}
+
+Status AppendUInt64(const std::string& text, const arrow::DataType&, arrow::ArrayBuilder* builder) {
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size()) return Status::Invalid(text.substr(0, 40), " does not fit");
@@ -159,6 +169,7 @@ Status AppendDecimal(const std::string& text, const arrow::DataType& type, arrow
 Status AppendTime(const std::string& bytes, const arrow::DataType& type, arrow::ArrayBuilder* builder) {
   HR_ASSIGN_OR_RAISE(std::int64_t micros, Number<std::int64_t>(bytes));
   if (type.id() == arrow::Type::TIME64) {
+    if (micros < 0 || micros >= 86'400'000'000) return Status::Invalid("the time 24:00 does not fit");
     HR_ASSIGN_OR_RAISE(const std::int64_t value, FromMicros(micros, UnitOf(type)));
     return static_cast<arrow::Time64Builder*>(builder)->Append(value);
   }
@@ -168,139 +179,108 @@ Status AppendTime(const std::string& bytes, const arrow::DataType& type, arrow::
   return static_cast<arrow::TimestampBuilder*>(builder)->Append(value);
 }
 
-Status AppendDate(const std::string& bytes, arrow::ArrayBuilder* builder) {
-  HR_ASSIGN_OR_RAISE(const std::int32_t days, Number<std::int32_t>(bytes));
-  if (days == std::numeric_limits<std::int32_t>::max() || days == std::numeric_limits<std::int32_t>::min())
+Status AppendDate(const std::string& bytes, const arrow::DataType&, arrow::ArrayBuilder* builder) {
+  HR_ASSIGN_OR_RAISE(std::int32_t days, Number<std::int32_t>(bytes));
+  const bool infinite = days == std::numeric_limits<std::int32_t>::max() || days == std::numeric_limits<std::int32_t>::min();
+  if (infinite || __builtin_add_overflow(days, static_cast<std::int32_t>(kEpochDays), &days))
     return Status::Invalid("an infinite date does not fit");
-  return static_cast<arrow::Date32Builder*>(builder)->Append(days + static_cast<std::int32_t>(kEpochDays));
+  return static_cast<arrow::Date32Builder*>(builder)->Append(days);
 }
 
-Status AppendIntOf(arrow::Type::type id, std::int64_t value, arrow::ArrayBuilder* builder) {
-  switch (id) {
-    case arrow::Type::INT8:
-      return AppendInt<arrow::Int8Type>(value, builder);
-    case arrow::Type::INT16:
-      return AppendInt<arrow::Int16Type>(value, builder);
-    case arrow::Type::INT32:
-      return AppendInt<arrow::Int32Type>(value, builder);
-    case arrow::Type::UINT8:
-      return AppendInt<arrow::UInt8Type>(value, builder);
-    case arrow::Type::UINT16:
-      return AppendInt<arrow::UInt16Type>(value, builder);
-    case arrow::Type::UINT32:
-      return AppendInt<arrow::UInt32Type>(value, builder);
-    default:
-      return AppendInt<arrow::Int64Type>(value, builder);
+template <auto kEncode>
+std::vector<Value> EncodeAll(const arrow::Array& array) {
+  std::vector<Value> values;
+  values.reserve(static_cast<std::size_t>(array.length()));
+  for (std::int64_t row = 0; row < array.length(); ++row) values.push_back(array.IsNull(row) ? std::nullopt : kEncode(array, row));
+  return values;
+}
+
+template <auto kAppend>
+Status DecodeAll(const postgres::Rows& rows, std::size_t column, const arrow::DataType& type, arrow::ArrayBuilder* builder) {
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    const auto& cell = rows.Cell(row, column);
+    HR_RETURN_NOT_OK(cell ? kAppend(*cell, type, builder) : builder->AppendNull());
   }
+  return Status::OK();
 }
 
-Status AppendOne(const std::string& bytes, const arrow::DataType& type, arrow::ArrayBuilder* builder) {
-  switch (type.id()) {
-    case arrow::Type::BOOL:
-      if (bytes.size() != 1) return Status::Invalid("no bool");
-      return static_cast<arrow::BooleanBuilder*>(builder)->Append(bytes[0] != 0);
-    case arrow::Type::UINT64:
-      return AppendUInt64(bytes, builder);
-    case arrow::Type::FLOAT:
-    case arrow::Type::DOUBLE: {
-      HR_ASSIGN_OR_RAISE(const auto bits, Number<std::uint64_t>(bytes));
-      const double value = std::bit_cast<double>(bits);
-      return type.id() == arrow::Type::DOUBLE ? static_cast<arrow::DoubleBuilder*>(builder)->Append(value)
-                                              : static_cast<arrow::FloatBuilder*>(builder)->Append(static_cast<float>(value));
-    }
-    case arrow::Type::DATE32:
-      return AppendDate(bytes, builder);
-    case arrow::Type::TIME64:
-    case arrow::Type::TIMESTAMP:
-      return AppendTime(bytes, type, builder);
-    case arrow::Type::DECIMAL128:
-      return AppendDecimal(bytes, type, builder);
-    case arrow::Type::BINARY:
-    case arrow::Type::STRING:
-      return static_cast<arrow::BinaryBuilder*>(builder)->Append(bytes);
-    default: {
-      HR_ASSIGN_OR_RAISE(const auto value, Number<std::int64_t>(bytes));
-      return AppendIntOf(type.id(), value, builder);
-    }
-  }
-}
+}  // namespace
 
-struct Names {
+/// The type of PostgreSQL that a type's values travel as, by oid and name, and the ways there and back.
+struct PostgresForm {
+  arrow::Type::type id;
   std::uint32_t array, element;
   const char* column;
+  std::vector<Value> (*encode)(const arrow::Array&);
+  Status (*decode)(const postgres::Rows&, std::size_t, const arrow::DataType&, arrow::ArrayBuilder*);
 };
 
-/// The type of PostgreSQL that a column travels as; array 0 = none.
-Names NamesOf(const arrow::DataType& type) {
-  switch (type.id()) {
-    case arrow::Type::BOOL:
-      return {1000, 16, "bool"};
-    case arrow::Type::INT8:
-    case arrow::Type::INT16:
-    case arrow::Type::INT32:
-    case arrow::Type::INT64:
-    case arrow::Type::UINT8:
-    case arrow::Type::UINT16:
-    case arrow::Type::UINT32:
-      return {1016, 20, "int8"};
-    case arrow::Type::UINT64:
-      return {1016, 20, "text"};
-    case arrow::Type::FLOAT:
-    case arrow::Type::DOUBLE:
-      return {1022, 701, "float8"};
-    case arrow::Type::STRING:
-      return {1009, 25, "text"};
-    case arrow::Type::BINARY:
-      return {1001, 17, "bytea"};
-    case arrow::Type::DATE32:
-      return {1182, 1082, "date"};
-    case arrow::Type::TIME64:
-      return {1183, 1083, "time"};
-    case arrow::Type::TIMESTAMP:
-      if (static_cast<const arrow::TimestampType&>(type).timezone().empty()) return {1115, 1114, "timestamp"};
-      return {1185, 1184, "timestamptz"};
-    case arrow::Type::DECIMAL128:
-      return {1009, 25, "text"};
-    default:
-      return {0, 0, ""};
-  }
+namespace {
+
+template <auto kEncode, auto kAppend>
+constexpr PostgresForm Form(arrow::Type::type id, std::uint32_t array, std::uint32_t element, const char* column) {
+  return {id, array, element, column, &EncodeAll<kEncode>, &DecodeAll<kAppend>};
+}
+template <typename T>
+constexpr PostgresForm IntForm() {
+  return Form<&EncodeInt<T>, &AppendInt<T>>(T::type_id, 1016, 20, "int8");
+}
+
+constexpr PostgresForm kForms[] = {
+    Form<&EncodeBool, &AppendBool>(arrow::Type::BOOL, 1000, 16, "bool"),
+    IntForm<arrow::Int8Type>(),
+    IntForm<arrow::Int16Type>(),
+    IntForm<arrow::Int32Type>(),
+    IntForm<arrow::Int64Type>(),
+    IntForm<arrow::UInt8Type>(),
+    IntForm<arrow::UInt16Type>(),
+    IntForm<arrow::UInt32Type>(),
+    Form<&EncodeInt<arrow::UInt64Type>, &AppendUInt64>(arrow::Type::UINT64, 1016, 20, "text"),
+    Form<&EncodeFloat<arrow::FloatType>, &AppendFloat<arrow::FloatType>>(arrow::Type::FLOAT, 1022, 701, "float8"),
+    Form<&EncodeFloat<arrow::DoubleType>, &AppendFloat<arrow::DoubleType>>(arrow::Type::DOUBLE, 1022, 701, "float8"),
+    Form<&EncodeText, &AppendText>(arrow::Type::STRING, 1009, 25, "text"),
+    Form<&EncodeBinary, &AppendBinary>(arrow::Type::BINARY, 1001, 17, "bytea"),
+    Form<&EncodeDate, &AppendDate>(arrow::Type::DATE32, 1182, 1082, "date"),
+    Form<&EncodeTime, &AppendTime>(arrow::Type::TIME64, 1183, 1083, "time"),
+    Form<&EncodeTime, &AppendTime>(arrow::Type::TIMESTAMP, 1185, 1184, "timestamptz"),
+    Form<&EncodeDecimal, &AppendDecimal>(arrow::Type::DECIMAL128, 1009, 25, "text"),
+};
+constexpr PostgresForm kNaiveTimestamp = Form<&EncodeTime, &AppendTime>(arrow::Type::TIMESTAMP, 1115, 1114, "timestamp");
+
+const PostgresForm* FormOf(const arrow::DataType& type) {
+  if (type.id() == arrow::Type::TIMESTAMP && static_cast<const arrow::TimestampType&>(type).timezone().empty()) return &kNaiveTimestamp;
+  for (const PostgresForm& form : kForms)
+    if (form.id == type.id()) return &form;
+  return nullptr;
 }
 
 }  // namespace
 
 Result<PostgresColumn> PostgresColumn::Make(const std::shared_ptr<arrow::DataType>& type) {
-  const Names names = NamesOf(*type);
-  if (names.array == 0) return Status::NotImplemented("PostgreSQL has no form for ", type->ToString());
   PostgresColumn made;
+  made.form_ = FormOf(*type);
+  if (made.form_ == nullptr) return Status::NotImplemented("PostgreSQL has no form for ", type->ToString());
   made.type_ = type;
-  made.array_oid_ = names.array;
-  made.element_oid_ = names.element;
   if (type->id() == arrow::Type::DECIMAL128) {
     const auto& decimal = static_cast<const arrow::Decimal128Type&>(*type);
     made.element_cast_ = "::numeric";
     made.column_cast_ = fmt::format("::numeric({},{})::text", decimal.precision(), decimal.scale());
   } else {
-    made.column_cast_ = fmt::format("::{}", names.column);
+    made.column_cast_ = fmt::format("::{}", made.form_->column);
   }
   return made;
 }
 
-std::vector<Value> PostgresColumn::Encode(const arrow::ArrayData& column) const {
-  const auto array = arrow::MakeArray(column.Copy());
-  std::vector<Value> values;
-  values.reserve(static_cast<std::size_t>(array->length()));
-  for (std::int64_t row = 0; row < array->length(); ++row) values.push_back(array->IsNull(row) ? std::nullopt : EncodeOne(*array, row));
-  return values;
-}
+std::vector<Value> PostgresColumn::Encode(const arrow::ArrayData& column) const { return form_->encode(*arrow::MakeArray(column.Copy())); }
+
+std::uint32_t PostgresColumn::array_oid() const { return form_->array; }
+std::uint32_t PostgresColumn::element_oid() const { return form_->element; }
 
 Result<std::shared_ptr<arrow::Array>> PostgresColumn::Decode(const postgres::Rows& rows, std::size_t column) const {
   HR_ASSIGN_OR_RAISE(const auto builder, arrow::MakeBuilder(type_));
   HR_RETURN_NOT_OK(builder->Reserve(static_cast<std::int64_t>(rows.size())));
-  for (std::size_t row = 0; row < rows.size(); ++row) {
-    const auto& cell = rows.Cell(row, column);
-    const Status status = cell ? AppendOne(*cell, *type_, builder.get()) : builder->AppendNull();
-    if (!status.ok()) return Error(ErrorCode::kBadRecord, status.message());
-  }
+  const Status status = form_->decode(rows, column, *type_, builder.get());
+  if (!status.ok()) return Error(ErrorCode::kBadRecord, status.message());
   return builder->Finish();
 }
 

@@ -14,6 +14,8 @@
 
 namespace headrace::data::connector {
 
+struct PostgresForm;
+
 /// How a column's values travel to and from PostgreSQL: as which of its types, in their binary form. Times beyond its microseconds and
 /// texts with a NUL, which it cannot hold, become nulls on the way there.
 class PostgresColumn {
@@ -23,8 +25,8 @@ class PostgresColumn {
 
   /// All values of a column as elements of an array parameter.
   std::vector<std::optional<std::string>> Encode(const arrow::ArrayData& column) const;
-  std::uint32_t array_oid() const { return array_oid_; }
-  std::uint32_t element_oid() const { return element_oid_; }
+  std::uint32_t array_oid() const;
+  std::uint32_t element_oid() const;
   /// Put behind an element, as it came: `::numeric`, or nothing.
   std::string_view element_cast() const { return element_cast_; }
 
@@ -35,7 +37,7 @@ class PostgresColumn {
 
  private:
   std::shared_ptr<arrow::DataType> type_;
-  std::uint32_t array_oid_ = 0, element_oid_ = 0;
+  const PostgresForm* form_ = nullptr;
   std::string_view element_cast_;
   std::string column_cast_;
 };
