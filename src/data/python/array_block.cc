@@ -4,8 +4,9 @@
 #include <arrow/array/util.h>
 #include <arrow/buffer.h>
 #include <arrow/type.h>
+#include <arrow/type_traits.h>
+#include <arrow/util/bit_util.h>
 #include <arrow/util/bitmap_ops.h>
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <cstring>
@@ -15,93 +16,123 @@ namespace headrace::data::python {
 
 namespace {
 
-constexpr std::uint64_t kBuffers = 3, kColumnWords = 1 + 2 * kBuffers, kAlignment = 64;
+constexpr std::uint64_t kMostBuffers = 3, kColumnWords = 1 + 2 * kMostBuffers, kAlignment = 64;
 
 std::uint64_t Align(std::uint64_t at) { return (at + kAlignment - 1) / kAlignment * kAlignment; }
 
+/// Where the text of the array's rows begins and ends in its data.
 template <typename Offset>
-void WriteOffsets(const std::uint8_t* from, std::int64_t first, std::int64_t count, std::uint8_t* out) {
-  const auto* offsets = reinterpret_cast<const Offset*>(from);
+std::pair<Offset, Offset> TextRange(const arrow::ArrayData& data) {
+  if (data.length == 0) return {0, 0};
+  const auto* offsets = data.GetValues<Offset>(1);
+  return {offsets[0], offsets[data.length]};
+}
+
+template <typename Offset>
+void WriteOffsets(const arrow::ArrayVector& parts, std::uint8_t* out) {
   auto* to = reinterpret_cast<Offset*>(out);
-  for (std::int64_t i = 0; i < count; ++i) to[i] = static_cast<Offset>(offsets[i] - first);
+  Offset base = 0;
+  *to++ = 0;
+  for (const auto& part : parts) {
+    const auto [first, last] = TextRange<Offset>(*part->data());
+    const auto* offsets = part->length() == 0 ? nullptr : part->data()->GetValues<Offset>(1);
+    for (std::int64_t i = 1; i <= part->length(); ++i) *to++ = static_cast<Offset>(offsets[i] - first + base);
+    base = static_cast<Offset>(base + last - first);
+  }
+}
+
+template <typename Offset>
+void WriteText(const arrow::ArrayVector& parts, std::uint8_t* out) {
+  for (const auto& part : parts) {
+    const auto [first, last] = TextRange<Offset>(*part->data());
+    if (first == last) continue;
+    std::memcpy(out, part->data()->buffers[2]->data() + first, static_cast<std::size_t>(last - first));
+    out += last - first;
+  }
+}
+
+/// Of one buffer of all parts; where a part has no such buffer all its bits are set.
+void WriteBits(const arrow::ArrayVector& parts, std::size_t buffer, std::uint8_t* out) {
+  std::int64_t at = 0;
+  for (const auto& part : parts) {
+    const arrow::ArrayData& data = *part->data();
+    if (data.length > 0 && data.buffers[buffer] != nullptr)
+      arrow::internal::CopyBitmap(data.buffers[buffer]->data(), data.offset, data.length, out, at);
+    else
+      arrow::bit_util::SetBitsTo(out, at, data.length, true);
+    at += data.length;
+  }
 }
 
 }  // namespace
 
-std::uint64_t ArrayWriter::Part::bytes() const {
-  const auto n = static_cast<std::uint64_t>(count);
-  switch (kind) {
-    case Kind::kNone:
-      return 0;
-    case Kind::kBytes:
-      return n;
-    case Kind::kBits:
-      return (n + 7) / 8;
-    case Kind::kOffsets32:
-      return 4 * n;
-    case Kind::kOffsets64:
-      return 8 * n;
-  }
-  return 0;
+Result<ArrayWriter> ArrayWriter::Make(std::vector<arrow::ArrayVector> columns, std::int64_t rows) {
+  ArrayWriter writer(rows);
+  for (auto& parts : columns) HR_RETURN_NOT_OK(writer.Add(std::move(parts)));
+  return writer;
 }
 
-void ArrayWriter::Part::Write(std::uint8_t* out) const {
-  switch (kind) {
-    case Kind::kNone:
-      return;
-    case Kind::kBytes:
-      if (count > 0) std::memcpy(out, from, static_cast<std::size_t>(count));
-      return;
-    case Kind::kBits:
-      return arrow::internal::CopyBitmap(from, first, count, out, 0);
-    case Kind::kOffsets32:
-      return WriteOffsets<std::int32_t>(from, first, count, out);
-    case Kind::kOffsets64:
-      return WriteOffsets<std::int64_t>(from, first, count, out);
-  }
-}
-
-Status ArrayWriter::Add(std::shared_ptr<arrow::Array> array) {
-  using Spec = arrow::DataTypeLayout::BufferKind;
-  using Kind = Part::Kind;
-  if (array->length() != rows_) return Status::Invalid("an array of ", array->length(), " values in a block of ", rows_, " rows");
-  const arrow::DataTypeLayout layout = array->type()->layout();
-  if (layout.buffers.size() > kBuffers || layout.has_dictionary || array->num_fields() != 0)
-    return Status::Invalid("an array of type ", array->type()->ToString(), " has parts");
+Status ArrayWriter::Add(arrow::ArrayVector parts) {
+  using Kind = Column::Kind;
   Column column;
-  column.same = columns_.size();
-  for (std::size_t i = 0; i < columns_.size() && column.same == columns_.size(); ++i)
-    if (columns_[i].array == array) column.same = i;
-  const arrow::ArrayData& data = *array->data();
-  const std::int64_t rows = data.length;
-  std::int64_t first = 0, last = 0;  // of the data behind offsets
-  for (std::size_t i = 0; i < layout.buffers.size(); ++i) {
-    const arrow::Buffer* buffer = data.buffers[i].get();
-    const arrow::DataTypeLayout::BufferSpec& spec = layout.buffers[i];
-    Part& part = column.parts[i];
-    if (i == 0 && array->null_count() == 0) continue;
-    part.kind = Kind::kBytes;  // of none, as far as is known
-    if (buffer == nullptr) continue;
-    if (spec.kind == Spec::BITMAP) {
-      part = {Kind::kBits, buffer->data(), data.offset, rows};
-    } else if (spec.kind == Spec::VARIABLE_WIDTH) {
-      part = {Kind::kBytes, buffer->data() + first, 0, last - first};
-    } else if (layout.buffers.size() == kBuffers && spec.kind == Spec::FIXED_WIDTH && buffer->size() > 0) {
-      const bool wide = spec.byte_width == 8;
-      const auto* from = buffer->data() + data.offset * spec.byte_width;
-      const auto at = [&](std::int64_t row) {
-        return wide ? reinterpret_cast<const std::int64_t*>(from)[row] : reinterpret_cast<const std::int32_t*>(from)[row];
-      };
-      first = at(0);
-      last = at(rows);
-      part = {wide ? Kind::kOffsets64 : Kind::kOffsets32, from, first, rows + 1};
-    } else if (spec.kind == Spec::FIXED_WIDTH) {
-      part = {Kind::kBytes, buffer->data() + data.offset * spec.byte_width, 0, rows * spec.byte_width};
-    }
+  std::int64_t rows = 0;
+  for (const auto& part : parts) {
+    rows += part->length();
+    column.nulls += part->null_count();
   }
-  column.array = std::move(array);
+  if (rows != rows_ || parts.empty()) return Status::Invalid("arrays of ", rows, " values in a block of ", rows_, " rows");
+  const arrow::DataType& type = *parts[0]->type();
+  if (type.id() == arrow::Type::BOOL) {
+    column.kind = Kind::kBits;
+  } else if (arrow::is_base_binary_like(type.id())) {
+    const bool large = arrow::is_large_binary_like(type.id());
+    column.kind = large ? Kind::kLargeText : Kind::kText;
+    for (const auto& part : parts) {
+      const auto [first, last] =
+          large ? TextRange<std::int64_t>(*part->data()) : std::pair<std::int64_t, std::int64_t>(TextRange<std::int32_t>(*part->data()));
+      column.data_bytes += last - first;
+    }
+  } else if (arrow::is_fixed_width(type.id()) && type.id() != arrow::Type::DICTIONARY && type.num_fields() == 0) {
+    column.width = type.byte_width();
+  } else {
+    return Status::Invalid("an array of type ", type.ToString(), " has parts");
+  }
+  const auto same = std::ranges::find(columns_, parts, &Column::parts);
+  column.same = static_cast<std::size_t>(same - columns_.begin());
+  column.parts = std::move(parts);
   columns_.push_back(std::move(column));
   return Status::OK();
+}
+
+std::uint64_t ArrayWriter::BufferBytes(const Column& column, std::size_t buffer) const {
+  using Kind = Column::Kind;
+  const auto rows = static_cast<std::uint64_t>(rows_);
+  if (buffer == 0) return column.nulls == 0 ? 0 : (rows + 7) / 8;
+  if (buffer == 2) return static_cast<std::uint64_t>(column.data_bytes);
+  if (column.kind == Kind::kBits) return (rows + 7) / 8;
+  if (column.kind == Kind::kText) return 4 * (rows + 1);
+  if (column.kind == Kind::kLargeText) return 8 * (rows + 1);
+  return rows * static_cast<std::uint64_t>(column.width);
+}
+
+void ArrayWriter::WriteBuffer(const Column& column, std::size_t buffer, std::uint8_t* out) {
+  using Kind = Column::Kind;
+  const bool large = column.kind == Kind::kLargeText;
+  if (buffer == 0) {
+    if (column.nulls > 0) WriteBits(column.parts, 0, out);
+  } else if (buffer == 2) {
+    large ? WriteText<std::int64_t>(column.parts, out) : WriteText<std::int32_t>(column.parts, out);
+  } else if (column.kind == Kind::kBits) {
+    WriteBits(column.parts, 1, out);
+  } else if (column.kind != Kind::kBytes) {
+    large ? WriteOffsets<std::int64_t>(column.parts, out) : WriteOffsets<std::int32_t>(column.parts, out);
+  } else {
+    for (const auto& part : column.parts) {
+      const auto bytes = static_cast<std::size_t>(part->length() * column.width);
+      if (bytes > 0) std::memcpy(out, part->data()->buffers[1]->data() + part->offset() * column.width, bytes);
+      out += bytes;
+    }
+  }
 }
 
 std::uint64_t ArrayWriter::HeadBytes() const { return Align(8 * (2 + kColumnWords * columns_.size())); }
@@ -110,7 +141,7 @@ std::uint64_t ArrayWriter::size() const {
   std::uint64_t at = HeadBytes();
   for (std::size_t i = 0; i < columns_.size(); ++i) {
     if (columns_[i].same != i) continue;
-    for (const Part& part : columns_[i].parts) at += Align(part.bytes());
+    for (std::size_t buffer = 0; buffer < columns_[i].buffers(); ++buffer) at += Align(BufferBytes(columns_[i], buffer));
   }
   return at;
 }
@@ -126,15 +157,13 @@ void ArrayWriter::Write(std::uint8_t* out) const {
       std::copy_n(words.data() + 2 + kColumnWords * column.same, kColumnWords, head);
       continue;
     }
-    *head++ = static_cast<std::uint64_t>(column.array->null_count());
-    for (const Part& part : column.parts) {
-      if (part.kind != Part::Kind::kNone) {
-        part.Write(out + at);
-        head[0] = at;
-        head[1] = part.bytes();
-        at += Align(part.bytes());
-      }
-      head += 2;
+    head[0] = static_cast<std::uint64_t>(column.nulls);
+    for (std::size_t buffer = 0; buffer < column.buffers(); ++buffer) {
+      if (buffer == 0 && column.nulls == 0) continue;
+      WriteBuffer(column, buffer, out + at);
+      head[1 + 2 * buffer] = at;
+      head[2 + 2 * buffer] = BufferBytes(column, buffer);
+      at += Align(head[2 + 2 * buffer]);
     }
   }
   std::memcpy(out, words.data(), words.size() * 8);

@@ -10,33 +10,32 @@
 
 namespace headrace::data::python {
 
-/// Lays Arrow arrays out as an array block (docs/formats/worker.md), straight from their buffers; one that is added twice lies
+/// Lays Arrow arrays out as an array block (docs/formats/worker.md), straight from their buffers; a column that comes twice lies
 /// there once. Flat types only: at most a validity, an offsets and a data buffer.
 class ArrayWriter final : public TripBody {
  public:
-  explicit ArrayWriter(std::int64_t rows) : rows_(rows) {}
-  /// An array of `rows` values, which is kept.
-  Status Add(std::shared_ptr<arrow::Array> array);
+  /// Columns in parts that come behind each other: columns[i][p], all of a part with as many rows. The arrays are kept.
+  static Result<ArrayWriter> Make(std::vector<arrow::ArrayVector> columns, std::int64_t rows);
   std::uint64_t size() const override;
   /// `out` is 8-byte aligned.
   void Write(std::uint8_t* out) const override;
 
  private:
-  /// How one buffer gets from an array's slice to the block.
-  struct Part {
-    enum class Kind { kNone, kBytes, kBits, kOffsets32, kOffsets64 } kind = Kind::kNone;
-    const std::uint8_t* from = nullptr;  ///< bits: of the array's start, `first` bits on
-    std::int64_t first = 0;              ///< bit, or what is taken from offsets
-    std::int64_t count = 0;              ///< bytes, bits or offsets
-    std::uint64_t bytes() const;
-    void Write(std::uint8_t* out) const;
-  };
+  static constexpr std::size_t kBuffers = 3;
   struct Column {
-    std::shared_ptr<arrow::Array> array;
-    std::size_t same = 0;  ///< the column that has its bytes, itself for most
-    Part parts[3];
+    arrow::ArrayVector parts;
+    enum class Kind { kBytes, kBits, kText, kLargeText } kind = Kind::kBytes;
+    std::int64_t width = 0;  ///< of kBytes
+    std::int64_t nulls = 0;
+    std::int64_t data_bytes = 0;  ///< of texts
+    std::size_t same = 0;         ///< the column that has its bytes, itself for most
+    std::size_t buffers() const { return kind == Kind::kText || kind == Kind::kLargeText ? 3 : 2; }
   };
+  explicit ArrayWriter(std::int64_t rows) : rows_(rows) {}
+  Status Add(arrow::ArrayVector parts);
   std::uint64_t HeadBytes() const;
+  std::uint64_t BufferBytes(const Column& column, std::size_t buffer) const;
+  static void WriteBuffer(const Column& column, std::size_t buffer, std::uint8_t* out);
   std::int64_t rows_;
   std::vector<Column> columns_;
 };

@@ -1,6 +1,7 @@
 #include "data/python/function_columns.h"
 
 #include <arrow/array.h>
+#include <arrow/array/concatenate.h>
 #include <arrow/buffer.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
@@ -33,6 +34,12 @@ std::string CallNames(const FunctionStep& step) {
   std::string names;
   for (const plan::Expression& call : step.calls) names += (names.empty() ? "" : ", ") + call.name;
   return names;
+}
+
+std::int64_t NumRows(const std::vector<columnar::DataBatch>& parts) {
+  std::int64_t rows = 0;
+  for (const columnar::DataBatch& part : parts) rows += part.num_rows();
+  return rows;
 }
 
 std::size_t NumCalls(const std::vector<FunctionStep>& steps) {
@@ -122,24 +129,33 @@ Status FunctionColumns::StartTrips() {
   while (!waiting_.empty() && line_.accepting()) {
     // While a trip is outstanding more rows gather, so that the next one is worth its way.
     if (!trips_.empty() && waiting_.rows() < trip_size_.rows()) return Status::OK();
-    HR_ASSIGN_OR_RAISE(columnar::DataBatch batch, waiting_.Take(trip_size_.rows()));
-    HR_RETURN_NOT_OK(Send(std::move(batch)));
+    HR_RETURN_NOT_OK(Send(waiting_.TakeParts(trip_size_.rows())));
   }
   return Status::OK();
 }
 
-Status FunctionColumns::Send(columnar::DataBatch batch) {
-  HR_ASSIGN_OR_RAISE(arrow::ArrayVector arguments, evaluator_->Evaluate(*batch.records()));
+Status FunctionColumns::Send(Parts parts) {
+  std::vector<arrow::ArrayVector> arguments;
+  for (const columnar::DataBatch& part : parts) {
+    HR_ASSIGN_OR_RAISE(const arrow::ArrayVector values, evaluator_->Evaluate(*part.records()));
+    arguments.resize(values.size());
+    for (std::size_t i = 0; i < values.size(); ++i) arguments[i].push_back(values[i]);
+  }
   if (vectorized_) {
-    ArrayWriter arrays(batch.num_rows());
-    for (auto& argument : arguments) HR_RETURN_NOT_OK(arrays.Add(std::move(argument)));
+    HR_ASSIGN_OR_RAISE(const ArrayWriter arrays, ArrayWriter::Make(std::move(arguments), NumRows(parts)));
     HR_RETURN_NOT_OK(line_.Send(arrays));
   } else {
     TableWriter table;
-    for (const auto& argument : arguments) HR_RETURN_NOT_OK(table.AddColumn(argument));
+    for (const arrow::ArrayVector& argument : arguments) {
+      std::shared_ptr<arrow::Array> whole = argument[0];
+      if (argument.size() > 1) {
+        HR_ASSIGN_OR_RAISE(whole, arrow::Concatenate(argument));
+      }
+      HR_RETURN_NOT_OK(table.AddColumn(whole));
+    }
     HR_RETURN_NOT_OK(line_.Send(table));
   }
-  trips_.push_back(std::move(batch));
+  trips_.push_back(std::move(parts));
   return Status::OK();
 }
 
@@ -147,12 +163,18 @@ Status FunctionColumns::Poll(op::Collector* out) {
   for (;;) {
     HR_ASSIGN_OR_RAISE(auto answer, line_.Take());
     if (!answer) break;
-    const columnar::DataBatch batch = std::move(trips_.front());
+    const Parts parts = std::move(trips_.front());
     trips_.pop_front();
-    trip_size_.Took(batch.num_rows(), answer->user_nanoseconds);
-    HR_ASSIGN_OR_RAISE(arrow::ArrayVector results,
-                       vectorized_ ? VectorResults(*answer, batch.num_rows()) : Results(*answer, batch.num_rows()));
-    HR_RETURN_NOT_OK(Emit(batch, std::move(results), out));
+    const std::int64_t rows = NumRows(parts);
+    trip_size_.Took(rows, answer->user_nanoseconds);
+    HR_ASSIGN_OR_RAISE(const arrow::ArrayVector results, vectorized_ ? VectorResults(*answer, rows) : Results(*answer, rows));
+    std::int64_t at = 0;
+    for (const columnar::DataBatch& part : parts) {
+      arrow::ArrayVector own;
+      for (const auto& result : results) own.push_back(result->Slice(at, part.num_rows()));
+      at += part.num_rows();
+      HR_RETURN_NOT_OK(Emit(part, std::move(own), out));
+    }
   }
   HR_RETURN_NOT_OK(line_.status());
   return StartTrips();

@@ -36,7 +36,7 @@ class FunctionColumns final : public op::Operator {
   static Result<std::unique_ptr<op::Operator>> Make(const FunctionStep& step, const std::shared_ptr<arrow::Schema>& schema,
                                                     WorkerPool* pool, std::uint32_t slot, const OperatorUid& uid);
   Status Open(const op::OperatorContext& context) override;
-  bool accepting() const override { return waiting_.rows() < 2 * most_rows_; }
+  bool accepting() const override { return waiting_.rows() < 2 * most_rows_ && waiting_.bytes() < BatchQueue::kMostBytes; }
   Status Process(std::uint32_t input, columnar::DataBatch batch, op::Collector* out) override;
   Status Poll(op::Collector* out) override;
   bool busy() const override { return !trips_.empty() || !waiting_.empty(); }
@@ -45,7 +45,9 @@ class FunctionColumns final : public op::Operator {
   static constexpr std::int64_t kScalarRows = 8192, kVectorRows = 128 * 1024;
   FunctionColumns(std::int64_t most_rows) : most_rows_(most_rows), trip_size_(most_rows) {}
   Status StartTrips();
-  Status Send(columnar::DataBatch batch);
+  /// Rows of a trip, as they came.
+  using Parts = std::vector<columnar::DataBatch>;
+  Status Send(Parts parts);
   Result<arrow::ArrayVector> Results(const TripAnswer& answer, std::int64_t rows) const;
   Result<arrow::ArrayVector> VectorResults(const TripAnswer& answer, std::int64_t rows) const;
   Status Emit(const columnar::DataBatch& batch, arrow::ArrayVector results, op::Collector* out);
@@ -62,7 +64,7 @@ class FunctionColumns final : public op::Operator {
   TripSize trip_size_;
   TripLine line_;
   BatchQueue waiting_;
-  std::deque<columnar::DataBatch> trips_;  // outstanding, oldest first
+  std::deque<Parts> trips_;  // outstanding, oldest first
 };
 
 }  // namespace headrace::data::python

@@ -40,38 +40,48 @@ Result<std::optional<TripAnswer>> TripLine::Take() {
 void BatchQueue::Push(columnar::DataBatch batch) {
   if (batch.num_rows() == 0) return;
   rows_ += batch.num_rows();
+  bytes_ += batch.size_bytes();
   batches_.push_back(std::move(batch));
 }
 
 void BatchQueue::PutBack(columnar::DataBatch batch) {
   if (batch.num_rows() == 0) return;
   rows_ += batch.num_rows();
+  bytes_ += batch.size_bytes();
   batches_.push_front(std::move(batch));
 }
 
-Result<columnar::DataBatch> BatchQueue::Take(std::int64_t most) {
-  std::vector<std::shared_ptr<arrow::RecordBatch>> parts;
+std::vector<columnar::DataBatch> BatchQueue::TakeParts(std::int64_t most) {
+  std::vector<columnar::DataBatch> parts;
   std::int64_t rows = 0, bytes = 0;
-  columnar::DataBatch taken;
   while (!batches_.empty() &&
          (rows == 0 || (rows + batches_.front().num_rows() <= most && bytes + batches_.front().size_bytes() <= kMostBytes)) &&
-         (parts.empty() || parts.front()->schema()->Equals(*batches_.front().records()->schema(), /*check_metadata=*/true))) {
+         (parts.empty() || parts.front().records()->schema()->Equals(*batches_.front().records()->schema(), /*check_metadata=*/true))) {
     columnar::DataBatch& front = batches_.front();
+    const std::int64_t front_bytes = front.size_bytes();
     std::int64_t count = std::min(front.num_rows(), most);
-    if (front.size_bytes() > kMostBytes)
-      count = std::min(count, std::max<std::int64_t>(1, kMostBytes / (front.size_bytes() / front.num_rows() + 1)));
-    bytes += front.size_bytes();
-    taken = front.Slice(0, count);
+    if (front_bytes > kMostBytes) count = std::min(count, std::max<std::int64_t>(1, kMostBytes / (front_bytes / front.num_rows() + 1)));
+    bytes += front_bytes;
     rows += count;
-    parts.push_back(taken.records());
-    if (count < front.num_rows())
+    parts.push_back(front.Slice(0, count));
+    bytes_ -= front_bytes;
+    if (count < front.num_rows()) {
       front = front.Slice(count, front.num_rows() - count);
-    else
+      bytes_ += front.size_bytes();
+    } else {
       batches_.pop_front();
+    }
   }
   rows_ -= rows;
-  if (parts.size() == 1) return taken;
-  HR_ASSIGN_OR_RAISE(auto joined, arrow::ConcatenateRecordBatches(parts));
+  return parts;
+}
+
+Result<columnar::DataBatch> BatchQueue::Take(std::int64_t most) {
+  std::vector<columnar::DataBatch> parts = TakeParts(most);
+  if (parts.size() == 1) return std::move(parts.front());
+  arrow::RecordBatchVector records;
+  for (const columnar::DataBatch& part : parts) records.push_back(part.records());
+  HR_ASSIGN_OR_RAISE(auto joined, arrow::ConcatenateRecordBatches(records));
   return columnar::DataBatch(std::move(joined));
 }
 

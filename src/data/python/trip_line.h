@@ -5,6 +5,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "data/operator/operator.h"
 #include "data/python/trip_mailbox.h"
@@ -38,16 +39,19 @@ class BatchQueue {
   static constexpr std::int64_t kMostBytes = 32 << 20;
   void Push(columnar::DataBatch batch);
   std::int64_t rows() const { return rows_; }
+  std::int64_t bytes() const { return bytes_; }
   bool empty() const { return batches_.empty(); }
   /// The next rows, at most `most` of one schema and, unless one row has more, about kMostBytes, joined from several batches or cut from
   /// one. There are some.
   Result<columnar::DataBatch> Take(std::int64_t most);
+  /// The same, not joined.
+  std::vector<columnar::DataBatch> TakeParts(std::int64_t most);
   /// Puts rows back to the front, which Take() gave and which made no trip.
   void PutBack(columnar::DataBatch batch);
 
  private:
   std::deque<columnar::DataBatch> batches_;
-  std::int64_t rows_ = 0;
+  std::int64_t rows_ = 0, bytes_ = 0;
 };
 
 /// A malformed answer as the failure of its function's operator: the worker is not trusted, and its answers are read here.
