@@ -25,7 +25,7 @@ ValueFormat = Literal["string", "bytes", "json", "avro", "protobuf", "json_schem
 _TYPED_FORMATS = ("json", "avro", "protobuf", "json_schema")
 _FILE_FORMATS = ("lines", "json", "csv", "parquet")
 OnError = Literal["fail", "skip"]
-_SECRET = re.compile(r"password|secret|token|auth$|jaas|oauthbearer\.config|key\.pem", re.IGNORECASE)
+_SECRET = re.compile(r"password|secret|token|auth$|registry_key$|jaas|oauthbearer\.config|key\.pem", re.IGNORECASE)
 Metadata = Literal["topic", "partition", "offset", "timestamp", "key", "headers"]
 
 
@@ -204,7 +204,8 @@ class KafkaSource(Source[Any]):
 
     Shape: one row a record, its value alone: str (value_format "string", must be UTF-8), bytes ("bytes"), or what the JSON says
     ("json"). With a row_type also "avro", "protobuf" and "json_schema": in the wire format of a schema registry (schema_registry
-    "http://host:port", schema_registry_auth "user:password"), or all records of one schema (an Avro schema, or the text of a .proto
+    "http://host:port" or "https://…", schema_registry_auth "user:password", schema_registry_tls {"ca": …, "certificate": …, "key": …}, each PEM
+    text or the path of a file that this program reads; by default the machines' own authorities count), or all records of one schema (an Avro schema, or the text of a .proto
     file and the name of the message). With a row_type (a dataclass, TypedDict, pyarrow schema, dict of names and types, JSON Schema …; see
     docs/reference/formats.md) rows are typed, decoded from JSON objects straight into columns, and bring the record's own time as
     event time: with_watermarks() needs no with_timestamp(). Records without a value count as unreadable. In order within a partition;
@@ -236,6 +237,7 @@ class KafkaSource(Source[Any]):
         row_type: Any = None,
         schema_registry: str | None = None,
         schema_registry_auth: str | None = None,
+        schema_registry_tls: Mapping[str, str | PathLike[str]] | None = None,
         schema: str | Mapping[str, Any] | None = None,
         message: str | None = None,
         metadata: Mapping[str, Metadata] | Iterable[Metadata] | None = None,
@@ -262,7 +264,16 @@ class KafkaSource(Source[Any]):
         if value_format == "avro" and row_type is None:
             row_type = schema
         if value_format in ("avro", "protobuf", "json_schema"):
-            options.update(_schemas(what, value_format, row_type, schema_registry, schema_registry_auth, schema, message))
+            options.update(
+                _schemas(
+                    what,
+                    value_format,
+                    row_type,
+                    _registry(what, schema_registry, schema_registry_auth, schema_registry_tls),
+                    schema,
+                    message,
+                )
+            )
         elif schema_registry is not None or schema is not None:
             _refuse(what, f"value_format {value_format!r} takes no schema; 'avro', 'protobuf' and 'json_schema' do")
         if isinstance(on_error, DeadLetter):
@@ -318,19 +329,18 @@ def _schemas(
     what: str,
     value_format: str,
     row_type: Any,
-    registry: str | None,
-    auth: str | None,
+    registry: dict[str, str],
     schema: str | Mapping[str, Any] | None,
     message: str | None,
 ) -> dict[str, str]:
     """Options that say how records of a format with a schema are read."""
     if row_type is None:
         _refuse(what, f"value_format {value_format!r} gives typed rows: say which columns they have with row_type")
-    if value_format != "json_schema" and (registry is None) == (schema is None):
+    if value_format != "json_schema" and (not registry) == (schema is None):
         _refuse(
             what, f"value_format {value_format!r} takes either schema_registry='http://host:port', or the schema of all records"
         )
-    options = _registry(what, registry, auth)
+    options = dict(registry)
     if schema is not None and value_format != "json_schema":
         options["schema"] = schema if isinstance(schema, str) else _json(what, "schema", schema)
     if message is not None:
@@ -338,18 +348,39 @@ def _schemas(
     return options
 
 
-def _registry(what: str, registry: str | None, auth: str | None) -> dict[str, str]:
-    """Options that say where a schema registry is."""
+def _registry(what: str, registry: str | None, auth: str | None, tls: Mapping[str, str | PathLike[str]] | None) -> dict[str, str]:
+    """Options that say where a schema registry is, and how it is spoken to."""
     options = {}
     if registry is not None:
-        if not _text(what, "schema_registry", registry).startswith("http://"):
-            _refuse(what, f"schema_registry is {registry!r}; it must be http://host:port")
+        if not _text(what, "schema_registry", registry).startswith(("http://", "https://")):
+            _refuse(what, f"schema_registry is {registry!r}; it must be http://host:port or https://host:port")
         options["schema_registry"] = registry
     if auth is not None:
         if ":" not in _text(what, "schema_registry_auth", auth):
             _refuse(what, "schema_registry_auth is 'user:password'")
         options["schema_registry_auth"] = auth
+    if tls is None:
+        return options
+    if registry is None or not registry.startswith("https://"):
+        _refuse(what, "schema_registry_tls is of a schema_registry='https://…'")
+    for name, pem in tls.items():
+        _choice(what, "a key of schema_registry_tls", name, ("ca", "certificate", "key"))
+        options[f"schema_registry_{name}"] = _pem(what, name, pem)
+    if ("certificate" in tls) != ("key" in tls):
+        _refuse(what, "schema_registry_tls: certificate and key need each other")
     return options
+
+
+def _pem(what: str, name: str, pem: str | PathLike[str]) -> str:
+    """PEM text, as it is or out of the file that it names."""
+    if isinstance(pem, str) and pem.lstrip().startswith("-----BEGIN"):
+        return pem
+    path = _path(what, pem)
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        _refuse(what, f"schema_registry_tls: {name}: {path!r} cannot be read as PEM text: {error}")
 
 
 def _json(what: str, name: str, value: Any) -> str:
@@ -393,7 +424,7 @@ class KafkaSink(Sink):
     "bytes" and "json" write one of these always. Typed rows are JSON objects, written straight from their columns. The message key is
     the stream's key behind key_by; of typed rows the column key (text as it is, numbers as digits, times as ISO 8601), or a JSON array
     of several; else null. Typed rows are also written as "avro", "protobuf" and "json_schema", in the wire format of a schema registry
-    (schema_registry "http://host:port", schema_registry_auth "user:password"). The schema is made of the columns under the name
+    (schema_registry, schema_registry_auth and schema_registry_tls as for KafkaSource). The schema is made of the columns under the name
     record_name ("Row", "org.example.Bid"), or it is schema (an Avro schema as text or dict, the text of a .proto file, a JSON Schema; record_name
     picks the .proto's message, by default the first). It is registered, or with auto_register=False only looked up; use_latest=True takes
     the subject's newest instead. subject_strategy: the subject "topic" (TOPIC-value), "record" (the record's full name) or "topic_record"
@@ -413,6 +444,7 @@ class KafkaSink(Sink):
         value_format: Literal["auto", "string", "bytes", "json", "avro", "protobuf", "json_schema"] = "auto",
         schema_registry: str | None = None,
         schema_registry_auth: str | None = None,
+        schema_registry_tls: Mapping[str, str | PathLike[str]] | None = None,
         subject_strategy: Literal["topic", "record", "topic_record"] | None = None,
         record_name: str | None = None,
         schema: str | Mapping[str, Any] | None = None,
@@ -430,7 +462,7 @@ class KafkaSink(Sink):
             options["delivery"] = _choice(what, "delivery", delivery, ("exactly_once", "at_least_once", "none"))
         formats = ("auto", "string", "bytes", "json", "avro", "protobuf", "json_schema")
         options["value_format"] = _choice(what, "value_format", value_format, formats)
-        options.update(_registry(what, schema_registry, schema_registry_auth))
+        options.update(_registry(what, schema_registry, schema_registry_auth, schema_registry_tls))
         if subject_strategy is not None:
             options["subject_strategy"] = _choice(what, "subject_strategy", subject_strategy, ("topic", "record", "topic_record"))
         if record_name is not None:
@@ -458,8 +490,8 @@ class FileSource(Source[Any]):
     csv_header=False csv_columns does). Format "parquet": typed rows by the columns' names, of the row_type or, without one, of the schema of the
     (first) file, which this program must see then. Files are shared out among the subtasks as wholes, Parquet files by row groups.
     Format "avro": the records of Avro files, of the row_type or the schema of the first file. "protobuf", "json_schema" and, with a schema or a
-    schema_registry, "avro": records as a topic holds them, each behind its length as a varint; schema, message, schema_registry and
-    schema_registry_auth as for KafkaSource.
+    schema_registry, "avro": records as a topic holds them, each behind its length as a varint; schema, message and
+    schema_registry… as for KafkaSource.
     csv_null: the text, not in quotes, that is null. on_error: "fail" the job at a line that cannot be read (not UTF-8, not JSON, a value that does not fit, longer than 16 MiB),
     "skip" and count it, or dead_letter(folder=…) to keep it there.
     """
@@ -472,6 +504,7 @@ class FileSource(Source[Any]):
         row_type: Any = None,
         schema_registry: str | None = None,
         schema_registry_auth: str | None = None,
+        schema_registry_tls: Mapping[str, str | PathLike[str]] | None = None,
         schema: str | Mapping[str, Any] | None = None,
         message: str | None = None,
         csv_delimiter: str = ",",
@@ -495,7 +528,16 @@ class FileSource(Source[Any]):
         if format in ("protobuf", "json_schema") or schema is not None or schema_registry is not None:
             if format not in _TYPED_FORMATS[1:]:
                 _refuse(what, f"format {format!r} takes no schema; 'avro', 'protobuf' and 'json_schema' do")
-            options.update(_schemas(what, format, row_type, schema_registry, schema_registry_auth, schema, message))
+            options.update(
+                _schemas(
+                    what,
+                    format,
+                    row_type,
+                    _registry(what, schema_registry, schema_registry_auth, schema_registry_tls),
+                    schema,
+                    message,
+                )
+            )
         if format == "parquet" and row_type is None:
             row_type = _parquet_schema(what, options["path"])
         if format == "csv":

@@ -62,8 +62,8 @@ Status CheckSinkSchema(const ConnectorSpec& spec, std::string_view format, std::
   if (spec.kind != "kafka") return Status::OK();
   const bool registry = spec.options.contains("schema_registry"), latest = OptionBool(spec, false, "use_latest");
   if (!HasSchema(format)) {
-    for (const char* option :
-         {"schema_registry", "schema_registry_auth", "subject_strategy", "record_name", "schema", "auto_register", "use_latest"})
+    for (const char* option : {"schema_registry", "schema_registry_auth", "schema_registry_ca", "schema_registry_certificate",
+                               "schema_registry_key", "subject_strategy", "record_name", "schema", "auto_register", "use_latest"})
       if (spec.options.contains(option))
         return Error(ErrorCode::kBadOption, fmt::format("{}: value_format={} takes no {}", who, format, option),
                      "avro, protobuf and json_schema do.");

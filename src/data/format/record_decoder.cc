@@ -51,8 +51,8 @@ Result<std::unique_ptr<RecordDecoder>> RecordDecoder::Make(RecordDecoderOptions 
 
 Status RecordDecoder::MakeColumns(const RecordDecoderOptions& options) {
   std::shared_ptr<SchemaRegistry> registry;
-  if (!options.schema_registry.empty() && options.format != RecordFormat::kJsonSchema) {
-    HR_ASSIGN_OR_RAISE(registry, SchemaRegistry::Get(options.schema_registry, options.schema_registry_auth));
+  if (!options.registry.url.empty() && options.format != RecordFormat::kJsonSchema) {
+    HR_ASSIGN_OR_RAISE(registry, SchemaRegistry::Get(options.registry));
   }
   switch (options.format) {
     case RecordFormat::kJsonSchema:

@@ -37,9 +37,9 @@ struct RecordDecoderOptions {
   RecordFormat format = RecordFormat::kText;
   std::shared_ptr<arrow::Schema> schema;  ///< typed rows; null: untyped values
   CsvOptions csv;
-  std::string schema_registry, schema_registry_auth;  ///< kAvro, kProtobuf: the registry whose ids stand before records; empty: none
-  std::string writer_schema, message;                 ///< without a registry: the schema of all records
-  bool event_times = false;  ///< typed rows come with the source's own event times: AppendEventTime() behind every row
+  RegistryAccess registry;             ///< kAvro, kProtobuf: the registry whose ids stand before records
+  std::string writer_schema, message;  ///< without a registry: the schema of all records
+  bool event_times = false;            ///< typed rows come with the source's own event times: AppendEventTime() behind every row
 };
 
 /// Decodes records one by one into batches: the one place where sources turn bytes into rows. Which format it is, is settled when it is

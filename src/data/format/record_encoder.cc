@@ -62,8 +62,8 @@ Result<std::unique_ptr<RecordEncoder>> RecordEncoder::Make(const RecordEncoderOp
   std::unique_ptr<RecordEncoder> made(new RecordEncoder());
   made->timestamps_ = options.timestamps;
   std::shared_ptr<SchemaRegistry> registry;
-  if (!options.schema_registry.empty()) {
-    HR_ASSIGN_OR_RAISE(registry, SchemaRegistry::Get(options.schema_registry, options.schema_registry_auth));
+  if (!options.registry.url.empty()) {
+    HR_ASSIGN_OR_RAISE(registry, SchemaRegistry::Get(options.registry));
   }
   std::int32_t id = 0;
   RegisteredSchema schema{TypeOf(options.format), options.schema, {}};

@@ -22,11 +22,11 @@ struct RecordEncoderOptions {
   std::shared_ptr<arrow::Schema> rows;
   TimestampText timestamps = TimestampText::kIso;  ///< kJsonSchema
   std::string topic;
-  std::string schema_registry, schema_registry_auth;  ///< empty: records without an id
-  std::string schema;                                 ///< that is written; empty: made of the rows' columns
-  std::string record_name = "Row";                    ///< of a schema that is made; of .proto text, its message ("Row": also the first)
-  bool registers = true;                              ///< false: the registry must have the schema
-  bool uses_latest = false;                           ///< the subject's newest schema is written, whatever the columns say
+  RegistryAccess registry;          ///< none: records without an id
+  std::string schema;               ///< that is written; empty: made of the rows' columns
+  std::string record_name = "Row";  ///< of a schema that is made; of .proto text, its message ("Row": also the first)
+  bool registers = true;            ///< false: the registry must have the schema
+  bool uses_latest = false;         ///< the subject's newest schema is written, whatever the columns say
 };
 
 /// Writes typed rows as records of a schema, behind its id in a registry: the one place where sinks turn rows into such bytes.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -21,14 +22,16 @@ constexpr std::chrono::milliseconds kTimeout{10'000};
 struct Address {
   std::string host;
   std::uint16_t port = 8081;
+  bool secure = false;
   std::string path;
 };
 
 std::optional<Address> ParseUrl(std::string_view url) {
-  constexpr std::string_view kScheme = "http://";
-  if (!url.starts_with(kScheme)) return std::nullopt;
-  url.remove_prefix(kScheme.size());
   Address address;
+  address.secure = url.starts_with("https://");
+  if (!address.secure && !url.starts_with("http://")) return std::nullopt;
+  if (address.secure) address.port = 443;
+  url.remove_prefix(url.find("//") + 2);
   const std::size_t slash = url.find('/');
   if (slash != std::string_view::npos) address.path = url.substr(slash);
   while (address.path.ends_with('/')) address.path.pop_back();
@@ -79,22 +82,25 @@ Status TakeSchemaId(std::string_view* record, std::int32_t* id) {
   return Status::OK();
 }
 
-Result<std::shared_ptr<SchemaRegistry>> SchemaRegistry::Get(const std::string& url, const std::string& credentials) {
+Result<std::shared_ptr<SchemaRegistry>> SchemaRegistry::Get(const RegistryAccess& access) {
   static std::mutex mutex;
-  static std::map<std::pair<std::string, std::string>, std::shared_ptr<SchemaRegistry>> registries;
+  using Key = std::array<std::string, 5>;
+  static std::map<Key, std::shared_ptr<SchemaRegistry>> registries;
   const std::lock_guard lock(mutex);
-  std::shared_ptr<SchemaRegistry>& registry = registries[{url, credentials}];
+  std::shared_ptr<SchemaRegistry>& registry =
+      registries[Key{access.url, access.credentials, access.tls.authorities, access.tls.certificate, access.tls.key}];
   if (registry != nullptr) return registry;
-  auto address = ParseUrl(url);
+  auto address = ParseUrl(access.url);
   if (!address)
-    return Error(ErrorCode::kBadOption, fmt::format("\"{:.200}\" is no address of a schema registry", url),
-                 "Write it as http://host:port.");
+    return Error(ErrorCode::kBadOption, fmt::format("\"{:.200}\" is no address of a schema registry", access.url),
+                 "Write it as http://host:port or https://host:port.");
   std::string authorization;
-  if (!credentials.empty()) {
+  if (!access.credentials.empty()) {
     authorization = "Basic ";
-    columnar::AppendBase64(credentials, &authorization);
+    columnar::AppendBase64(access.credentials, &authorization);
   }
-  registry.reset(new SchemaRegistry(std::move(address->host), address->port, std::move(address->path), std::move(authorization)));
+  registry.reset(new SchemaRegistry(std::move(address->host), address->port, std::move(address->path), std::move(authorization),
+                                    address->secure ? std::optional(access.tls) : std::nullopt));
   return registry;
 }
 
@@ -129,10 +135,12 @@ SchemaRegistry::Answer SchemaRegistry::Fetch(std::int32_t id) const {
 Result<net::HttpResponse> SchemaRegistry::Send(const std::string& method, const std::string& target, std::string body) const {
   net::HttpClient client(host_, port_);
   client.set_timeout(kTimeout);
+  if (tls_) client.set_tls(*tls_);
   net::HttpFields headers = {{"Accept", kContentType}};
   if (!body.empty()) headers.emplace_back("Content-Type", kContentType);
   if (!authorization_.empty()) headers.emplace_back("Authorization", authorization_);
   auto answer = client.Send(method, path_ + target, headers, std::move(body));
+  if (!answer.ok() && CodeOf(answer.status()) == ErrorCode::kBadOption) return WithContext(answer.status(), "the schema registry");
   if (!answer.ok()) return Error(ErrorCode::kNotReady, "the schema registry does not answer: " + answer.status().message());
   const int status = answer->status;
   if (status == 200 || status == 404 || status == 409 || status == 422) return answer;

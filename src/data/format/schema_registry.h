@@ -4,13 +4,14 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/status.h"
-#include "net/http_message.h"
+#include "net/http_client.h"
 
 namespace headrace::data::format {
 
@@ -21,14 +22,20 @@ struct RegisteredSchema {
   std::vector<std::pair<std::string, std::string>> references;  ///< name, text
 };
 
-/// A client of a Confluent-style schema registry over plain HTTP, with basic authentication. Schemas never change under their id, so each
-/// is asked for once a process: callers that come while the answer is under way share it. A failure is not kept. Calls block: side threads
-/// only; any number of them.
+/// Where a schema registry is and how it is spoken to.
+struct RegistryAccess {
+  std::string url;          ///< http://host:port[/path] or https://…; empty: there is none
+  std::string credentials;  ///< "user:password", or empty
+  net::TlsOptions tls;      ///< of https
+};
+
+/// A client of a Confluent-style schema registry over HTTP or HTTPS, with basic authentication or a client's certificate. Schemas never
+/// change under their id, so each is asked for once a process: callers that come while the answer is under way share it. A failure is not
+/// kept. Calls block: side threads only; any number of them.
 class SchemaRegistry {
  public:
-  /// `url`: http://host:port[/path]. `credentials`: "user:password", or empty. One object per pair in this process. kBadOption for a url
-  /// that is none.
-  static Result<std::shared_ptr<SchemaRegistry>> Get(const std::string& url, const std::string& credentials);
+  /// One object per access in this process. kBadOption for a url that is none.
+  static Result<std::shared_ptr<SchemaRegistry>> Get(const RegistryAccess& access);
   /// Invalid when the registry knows no such id; kNotReady while it does not answer; kBadOption when it refuses us.
   Result<std::shared_ptr<const RegisteredSchema>> ById(std::int32_t id);
 
@@ -40,8 +47,8 @@ class SchemaRegistry {
   Result<std::pair<std::int32_t, RegisteredSchema>> Latest(const std::string& subject);
 
  private:
-  SchemaRegistry(std::string host, std::uint16_t port, std::string path, std::string authorization)
-      : host_(std::move(host)), port_(port), path_(std::move(path)), authorization_(std::move(authorization)) {}
+  SchemaRegistry(std::string host, std::uint16_t port, std::string path, std::string authorization, std::optional<net::TlsOptions> tls)
+      : host_(std::move(host)), port_(port), path_(std::move(path)), authorization_(std::move(authorization)), tls_(std::move(tls)) {}
   using Answer = Result<std::shared_ptr<const RegisteredSchema>>;
   Answer Fetch(std::int32_t id) const;
   Result<net::HttpResponse> Send(const std::string& method, const std::string& target, std::string body) const;
@@ -52,6 +59,7 @@ class SchemaRegistry {
   const std::string host_;
   const std::uint16_t port_;
   const std::string path_, authorization_;
+  const std::optional<net::TlsOptions> tls_;
   std::mutex mutex_;
   std::map<std::int32_t, std::shared_future<Answer>> answers_;  ///< known, or under way
 };

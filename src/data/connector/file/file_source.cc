@@ -17,6 +17,7 @@
 #include "data/connector/file/delimited_reader.h"
 #include "data/connector/file/line_reader.h"
 #include "data/connector/read_queue.h"
+#include "data/connector/registry_options.h"
 #include "data/connector/split_set.h"
 #include "data/format/avro_file.h"
 #include "data/format/parquet_rows.h"
@@ -218,7 +219,8 @@ class FileThread {
     while (true) {
       const Status appended = rows_->Append(record);
       if (appended.ok()) return appended;
-      if (appended.IsInvalid()) return Refuse(place, appended.message(), &record);
+      // An error with a code is not the record's: the registry refuses us, say.
+      if (appended.IsInvalid() && appended.detail() == nullptr) return Refuse(place, appended.message(), &record);
       if (WhoActsOn(appended) != WhoActs::kTransient) return appended;
       // A schema registry that is away is asked again.
       HR_RETURN_NOT_OK(AwaitRegistry(appended.message()));
@@ -335,8 +337,7 @@ Result<std::unique_ptr<SourceReader>> MakeFileSourceReader(const plan::Connector
   const std::string format = plan::OptionString(spec, true, "format");
   options.decoder.format = format::RecordFormatOf(format);
   options.layout = LayoutOf(spec, format);
-  options.decoder.schema_registry = plan::OptionString(spec, true, "schema_registry");
-  options.decoder.schema_registry_auth = plan::OptionString(spec, true, "schema_registry_auth");
+  options.decoder.registry = RegistryAccessOf(spec, true);
   options.decoder.writer_schema = plan::OptionString(spec, true, "schema");
   options.decoder.message = plan::OptionString(spec, true, "message");
   options.decoder.schema = spec.schema;

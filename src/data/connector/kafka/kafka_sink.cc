@@ -14,6 +14,7 @@
 #include "data/connector/kafka/encoder_start.h"
 #include "data/connector/kafka/kafka_options.h"
 #include "data/connector/kafka/shared_producer.h"
+#include "data/connector/registry_options.h"
 #include "data/connector/row_text.h"
 #include "plan/connector_options.h"
 #include "plan/format_options.h"
@@ -296,8 +297,7 @@ std::optional<format::RecordEncoderOptions> EncoderOptionsOf(const plan::Connect
   options.rows = spec.schema;
   options.timestamps = TimestampTextOf(option("timestamps"));
   options.topic = option("topic");
-  options.schema_registry = option("schema_registry");
-  options.schema_registry_auth = option("schema_registry_auth");
+  options.registry = RegistryAccessOf(spec, false);
   options.schema = option("schema");
   options.record_name = option("record_name");
   options.registers = plan::OptionBool(spec, false, "auto_register");

@@ -7,6 +7,7 @@
 #include "data/connector/kafka/kafka_options.h"
 #include "data/connector/kafka/topic_fetcher.h"
 #include "data/connector/read_queue.h"
+#include "data/connector/registry_options.h"
 #include "data/connector/split_set.h"
 #include "kafka/topic_split.h"
 #include "plan/connector_options.h"
@@ -79,8 +80,7 @@ Result<std::unique_ptr<SourceReader>> MakeKafkaSourceReader(const plan::Connecto
   options.group_id = plan::OptionString(spec, true, "group_id");
   options.decoder.format = format::RecordFormatOf(plan::OptionString(spec, true, "value_format"));
   options.decoder.schema = spec.schema;
-  options.decoder.schema_registry = plan::OptionString(spec, true, "schema_registry");
-  options.decoder.schema_registry_auth = plan::OptionString(spec, true, "schema_registry_auth");
+  options.decoder.registry = RegistryAccessOf(spec, true);
   options.decoder.writer_schema = plan::OptionString(spec, true, "schema");
   options.decoder.message = plan::OptionString(spec, true, "message");
   options.decoder.event_times = spec.schema != nullptr;

@@ -23,7 +23,7 @@ class SchemaRegistryTest : public ::testing::Test {
     });
     ASSERT_TRUE(started.ok()) << started.status();
     server_ = std::move(*started);
-    auto registry = SchemaRegistry::Get(fmt::format("http://127.0.0.1:{}", server_->port()), "");
+    auto registry = SchemaRegistry::Get({fmt::format("http://127.0.0.1:{}", server_->port()), {}, {}});
     ASSERT_TRUE(registry.ok()) << registry.status();
     registry_ = *registry;
   }
