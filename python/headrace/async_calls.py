@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from itertools import islice
+from time import perf_counter_ns
 from typing import Any
 
 from headrace.errors import JobTypeError, JobValueError
@@ -23,6 +25,9 @@ class AsyncCalls:
         self.function, self.max_in_flight, self.timeout_ms = function, max_in_flight, timeout_ms
         self.retries, self.retry_delay_ms, self.on_timeout = retries, retry_delay_ms, on_timeout
         self._loop: Any = None
+        self._queue: deque[tuple[_Batch, int]] = deque()
+        self._tasks: set[Any] = set()
+        self._source: Any = None
         for name in ("__name__", "__qualname__", "__module__", "__doc__", "__code__", "__wrapped__"):
             if hasattr(function, name):
                 setattr(self, name, getattr(function, name))
@@ -49,55 +54,90 @@ class AsyncCalls:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_loop": None}
+        return self.__dict__ | {"_loop": None, "_queue": deque(), "_tasks": set(), "_source": None}
 
     def __call__(self, row: Any) -> Any:
         """One row alone."""
         return self.run(iter([row]), False)[0]
 
-    def run(self, rows: Any, by_completion: bool) -> Any:
-        """The results of all rows, an iterator over a list; by_completion: (place, result) pairs in the order they came. A call that fails
-        for good leaves the iterator behind its row and raises what the call raised."""
-        items = list(_copied(rows))
+    def begin(self, rows: list[Any]) -> _Batch:
+        """Queues calls for rows behind those of batches begun before; they go on while any batch is waited for."""
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-        done: list[tuple[int, Any]] = []
-        failed: list[tuple[int, BaseException]] = []
-        self._loop.run_until_complete(self._all(items, done, failed))
-        if failed:
-            place, error = min(failed, key=lambda one: one[0])
+        batch = _Batch(rows, self._loop)
+        self._queue.extend((batch, place) for place in range(len(rows)))
+        return batch
+
+    def listen(self, fd: int, on_readable: Callable[[], bool], begin_more: Callable[[], None]) -> None:
+        """While calls are waited for, begin_more() is called once, and on_readable() when there is something to read from fd; what they begin
+        goes on. False: no more."""
+        self._source = fd, on_readable, begin_more
+
+    def run(self, rows: Any, by_completion: bool, batch: _Batch | None = None) -> Any:
+        """The results of all rows, an iterator over a list; by_completion: (place, result) pairs in the order they came. A call that fails
+        for good leaves the iterator behind its row and raises what the call raised. batch: what begin() gave for them."""
+        if batch is None:
+            batch = self.begin(list(_copied(rows)))
+        loop, source = self._loop, self._source
+        if source is not None:
+            source[2]()
+            loop.add_reader(source[0], self._read)
+        try:
+            loop.run_until_complete(self._wait(batch))
+        finally:
+            if source is not None:
+                loop.remove_reader(source[0])
+        if batch.failed:
+            place, error = min(batch.failed, key=lambda one: one[0])
             for _ in islice(rows, place + 1):
                 pass
             raise error
         for _ in rows:
             pass
         if by_completion:
-            return done
-        results: list[Any] = [None] * len(items)
-        for place, result in done:
+            return batch.done
+        results: list[Any] = [None] * len(batch.rows)
+        for place, result in batch.done:
             results[place] = result
         return results
 
-    async def _all(self, items: list[Any], done: list[tuple[int, Any]], failed: list[tuple[int, BaseException]]) -> None:
-        places = iter(range(len(items)))
+    def _read(self) -> None:
+        fd, on_readable, _ = self._source
+        if not on_readable():
+            self._loop.remove_reader(fd)
+        self.pump()
 
-        async def take() -> None:
-            for place in places:
-                if failed:
-                    return
-                try:
-                    done.append((place, await self._call(items[place])))
-                except (Exception, SystemExit, KeyboardInterrupt) as error:
-                    failed.append((place, error))
-                    return
-
-        tasks = [asyncio.ensure_future(take()) for _ in range(min(self.max_in_flight, len(items)))]
-        try:
-            await _until(tasks, failed)
-        finally:
-            for task in tasks:
+    async def _wait(self, batch: _Batch) -> None:
+        """Until all calls of the batch are over, or one failed: then no call goes on."""
+        self.pump()
+        if batch.left:
+            await batch.over
+        if batch.failed:
+            self._queue.clear()
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def pump(self) -> None:
+        """Begins as many queued calls as may go on at a time; inside of the loop."""
+        while len(self._tasks) < min(self.max_in_flight, len(self._tasks) + len(self._queue)):
+            task = self._loop.create_task(self._take())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _take(self) -> None:
+        queue = self._queue
+        while queue:
+            batch, place = queue.popleft()
+            if batch.failed:
+                continue
+            try:
+                batch.done.append((place, await self._call(batch.rows[place])))
+            except (Exception, SystemExit, KeyboardInterrupt) as error:
+                batch.failed.append((place, error))
+            batch.left -= 1
+            if (batch.failed or not batch.left) and not batch.over.done():
+                batch.over.set_result(None)
 
     async def _call(self, row: Any) -> Any:
         pause_ms = self.retry_delay_ms
@@ -117,11 +157,17 @@ class AsyncCalls:
                 raise TimeoutError(f"the call did not return within {self.timeout_ms} ms{tries}") from error
 
 
-async def _until(tasks: list[Any], failed: list[Any]) -> None:
-    """Until all tasks are over or one failed."""
-    pending = set(tasks)
-    while pending and not failed:
-        _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+class _Batch:
+    """Rows whose calls were queued together. left: calls that are not over; over: a future of the last one, or the first that failed."""
+
+    __slots__ = ("begun_ns", "done", "failed", "left", "over", "rows")
+
+    def __init__(self, rows: list[Any], loop: Any) -> None:
+        self.rows, self.left = rows, len(rows)
+        self.done: list[tuple[int, Any]] = []
+        self.failed: list[tuple[int, BaseException]] = []
+        self.over = loop.create_future()
+        self.begun_ns = perf_counter_ns()
 
 
 def _copied(rows: Any) -> Any:

@@ -194,8 +194,8 @@ class DataStream(_Settable, Generic[T]):
         timeout: of one call (ms or timedelta); over it the call is cancelled. retries: how often a call that raised or took too long is made
         again, retry_delay later, then twice that. on_timeout: what stands for the result of a call whose last try took too long; without it
         the job fails, as it does with what the last try raised. ordered: rows leave in the order they came; False: within a trip to the
-        worker in the order the calls returned. Calls of one trip end before those of the next begin, and a trip must be over within
-        python.batch_timeout.
+        worker in the order the calls returned. Up to three trips of a subtask are with its worker: calls of the next begin as soon as those
+        of the one before leave room, and each trip must be over within python.batch_timeout. Watermarks and barriers wait for all of them.
         """
         from headrace.async_calls import AsyncCalls
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 import _socket
 import os
 import sys
+from collections import deque
+from functools import partial
 from itertools import chain
 from struct import Struct
 from time import perf_counter_ns
@@ -50,11 +52,14 @@ class Operator:
         loaded: Any = sys.modules.get("headrace.async_calls")
         self.calls = self.function if loaded is not None and isinstance(self.function, loaded.AsyncCalls) else None
 
-    def apply(self, rows: Any) -> Rows:
+    def apply(self, rows: Any, batch: Any = None) -> Rows:
+        """batch: of calls that began already."""
         function = self.function
         if self.calls is not None:
-            results: Rows = self.calls.run(rows, False) if self.kind == "map" else [row for _, row in self.calls.run(rows, True)]
-            return results
+            if self.kind == "map":
+                results: Rows = self.calls.run(rows, False, batch)
+                return results
+            return [row for _, row in self.calls.run(rows, True, batch)]
         if self.kind == "flat_map":
             if self.plain:
                 return [out for row in rows for out in function(row)]
@@ -69,17 +74,26 @@ class Stage:
 
     def __init__(self, operators: list[Operator]) -> None:
         self.operators = operators
+        #: Of map_async(), which begins its stage: its calls, and the values and calls of trips that began before their turn, by where they lie.
+        self.calls: Any = operators[0].calls
+        self.begun: dict[tuple[int, int], Any] = {}
 
-    def run(self, values: Any) -> tuple[list[tuple[int, Rows]], int]:
-        """Output columns and the nanoseconds spent in user code."""
-        start = perf_counter_ns()
-        if self.operators[0].kind == "key_by":
-            values = list(values)  # which it leaves as they are
+    def begin(self, source: Any, offset: int, length: int) -> None:
+        """Begins the calls of a trip whose turn comes later."""
+        values = {role: rows for role, _, rows in source.read_block(offset, length)}[ROLE_VALUE]
+        self.begun[id(source), offset] = values, self.calls.begin(values)
+
+    def run(self, values: Any, batch: Any = None) -> tuple[list[tuple[int, Rows]], int]:
+        """Output columns and the nanoseconds spent in user code. batch: calls of the first operator that began already."""
+        start = perf_counter_ns() if batch is None else batch.begun_ns
+        if self.operators[0].kind == "key_by" or self.calls is not None:
+            values = list(values)  # which it leaves as they are, or takes all at once
         keys: Rows | None = None
         for operator in self.operators:
             rows: Any = iter(values)  # knows how many rows are left, which names the failing one
             try:
-                result = operator.apply(rows)
+                result = operator.apply(rows, batch)
+                batch = None
             except BaseException as error:
                 at = len(values) - rows.__length_hint__() - 1
                 raise UserError(operator, values[at] if at >= 0 else None, at >= 0) from error
@@ -112,6 +126,9 @@ class Stage:
 
     def trip(self, source: Any, offset: int, length: int) -> tuple[list[tuple[int, Rows]], int]:
         """Runs the block at an offset of an input arena; the answer's columns and the nanoseconds in user code."""
+        begun = self.begun.pop((id(source), offset), None) if self.begun else None
+        if begun is not None:
+            return self.run(*begun)
         return _run(self, source.view_block(offset, length))
 
     def write(self, target: Any, at: int, columns: list[tuple[int, Rows]]) -> int:
@@ -147,6 +164,7 @@ class Worker:
         self._inputs: list[Any] = []
         self._outputs: list[Any] = []
         self._stages: dict[int, Any] = {}
+        self._early: deque[bytes] = deque()  # datagrams that were read while calls were waited for
         self._pid = os.getpid()
 
     def serve(self) -> int:
@@ -157,7 +175,7 @@ class Worker:
 
         while True:
             try:
-                datagram = self._socket.recv(256)
+                datagram = self._early.popleft() if self._early else self._socket.recv(256)
             except ConnectionResetError:  # the TaskManager died with an answer unread
                 return 0
             if not datagram:
@@ -230,6 +248,8 @@ class Worker:
             source = self._inputs[arena]
             source.map(arena_size)
             stage = self._stages[_U64.unpack(source.read(offset, 8))[0]]
+            if getattr(stage, "calls", None) is not None:
+                stage.calls.listen(self._socket.fileno(), partial(self._read_ahead, stage), partial(self._begin_early, stage))
             answer, user_ns = stage.trip(source, offset + 8, length - 8)
             self._end_if_forked(None)
             target = self._outputs[arena]
@@ -241,6 +261,32 @@ class Worker:
             self._fail(arena, request, error)
             return
         self._send(DONE, arena, request, _ANSWER_AT, written + 8)
+
+    def _read_ahead(self, stage: Any) -> bool:
+        """While the calls of a trip are waited for, the next trips of the same stage begin theirs. False: there will be no more."""
+        try:
+            datagram = self._socket.recv(256, _socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        except ConnectionResetError:
+            datagram = b""
+        self._early.append(datagram)
+        self._begin_early(stage)
+        return len(datagram) == DATAGRAM.size
+
+    def _begin_early(self, stage: Any) -> None:
+        """Begins the calls of those trips of a stage that were read, and did not begin yet."""
+        for datagram in self._early:
+            if len(datagram) != DATAGRAM.size:
+                return
+            kind, arena, _, offset, length, arena_size = DATAGRAM.unpack(datagram)
+            if kind != RUN:
+                continue
+            source = self._inputs[arena]
+            source.map(arena_size)
+            running: Any = self._stages.get(_U64.unpack(source.read(offset, 8))[0])
+            if running is stage and (id(source), offset + 8) not in stage.begun:
+                stage.begin(source, offset + 8, length - 8)
 
     def _fail(self, arena: int, request: int, error: BaseException) -> None:
         self._end_if_forked(error)

@@ -151,9 +151,28 @@ class RecordVerbs(Table):
         self.records = Records(setup["columns"], setup["record"]) if setup["columns"] is not None else None
         self.returns = [TypedRows(names) if names is not None else None for names in setup["returns"]]
         self.moves = any(o.kind in ("filter", "flat_map") for o in operators)
+        #: As those of worker.Stage.
+        self.calls = operators[0].calls
+        self.begun: dict[tuple[int, int], Any] = {}
+
+    def begin(self, source: Any, offset: int, length: int) -> None:
+        """As Stage.begin()."""
+        columns = [rows for _, _, rows in source.read_block(offset, length)]
+        values = self.records.of(columns) if self.records is not None else columns[0]
+        self.begun[id(source), offset] = values, self.calls.begin(values)
+
+    def trip(self, source: Any, offset: int, length: int) -> tuple[Columns, int]:
+        begun = self.begun.pop((id(source), offset), None) if self.begun else None
+        if begun is None:
+            return super().trip(source, offset, length)
+        values, batch = begun
+        out = self._verbs(values, batch)
+        return out, perf_counter_ns() - batch.begun_ns
 
     def run(self, columns: list[Sequence[Any]]) -> Columns:
-        values = self.records.of(columns) if self.records is not None else list(columns[0])
+        return self._verbs(self.records.of(columns) if self.records is not None else list(columns[0]), None)
+
+    def _verbs(self, values: Rows, batch: Any) -> Columns:
         origins: Rows = list(range(len(values))) if self.moves else []
         made: int | None = None  # the verb whose rows these are
         keys: Rows | None = None
@@ -167,10 +186,10 @@ class RecordVerbs(Table):
                     origins = [origin for origin, keep in zip(origins, kept) if keep]
                     continue
                 if operator.kind == "flat_map":
-                    values, origins = self._flat_map(operator, rows, origins)
+                    values, origins = self._flat_map(operator, rows, origins, batch if at == 0 else None)
                     made = at
                     continue
-                result = operator.apply(rows)
+                result = operator.apply(rows, batch if at == 0 else None)
             except BaseException as error:
                 place = len(values) - rows.__length_hint__() - 1
                 raise UserError(operator, values[place] if place >= 0 else None, place >= 0) from error
@@ -181,10 +200,10 @@ class RecordVerbs(Table):
         return self._answer(values, origins, made, keys)
 
     @staticmethod
-    def _flat_map(operator: Any, rows: Any, origins: Rows) -> tuple[Rows, Rows]:
+    def _flat_map(operator: Any, rows: Any, origins: Rows, batch: Any) -> tuple[Rows, Rows]:
         function = operator.function
         if operator.calls is not None:
-            done = operator.calls.run(rows, True)
+            done = operator.calls.run(rows, True, batch)
             return [row for _, row in done], [origins[place] for place, _ in done]
         values: Rows = []
         moved: list[Any] = []

@@ -46,7 +46,8 @@ void AddVerbs(const TaskSpec& spec, const TaskEnvironment& environment, const Sc
   while (*at < operators.size() && operators[*at].python() != nullptr) {
     const plan::OperatorSpec& op = operators[*at];
     const bool reduce = op.is_python(Verb::kReduce);
-    if (reduce && !stage.functions.empty()) break;
+    // Calls that are waited for begin a stage, so that those of the next trip can begin before these end.
+    if ((reduce || op.python()->in_flight > 0) && !stage.functions.empty()) break;
     stage.functions.push_back({op.python()->verb, op.uid, op.name, op.python()->pickled, op.python()->in_flight});
     returns.push_back(op.python()->returns);
     typed = typed || returns.back() != nullptr;
