@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from headrace.tables import LookupCache, PostgresTable
     from headrace.user_functions import udf
     from headrace.window_process import ProcessWindowFunction, WindowContext
+    from headrace.window_triggers import TriggerResult, TriggerWindow, WindowTrigger
 
 _HOME = {
     "accumulators": ("accumulator",),
@@ -81,6 +82,7 @@ _HOME = {
     ),
     "watermarks": ("WatermarkStrategies",),
     "window_process": ("ProcessWindowFunction", "WindowContext"),
+    "window_triggers": ("TriggerResult", "TriggerWindow", "WindowTrigger"),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -92,7 +94,8 @@ __all__ = [
     "KeyedStream", "ListState", "LookupCache", "MapState", "NexmarkSource", "OutputTag", "PostgresTable", "PrintSink",
     "ProcessWindowFunction", "ReducingState", "RestartStrategy",
     "SessionWindow", "Sink", "SlidingWindow", "Source", "StateTtl", "StreamExecutionEnvironment", "SubmitError",
-    "Trigger", "TumblingWindow", "ValueState", "WatermarkStrategies", "Window", "WindowContext", "WindowedStream", "__version__", "accumulator", "avg", "coalesce",
+    "Trigger", "TriggerResult", "TriggerWindow", "TumblingWindow", "ValueState", "WatermarkStrategies", "Window", "WindowContext", "WindowTrigger",
+    "WindowedStream", "__version__", "accumulator", "avg", "coalesce",
     "col", "collect", "concat", "count", "count_distinct", "dead_letter", "first", "from_epoch_ms", "greatest", "hash_of",
     "if_", "last", "least", "lit", "max", "min", "shipped_file", "struct", "sum", "top", "udf", "when",
 ]  # fmt: skip

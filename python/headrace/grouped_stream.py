@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from headrace.aggregates import Aggregate
     from headrace.process import ConnectedStreams, Keyed, KeyedProcessFunction
     from headrace.stream import DataStream, KeyedStream
+    from headrace.window_triggers import WindowTrigger
     from headrace.windows import Trigger, Window
 
 U = TypeVar("U")
@@ -82,8 +83,8 @@ class WindowedStream:
         self._lateness_ms = self._ttl_ms = 0
         self._late_tag = ""
         self._early_ms = self._early_rows = 0
-        self._late_every_row = False
-        self._trigger: Trigger | None = None
+        self._late_every_row = self._by_function = False
+        self._trigger: Trigger | WindowTrigger | None = None
 
     def _changed(self, **values: Any) -> WindowedStream:
         changed = WindowedStream(self._stream, self._keys, self._window)
@@ -109,12 +110,13 @@ class WindowedStream:
             raise JobValueError(f"early_every ({here()}): rows is {rows!r}; it takes an int, 1 or more")
         return self._changed(_early_ms=milliseconds("early_every", interval), _early_rows=rows)
 
-    def trigger(self, trigger: Trigger) -> WindowedStream:
+    def trigger(self, trigger: Trigger | WindowTrigger) -> WindowedStream:
         """Emits a group of a window at the rows for which the trigger holds, besides at the window's end:
-        trigger(Trigger.any_of(Trigger.when(col("urgent")), Trigger.every_rows(100)))."""
+        trigger(Trigger.any_of(Trigger.when(col("urgent")), Trigger.every_rows(100))). Or when a WindowTrigger, written in Python, says so."""
+        from headrace.window_triggers import WindowTrigger
         from headrace.windows import Trigger
 
-        if not isinstance(trigger, Trigger):
+        if not isinstance(trigger, (Trigger, WindowTrigger)):
             raise JobTypeError(
                 f"trigger ({here()}): it takes a trigger such as Trigger.every_rows(100), not {type(trigger).__name__}"
             )
@@ -128,7 +130,12 @@ class WindowedStream:
         """One row a group and window: the keys, window_start, window_end, and the aggregates."""
         from headrace.accumulators import UserAggregate, aggregate_with
         from headrace.relational import AggregateSpec
+        from headrace.windows import Trigger
 
+        if self._trigger is not None and not isinstance(self._trigger, Trigger) and not self._by_function:
+            from headrace.window_triggers import triggered
+
+            return self._changed(_stream=triggered(self), _by_function=True).agg(**calls)
         if any(isinstance(call, UserAggregate) for call in calls.values()):
             return aggregate_with(self, calls)
         result = self._stream._relational("aggregate", AggregateSpec.of(self, calls))

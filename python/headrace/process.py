@@ -223,13 +223,14 @@ class Process:
 
         if isinstance(function, type):
             raise JobTypeError(f"process ({here()}): it takes an instance: process({function.__name__}())")
-        wanted = [("process", "process_element")] if len(keys) == 1 else [("process1",), ("process2",)]
+        wanted = [("process", "process_element", "process_rows")] if len(keys) == 1 else [("process1",), ("process2",)]
         if broadcast:
             wanted = [("process_element",), ("process_broadcast",)]
         if not all(any(callable(getattr(function, name, None)) for name in names) for names in wanted):
             kind = "KeyedProcessFunction" if len(keys) == 1 else "BroadcastProcessFunction" if broadcast else "CoProcessFunction"
             raise JobTypeError(f"process ({here()}): it takes a {kind}, not {type(function).__name__}")
         self.function, self.keys, self.returns, self.broadcast = function, keys, returns, broadcast
+        self.triggers = False  # it gives rows by window, to an aggregate
         self.states = states_of(function)
         for state in self.states.values():
             if broadcast and state.ttl is not None:
@@ -249,7 +250,7 @@ class Process:
         if len(self.keys) > 1:
             out.two_inputs = True
             out.second_keys.extend(self.keys[1])
-        out.broadcast = self.broadcast
+        out.broadcast, out.triggers = self.broadcast, self.triggers
         if self.returns is not None:
             self.returns.fill(out.function.returns)
         named = {state.name: state for state in self.states.values()}

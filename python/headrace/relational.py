@@ -102,6 +102,8 @@ class AggregateSpec:
         return cls(stream, calls)
 
     def fill(self, message: Any, pickle: Pickle) -> None:
+        from headrace.windows import Trigger
+
         out = message.aggregate
         out.SetInParent()
         out.keys.extend(self._stream._keys)
@@ -111,9 +113,11 @@ class AggregateSpec:
         out.trigger.early_every_ms, out.trigger.early_every_rows = self._stream._early_ms, self._stream._early_rows
         out.trigger.late_every_row = self._stream._late_every_row
         out.ttl_ms = self._stream._ttl_ms
-        if self._stream._trigger is not None:
-            self._stream._trigger.fill(out.trigger.by_row)
-            out.trigger.purge = self._stream._trigger._purges
+        trigger = self._stream._trigger
+        out.trigger.by_function = self._stream._by_function
+        if isinstance(trigger, Trigger):
+            trigger.fill(out.trigger.by_row)
+            out.trigger.purge = trigger._purges
         for name, call in self._calls.items():
             call.fill(out.calls.add(), name)
 

@@ -17,7 +17,7 @@ from headrace.process import Context, OutputTag
 from headrace.state import State, states_of
 from headrace.timers import Timers
 from headrace.worker_columns import Records, TypedRows
-from headrace.worker_errors import UserError
+from headrace.worker_errors import AtValue, UserError
 
 Rows = list[Any]
 _LEAST = -(2**63)
@@ -128,6 +128,7 @@ class ProcessStage:
             self.process, self.second = _methods(function, self.broadcast)
             names = setup["second"]["columns"]
             self.second_records = Records(names, setup["second"]["record"]) if names is not None else None
+        self.batch: Any = getattr(function, "process_rows", None)  # takes all rows of a trip at once
         self.on_timer = None if self.broadcast else function.on_timer
         self.process_operator = _Called(operator, self.process)
         self.second_operator = _Called(operator, self.second)
@@ -135,6 +136,8 @@ class ProcessStage:
         self.timed = False
         self.records = Records(setup["columns"], setup["record"]) if setup["columns"] is not None else None
         self.returns = TypedRows(setup["returns"]) if setup["returns"] is not None else None
+        if self.batch is not None:
+            function.names = setup["returns"]
         self.cursor = BroadcastCursor() if self.broadcast else Cursor()
         self.states = self._bind(function, setup["states"])
         self.elements = [state for state in self.states if isinstance(state, Elements)]
@@ -179,7 +182,10 @@ class ProcessStage:
             rows = columns[6 + count :]
             records = self.records if kind == 0 else self.second_records
             values = records.of(rows) if records is not None else rows[0]
-            self._rows(kind == 3, values, groups, times, out_times, side_times)
+            if self.batch is not None:
+                self._batch(values, groups, times, out_times)
+            else:
+                self._rows(kind == 3, values, groups, times, out_times, side_times)
         else:
             cursor.firing = 0 if kind == 1 else 2
             self._fire(groups, times, out_times, side_times)
@@ -198,6 +204,15 @@ class ProcessStage:
             held.append(kept[key])
         for state, of_state in zip(self.elements, zip(*held) if held else repeat(())):
             state._begin_kept(list(of_state))
+
+    def _batch(self, values: Rows, groups: list[int], times: Rows, out_times: Rows) -> None:
+        try:
+            for time, row in self.batch(values, groups, times or [None] * len(values), self.cursor):
+                self.cursor.rows.append(row)
+                if self.timed:
+                    out_times.append(time)
+        except AtValue as error:
+            raise UserError(self.process_operator, error.value, True) from error.__cause__
 
     def _rows(self, second: bool, values: Rows, groups: list[int], times: Rows, out_times: Rows, side_times: Rows) -> None:
         cursor, timed = self.cursor, self.timed

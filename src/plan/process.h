@@ -17,6 +17,13 @@ struct StateDeclaration {
   bool refresh_on_read = false;  ///< or behind the last read
 };
 
+/// Columns behind the rows that a trigger written in Python gives: the window's bounds in ms, and what the row says to the aggregate.
+inline constexpr const char* kTriggerColumns[] = {"__trigger_start", "__trigger_end", "__trigger_action"};
+/// Bits of the action: the row is added, then the group comes, then it begins anew, then the window is over. Late rows say that alone.
+enum TriggerAction : std::int64_t { kAddRow = 1, kFireGroup = 2, kPurgeGroup = 4, kCloseGroup = 8, kLateRow = 16 };
+/// The key of windows without keys, in front of a trigger; left out of what it gives.
+inline constexpr char kOneKeyColumn[] = "window_key";
+
 /// A Python function called for each row and timer of a key, with the key's states; of one stream or two.
 struct ProcessSpec {
   std::string pickled, display_name;
@@ -24,6 +31,7 @@ struct ProcessSpec {
   bool two_inputs = false;               ///< rows of two streams meet by key
   std::vector<std::string> second_keys;  ///< of the second input, as `keys`
   bool broadcast = false;                ///< two inputs without keys: every subtask has all rows of the second, and the states they made
+  bool triggers = false;                 ///< a trigger of windows: gives its rows with kTriggerColumns behind them, to an aggregate
   std::vector<StateDeclaration> states;
   std::shared_ptr<arrow::Schema> returns;  ///< typed rows that it gives; null = untyped
 };

@@ -55,7 +55,8 @@ struct Trigger {
   std::uint64_t early_every_ms = 0, early_every_rows = 0;
   bool late_every_row = false;
   RowTrigger by_row;
-  bool purge = false;  ///< a group that by_row gave begins anew
+  bool purge = false;        ///< a group that by_row gave begins anew
+  bool by_function = false;  ///< rows come from a trigger written in Python (ProcessSpec::triggers)
 };
 struct AggregateCall {
   std::string name, function;

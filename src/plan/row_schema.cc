@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 #include <set>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "plan/format_options.h"
 #include "plan/function_types.h"
 #include "plan/lookup_schema.h"
+#include "plan/process.h"
 
 namespace headrace::plan {
 namespace {
@@ -158,6 +160,25 @@ Status CheckPurge(const OperatorSpec& spec, const AggregateSpec& aggregate) {
   return Status::OK();
 }
 
+/// Its input's rows say what is to be done.
+Status CheckTriggered(const OperatorSpec& spec, const AggregateSpec& aggregate, const arrow::Schema& input) {
+  using Kind = Window::Kind;
+  const Kind kind = aggregate.window.kind;
+  const bool windows = kind == Kind::kTumbling || kind == Kind::kSliding || kind == Kind::kCumulate || kind == Kind::kGlobal;
+  const Trigger& trigger = aggregate.trigger;
+  if (!windows || aggregate.window.processing_time || trigger.by_row.kind != RowTrigger::Kind::kNone || trigger.early_every_ms > 0 ||
+      trigger.early_every_rows > 0 || trigger.late_every_row)
+    return Wrong(spec,
+                 "a trigger written in Python takes tumbling, sliding, cumulating and global windows, and goes with no other trigger");
+  const int columns = static_cast<int>(std::size(kTriggerColumns));
+  for (int i = 0; i < columns; ++i) {
+    const int at = input.num_fields() - columns + i;
+    if (at < 0 || input.field(at)->name() != kTriggerColumns[i] || input.field(at)->type()->id() != arrow::Type::INT64)
+      return Wrong(spec, "its rows come from no trigger");
+  }
+  return Status::OK();
+}
+
 /// Lateness, triggers and the clock: what does not go together.
 Status CheckTriggers(const OperatorSpec& spec, const AggregateSpec& aggregate, const arrow::Schema& input) {
   using Kind = Window::Kind;
@@ -180,6 +201,7 @@ Status CheckTriggers(const OperatorSpec& spec, const AggregateSpec& aggregate, c
   const bool early = trigger.early_every_ms > 0 || trigger.early_every_rows > 0 || by_row;
   if (by_row) HR_RETURN_NOT_OK(CheckTrigger(spec, trigger.by_row, input));
   if (trigger.purge) HR_RETURN_NOT_OK(CheckPurge(spec, aggregate));
+  if (trigger.by_function) HR_RETURN_NOT_OK(CheckTriggered(spec, aggregate, input));
   if (early && kind == Kind::kNone) return Wrong(spec, "a trigger needs a window", "Take GlobalWindow() for all rows of a group.");
   if (early && kind == Kind::kCount) return Wrong(spec, "a window of rows comes when it has its rows: it takes no other trigger");
   if (aggregate.window.processing_time && !timed) return Wrong(spec, "a window of rows or without end has no processing time");
@@ -274,10 +296,24 @@ Status CheckReturns(const OperatorSpec& spec, const SchemaPtr& returns) {
   return Status::OK();
 }
 
+/// The rows that come in, but for a key that stands for none, and the columns of triggers. Rows that only say something have keys alone.
+Result<SchemaPtr> TriggerSchema(const OperatorSpec& spec, const ProcessSpec& process, const SchemaPtr& input) {
+  if (input == nullptr || process.two_inputs || process.returns != nullptr) return Wrong(spec, "a trigger takes typed rows of one stream");
+  arrow::FieldVector fields;
+  for (const auto& field : input->fields()) {
+    const bool is_key = std::find(process.keys.begin(), process.keys.end(), field->name()) != process.keys.end();
+    if (is_key && field->name() == kOneKeyColumn) continue;
+    fields.push_back(arrow::field(field->name(), field->type(), field->nullable() || !is_key));
+  }
+  for (const char* name : kTriggerColumns) fields.push_back(arrow::field(name, arrow::int64(), /*nullable=*/false));
+  return arrow::schema(std::move(fields));
+}
+
 /// Rows of two streams meet only when both are keyed in one way, by columns of the same types.
 Result<SchemaPtr> ProcessSchema(const OperatorSpec& spec, const ProcessSpec& process, const std::vector<SchemaPtr>& inputs) {
   HR_RETURN_NOT_OK(CheckReturns(spec, process.returns));
   HR_RETURN_NOT_OK(CheckProcessKeys(spec, process.keys, inputs[0]));
+  if (process.triggers) return TriggerSchema(spec, process, inputs[0]);
   if (!process.two_inputs) return process.returns;
   HR_RETURN_NOT_OK(CheckProcessKeys(spec, process.second_keys, inputs[1]));
   if (process.keys.size() != process.second_keys.size())
@@ -458,6 +494,14 @@ bool HasSideOutput(const OperatorSpec& spec, std::string_view tag) {
 std::size_t InputOfSide(const OperatorSpec& spec, std::string_view tag) {
   const auto* join = std::get_if<JoinSpec>(&spec.kind);
   return join != nullptr && join->late_tags[1] == tag ? 1 : 0;
+}
+
+SchemaPtr RowsOfSide(const OperatorSpec& spec, const SchemaPtr& input) {
+  const auto* aggregate = std::get_if<AggregateSpec>(&spec.kind);
+  if (aggregate == nullptr || !aggregate->trigger.by_function || input == nullptr) return input;
+  arrow::FieldVector fields = input->fields();
+  fields.resize(fields.size() - std::size(kTriggerColumns));
+  return arrow::schema(std::move(fields));
 }
 
 Result<SchemaPtr> SchemaOf(const OperatorSpec& spec, const std::vector<SchemaPtr>& inputs) {

@@ -24,6 +24,8 @@ Result<std::shared_ptr<arrow::Schema>> SchemaOf(const OperatorSpec& spec, const 
 bool HasSideOutput(const OperatorSpec& spec, std::string_view tag);
 /// The input whose rows such a side output has, as they came in. Not for process functions.
 std::size_t InputOfSide(const OperatorSpec& spec, std::string_view tag);
+/// The columns of such rows, given those of that input.
+std::shared_ptr<arrow::Schema> RowsOfSide(const OperatorSpec& spec, const std::shared_ptr<arrow::Schema>& input);
 
 /// Key of the schema metadata that names the Python class of rows, "module:qualname".
 inline constexpr char kRecordTypeKey[] = "headrace.record";

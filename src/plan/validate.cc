@@ -214,7 +214,8 @@ class Validator {
                                  graph_.operators[index].Describe(), tag, graph_.operators[producer].Describe()),
                      "Name it where the rows are made, as late_to() does.");
     if (std::holds_alternative<ProcessSpec>(graph_.operators[producer].kind)) return nullptr;
-    return graph_.operators[topology_.producers(producer)[InputOfSide(graph_.operators[producer], tag)]].schema;
+    return RowsOfSide(graph_.operators[producer],
+                      graph_.operators[topology_.producers(producer)[InputOfSide(graph_.operators[producer], tag)]].schema);
   }
 
   static bool KeepsOrder(const OperatorSpec& spec) {

@@ -15,6 +15,7 @@ void ToMessage(const plan::ProcessSpec& spec, proto::ProcessFunction* message) {
   message->set_two_inputs(spec.two_inputs);
   for (const std::string& key : spec.second_keys) message->add_second_keys(key);
   message->set_broadcast(spec.broadcast);
+  message->set_triggers(spec.triggers);
   for (const plan::StateDeclaration& state : spec.states) {
     proto::StateDeclaration* added = message->add_states();
     added->set_name(state.name);
@@ -33,6 +34,7 @@ Result<plan::ProcessSpec> FromMessage(const proto::ProcessFunction& message) {
   spec.two_inputs = message.two_inputs();
   spec.second_keys = {message.second_keys().begin(), message.second_keys().end()};
   spec.broadcast = message.broadcast();
+  spec.triggers = message.triggers();
   for (const proto::StateDeclaration& state : message.states()) {
     if (state.kind() < proto::StateDeclaration::VALUE || state.kind() > proto::StateDeclaration::AGGREGATING)
       return Error(ErrorCode::kUnknownFeature,

@@ -469,6 +469,7 @@ void ToMessage(const plan::AggregateSpec& spec, proto::Aggregate* message) {
   if (spec.trigger.by_row.kind != plan::RowTrigger::Kind::kNone)
     ToMessage(spec.trigger.by_row, message->mutable_trigger()->mutable_by_row());
   message->mutable_trigger()->set_purge(spec.trigger.purge);
+  message->mutable_trigger()->set_by_function(spec.trigger.by_function);
   message->set_ttl_ms(spec.ttl_ms);
 }
 
@@ -493,11 +494,8 @@ Result<plan::AggregateSpec> FromMessage(const proto::Aggregate& message) {
   spec.allowed_lateness_ms = message.allowed_lateness_ms();
   spec.late_tag = message.late_tag();
   spec.ttl_ms = message.ttl_ms();
-  spec.trigger = {message.trigger().early_every_ms(),
-                  message.trigger().early_every_rows(),
-                  message.trigger().late_every_row(),
-                  {},
-                  message.trigger().purge()};
+  spec.trigger = {message.trigger().early_every_ms(), message.trigger().early_every_rows(), message.trigger().late_every_row(), {},
+                  message.trigger().purge(),          message.trigger().by_function()};
   if (message.trigger().has_by_row()) {
     int left = kMostTriggers;
     HR_ASSIGN_OR_RAISE(spec.trigger.by_row, FromMessage(message.trigger().by_row(), &left));

@@ -123,8 +123,10 @@ Status AddPythonLinks(const TaskSpec& spec, const TaskEnvironment& environment, 
   ++*at;
   if (const auto* process = std::get_if<plan::ProcessSpec>(&op.kind)) {
     python::StageSpec::Function function{Verb::kMap, op.uid, op.name, process->pickled};
-    links->push_back(
-        MakeLink(std::make_unique<python::KeyedProcess>(environment.pool, std::move(function), spec.slot, *process, inputs), op.name, op));
+    plan::ProcessSpec made = *process;
+    if (made.triggers) made.returns = op.schema;
+    links->push_back(MakeLink(
+        std::make_unique<python::KeyedProcess>(environment.pool, std::move(function), spec.slot, std::move(made), inputs), op.name, op));
     return Status::OK();
   }
   if (std::holds_alternative<plan::EventTimeSpec>(op.kind)) return AddEventTime(spec, environment, op, inputs[0], links);

@@ -120,8 +120,9 @@ std::shared_ptr<arrow::Schema> EdgeSchema(const plan::ExecutionPlan& plan, const
   if (std::holds_alternative<plan::ProcessSpec>(producer.operators.back().kind)) return nullptr;
   // A side output has the rows that came into its operator, the last one of the vertex.
   const std::size_t operators = producer.operators.size();
-  return operators > 1 ? producer.operators[operators - 2].schema
-                       : InputSchema(plan, producer, plan::InputOfSide(producer.operators.back(), edge.tag));
+  return plan::RowsOfSide(producer.operators.back(),
+                          operators > 1 ? producer.operators[operators - 2].schema
+                                        : InputSchema(plan, producer, plan::InputOfSide(producer.operators.back(), edge.tag)));
 }
 
 /// The rows that come into a vertex over one of its edges; null for untyped ones, and where there is none.

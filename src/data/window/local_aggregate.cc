@@ -44,7 +44,8 @@ bool AddsUpApart(const plan::AggregateSpec& spec, const Functions& functions) {
   const Kind kind = spec.window.kind;
   const bool sliced = kind == Kind::kTumbling || kind == Kind::kSliding || kind == Kind::kCumulate;
   if (!sliced || spec.window.processing_time || !spec.late_tag.empty() || spec.trigger.early_every_ms > 0 ||
-      spec.trigger.early_every_rows > 0 || spec.trigger.late_every_row || spec.trigger.by_row.kind != plan::RowTrigger::Kind::kNone)
+      spec.trigger.early_every_rows > 0 || spec.trigger.late_every_row || spec.trigger.by_function ||
+      spec.trigger.by_row.kind != plan::RowTrigger::Kind::kNone)
     return false;
   const bool by_time = std::any_of(spec.calls.begin(), spec.calls.end(),
                                    [](const auto& call) { return call.function == "first" || call.function == "last"; });

@@ -15,6 +15,7 @@
 #include "data/window/local_aggregate.h"
 #include "data/window/session_window_aggregate.h"
 #include "data/window/sliced_window_aggregate.h"
+#include "data/window/triggered_aggregate.h"
 
 namespace headrace::data::window {
 namespace {
@@ -42,6 +43,7 @@ void From(std::span<const op::AggregateInput> inputs, std::int64_t first, std::v
 
 Result<std::unique_ptr<op::Operator>> WindowAggregate::Make(const plan::AggregateSpec& spec, const std::shared_ptr<arrow::Schema>& input,
                                                             const std::shared_ptr<arrow::Schema>& output, op::FoldBook* folds) {
+  if (spec.trigger.by_function) return TriggeredAggregate::Make(spec, input, output, folds);
   if (spec.window.kind == plan::Window::Kind::kCount) return CountWindowAggregate::Make(spec, input, output, folds);
   if (spec.window.kind == plan::Window::Kind::kGlobal) return GlobalWindowAggregate::Make(spec, input, output, folds);
   arrow::FieldVector fields = output->fields();
