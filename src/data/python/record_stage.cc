@@ -50,14 +50,41 @@ std::shared_ptr<arrow::RecordBatch> Only(const arrow::RecordBatch& records, cons
 
 }  // namespace
 
+Status RowTrips::Process(std::uint32_t, columnar::DataBatch batch, op::Collector*) {
+  waiting_.Push(std::move(batch));
+  return StartTrips();
+}
+
+Status RowTrips::StartTrips() {
+  while (!waiting_.empty() && line_.accepting()) {
+    HR_ASSIGN_OR_RAISE(columnar::DataBatch batch, waiting_.Take(trip_size_.rows()));
+    TableWriter table;
+    HR_RETURN_NOT_OK(AddRows(batch, schema_.get(), &table));
+    HR_RETURN_NOT_OK(line_.Send(table));
+    trips_.push_back(std::move(batch));
+  }
+  return Status::OK();
+}
+
+Status RowTrips::Poll(op::Collector* out) {
+  for (;;) {
+    HR_ASSIGN_OR_RAISE(auto answer, line_.Take());
+    if (!answer) break;
+    const columnar::DataBatch sent = std::move(trips_.front());
+    trips_.pop_front();
+    trip_size_.Took(sent.num_rows(), answer->user_nanoseconds);
+    auto rows = Rows(sent, *answer);
+    if (!rows.ok()) return FunctionError::Of(rows.status()) != nullptr ? rows.status() : BadAnswer(spec_, rows.status());
+    if (rows->num_rows() > 0) HR_RETURN_NOT_OK(EmitInSlices(*rows, out));
+  }
+  HR_RETURN_NOT_OK(line_.status());
+  return StartTrips();
+}
+
 RecordStage::RecordStage(WorkerPool* pool, StageSpec spec, std::uint32_t slot, std::shared_ptr<arrow::Schema> schema,
                          std::vector<std::shared_ptr<arrow::Schema>> returns)
-    : pool_(pool),
-      spec_(std::move(spec)),
-      slot_(slot),
-      schema_(std::move(schema)),
-      keyed_(spec_.functions.back().verb == Verb::kKeyBy),
-      trip_size_(TripSize::AtLeast(spec_.most_in_flight(), kTripRows)) {
+    : RowTrips(pool, spec, slot, std::move(schema), TripSize::AtLeast(spec.most_in_flight(), kTripRows)),
+      keyed_(spec_.functions.back().verb == Verb::kKeyBy) {
   spec_.kind = "records";
   columnar::ValueWriter setup(&spec_.setup);
   setup.DictHeader(3);
@@ -71,37 +98,6 @@ RecordStage::RecordStage(WorkerPool* pool, StageSpec spec, std::uint32_t slot, s
     returns_ = returns[i];
     maker_ = &spec_.functions[i];
   }
-}
-
-Status RecordStage::Process(std::uint32_t, columnar::DataBatch batch, op::Collector*) {
-  waiting_.Push(std::move(batch));
-  return StartTrips();
-}
-
-Status RecordStage::StartTrips() {
-  while (!waiting_.empty() && line_.accepting()) {
-    HR_ASSIGN_OR_RAISE(columnar::DataBatch batch, waiting_.Take(trip_size_.rows()));
-    TableWriter table;
-    HR_RETURN_NOT_OK(AddRows(batch, schema_.get(), &table));
-    HR_RETURN_NOT_OK(line_.Send(table));
-    trips_.push_back(std::move(batch));
-  }
-  return Status::OK();
-}
-
-Status RecordStage::Poll(op::Collector* out) {
-  for (;;) {
-    HR_ASSIGN_OR_RAISE(auto answer, line_.Take());
-    if (!answer) break;
-    const columnar::DataBatch sent = std::move(trips_.front());
-    trips_.pop_front();
-    trip_size_.Took(sent.num_rows(), answer->user_nanoseconds);
-    auto rows = Rows(sent, *answer);
-    if (!rows.ok()) return FunctionError::Of(rows.status()) != nullptr ? rows.status() : BadAnswer(spec_, rows.status());
-    if (rows->num_rows() > 0) HR_RETURN_NOT_OK(EmitInSlices(*rows, out));
-  }
-  HR_RETURN_NOT_OK(line_.status());
-  return StartTrips();
 }
 
 Result<columnar::DataBatch> RecordStage::Rows(const columnar::DataBatch& sent, const TripAnswer& answer) const {
@@ -147,47 +143,21 @@ Result<columnar::DataBatch> RecordStage::Rows(const columnar::DataBatch& sent, c
 }
 
 TimestampStage::TimestampStage(WorkerPool* pool, StageSpec spec, std::uint32_t slot, std::shared_ptr<arrow::Schema> schema)
-    : pool_(pool), spec_(std::move(spec)), slot_(slot), schema_(std::move(schema)) {
+    : RowTrips(pool, std::move(spec), slot, std::move(schema), TripSize(kTripRows)) {
   spec_.kind = "timestamps";
   columnar::ValueWriter(&spec_.setup).DictHeader(2);
   WriteRowSetup(schema_.get(), &spec_.setup);
 }
 
-Status TimestampStage::Process(std::uint32_t, columnar::DataBatch batch, op::Collector*) {
-  waiting_.Push(std::move(batch));
-  return StartTrips();
-}
-
-Status TimestampStage::StartTrips() {
-  while (!waiting_.empty() && line_.accepting()) {
-    HR_ASSIGN_OR_RAISE(columnar::DataBatch batch, waiting_.Take(trip_size_.rows()));
-    TableWriter table;
-    HR_RETURN_NOT_OK(AddRows(batch, schema_.get(), &table));
-    HR_RETURN_NOT_OK(line_.Send(table));
-    trips_.push_back(std::move(batch));
-  }
-  return Status::OK();
-}
-
-Status TimestampStage::Poll(op::Collector* out) {
-  for (;;) {
-    HR_ASSIGN_OR_RAISE(auto answer, line_.Take());
-    if (!answer) break;
-    const columnar::DataBatch sent = std::move(trips_.front());
-    trips_.pop_front();
-    trip_size_.Took(sent.num_rows(), answer->user_nanoseconds);
-    auto columns = ReadTable(answer->bytes);
-    if (!columns.ok()) return BadAnswer(spec_, columns.status());
-    const bool fits = columns->size() == 1 && (*columns)[0].rows() == sent.num_rows() && (*columns)[0].Ints("times").ok();
-    if (!fits) return BadAnswer(spec_, Status::Invalid("times that are not one for each row, or beyond 64 bits"));
-    const auto field = arrow::field(std::string(columnar::kEventTimeColumn), arrow::int64(), /*nullable=*/false);
-    const arrow::RecordBatch& records = *sent.records();
-    HR_ASSIGN_OR_RAISE(auto timed, sent.event_time_column() >= 0 ? records.SetColumn(sent.event_time_column(), field, (*columns)[0].values)
-                                                                 : records.AddColumn(records.num_columns(), field, (*columns)[0].values));
-    HR_RETURN_NOT_OK(out->Emit(columnar::DataBatch(std::move(timed))));
-  }
-  HR_RETURN_NOT_OK(line_.status());
-  return StartTrips();
+Result<columnar::DataBatch> TimestampStage::Rows(const columnar::DataBatch& sent, const TripAnswer& answer) const {
+  HR_ASSIGN_OR_RAISE(const auto columns, ReadTable(answer.bytes));
+  const bool fits = columns.size() == 1 && columns[0].rows() == sent.num_rows() && columns[0].Ints("times").ok();
+  if (!fits) return Status::Invalid("times that are not one for each row, or beyond 64 bits");
+  const auto field = arrow::field(std::string(columnar::kEventTimeColumn), arrow::int64(), /*nullable=*/false);
+  const arrow::RecordBatch& records = *sent.records();
+  HR_ASSIGN_OR_RAISE(auto timed, sent.event_time_column() >= 0 ? records.SetColumn(sent.event_time_column(), field, columns[0].values)
+                                                               : records.AddColumn(records.num_columns(), field, columns[0].values));
+  return columnar::DataBatch(std::move(timed));
 }
 
 Status RowsToValues::Process(std::uint32_t, columnar::DataBatch batch, op::Collector* out) {
