@@ -147,11 +147,11 @@ struct AvroFileRows::State {
     while (true) {
       HR_ASSIGN_OR_RAISE(std::int64_t entries, Long());
       if (entries == 0) break;
+      if (entries < -10'000 || entries > 10'000) return Bad("its header is not readable");
       if (entries < 0) {
         entries = -entries;
         HR_ASSIGN_OR_RAISE([[maybe_unused]] const std::int64_t bytes, Long());
       }
-      if (entries < 0 || entries > 10'000) return Bad("its header is not readable");
       for (; entries > 0; --entries) {
         HR_ASSIGN_OR_RAISE(const std::string key, Text());
         HR_ASSIGN_OR_RAISE(std::string value, Text());
