@@ -257,6 +257,7 @@ def triggered(windowed: WindowedStream) -> DataStream[Any]:
     stream = windowed._stream
     if not keys:
         stream = stream._relational("select", Select.added({_ONE_KEY: lit(0)}))
+        stream._operator.parallelism = windowed._stream._operator.parallelism  # rows that are in order stay so
     function = _Triggered(trigger, window._kind, window._values, windowed._lateness_ms, keys)
     keyed = Keyed(stream, keys or (_ONE_KEY,))
     spec = Process(function, [keyed.keys], None)

@@ -25,12 +25,14 @@ TEST(RelationalMessage, TriggersTravelWithTheirParts) {
   plan::AggregateSpec spec;
   spec.keys = {"k"};
   spec.trigger.purge = true;
+  spec.trigger.by_function = true;
   spec.trigger.by_row = {Kind::kAll, 0, {}, 0, {}};
   spec.trigger.by_row.parts = {{Kind::kRows, 3, {}, 0, {}},
                                {Kind::kAny, 0, {}, 0, {{Kind::kWhen, 0, plan::Expression::Column("b"), 0, {}}}},
                                {Kind::kDelta, 0, plan::Expression::Column("v"), 0.5, {}}};
   const plan::AggregateSpec back = Travelled(spec);
   EXPECT_TRUE(back.trigger.purge);
+  EXPECT_TRUE(back.trigger.by_function);
   const plan::RowTrigger& trigger = back.trigger.by_row;
   EXPECT_EQ(trigger.kind, Kind::kAll);
   ASSERT_EQ(trigger.parts.size(), 3u);
