@@ -56,11 +56,15 @@ Status JobRunner::Cancel(const JobId& job) {
   return future.get();
 }
 
-Status JobRunner::AwaitEnd(const JobId& job) {
+Status JobRunner::AwaitEnd(const JobId& job, const std::function<Status()>& watch) {
   std::string shown_reason;
   std::uint64_t shown_deployment = 0;
   for (;;) {
     HR_ASSIGN_OR_RAISE(JobView view, View(job));
+    if (Status seen = watch ? watch() : Status::OK(); !seen.ok()) {
+      (void)Cancel(job);  // it may have ended
+      return seen;
+    }
     if (view.state == JobState::kFinished) return Status::OK();
     if (view.state == JobState::kFailed) return CauseOfFailure(view);
     if (view.state == JobState::kCanceled) return interrupted_ ? Status::OK() : Error(ErrorCode::kConflict, "the job was cancelled");

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <string>
 
 #include "apps/signal_waiter.h"
@@ -18,7 +19,8 @@ class JobRunner {
   Result<control::job::JobView> View(const JobId& job);
   /// Waits until the job ended; a signal cancels it first. OK when it FINISHED, or was cancelled by a signal; otherwise an
   /// error that shows the first failure as people read it: message, operator, user's place, traceback.
-  Status AwaitEnd(const JobId& job);
+  /// `watch`: what else may fail it, looked at with each change; its error cancels the job and is the answer.
+  Status AwaitEnd(const JobId& job, const std::function<Status()>& watch = {});
   Status Cancel(const JobId& job);
   /// Whether a signal ended the wait.
   bool interrupted() const { return interrupted_; }

@@ -110,8 +110,8 @@ Status RunOnce(const Settings& settings, const std::string& path, int results_fd
   options.work_dir = scratch->path();
   std::optional<ResultPipe> results;
   if (results_fd >= 0) results.emplace(results_fd);
-  options.on_collected = [&results](const std::string& uid, const columnar::DataBatch& batch) {
-    if (results) results->Write(uid, batch);
+  options.on_collected = [&results, signals](const std::string& uid, const columnar::DataBatch& batch) {
+    if (results && !results->Write(uid, batch)) signals->Notify();
   };
   options.on_change = [signals] { signals->Notify(); };
   // Somebody waits at the terminal: a mistake in a function is to be seen, not tried again.
@@ -119,7 +119,7 @@ Status RunOnce(const Settings& settings, const std::string& path, int results_fd
   HR_ASSIGN_OR_RAISE(auto cluster, EmbeddedCluster::Start(settings, std::move(options), &metrics));
   JobRunner runner(cluster->dispatcher(), signals);
   auto job = runner.Submit(std::move(request));
-  Status ended = job.ok() ? runner.AwaitEnd(*job) : job.status();
+  Status ended = job.ok() ? runner.AwaitEnd(*job, [&results] { return results ? results->failure() : Status::OK(); }) : job.status();
   *interrupted = runner.interrupted();
   signals->ReleaseSignals();
   cluster->Stop();
