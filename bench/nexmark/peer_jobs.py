@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable
 from typing import Any
 
+import cloudpickle
 from headrace import (
     BlackholeSink,
     FileSink,
@@ -21,6 +21,7 @@ from headrace import (
     max,
     min,
     sum,
+    udf,
 )
 
 
@@ -74,8 +75,26 @@ def regular_join(env: StreamExecutionEnvironment, events: int) -> Any:
     return bids.join(auctions, on=[("auction", "id")]).select("auction", "bidder", "price", "seller")
 
 
+def python_scalar(env: StreamExecutionEnvironment, events: int) -> Any:
+    @udf(result="int64")
+    def product(a: int, b: int) -> int:
+        return a * b
+
+    bids = _table(env, "bid", events, "auction", "price")
+    return bids.select("auction", product=product(col("auction"), col("price")))
+
+
+def python_vectorized(env: StreamExecutionEnvironment, events: int) -> Any:
+    @udf(result="int64", vectorized=True)
+    def product(a: Any, b: Any) -> Any:
+        return a.to_numpy() * b.to_numpy()
+
+    bids = _table(env, "bid", events, "auction", "price")
+    return bids.select("auction", product=product(col("auction"), col("price")))
+
+
 JOBS: dict[str, Callable[[StreamExecutionEnvironment, int], Any]] = {
-    job.__name__: job for job in (q5, q17, q7_join, interval_join, regular_join)
+    job.__name__: job for job in (q5, q17, q7_join, interval_join, regular_join, python_scalar, python_vectorized)
 }
 
 
@@ -84,4 +103,4 @@ def job_file(query: str, events: int, rows_into: str | None = None) -> bytes:
     env = StreamExecutionEnvironment(query)
     sink: Sink = FileSink(rows_into, "csv", timestamps="ms") if rows_into else BlackholeSink()
     JOBS[query](env, events).add_sink(sink)
-    return pickle.dumps(env.get_job_graph())
+    return cloudpickle.dumps(env.get_job_graph())

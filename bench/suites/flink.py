@@ -15,7 +15,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from suites.programs import Row, process_tree_cpu, ratio
+from suites.programs import ROOT, Row, process_tree_cpu, ratio
+
+SQL_FUNCTIONS = ROOT / "bench" / "peers" / "flink" / "sql" / "functions.py"
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ QUERIES = [
     Query("q7_join", "q7_join", 5_000_000, 20, 100),
     Query("interval_join", "interval_join", 5_000_000, 20, 100),
     Query("regular_join", "regular_join", 5_000_000, 20, 100),
+    Query("python_scalar", "python_scalar", 2_000_000, 1, 4),
+    Query("python_vectorized", "python_vectorized", 2_000_000, 1, 4),
 ]
 
 
@@ -94,9 +98,10 @@ def _measure(query: Query, flink: Any, ours: Ours, pairs: int) -> Row:
     from nexmark.peer_jobs import job_file
 
     out = ours.folder / "out"
+    values = {"events": query.events, "python": flink.python, "functions": SQL_FUNCTIONS}
     shutil.rmtree(out, ignore_errors=True)
     ours.run(job_file(query.job, query.events, str(out)))
-    mine, theirs = _digest(out, query), flink.run(query.name, events=query.events, digest="true").result
+    mine, theirs = _digest(out, query), flink.run(query.name, digest="true", **values).result
     shutil.rmtree(out, ignore_errors=True)
     # How many changes an updating query gives out is each engine's own; the last rows are not.
     equal = mine.split()[1] == theirs.split()[1] if query.keys else mine == theirs
@@ -108,7 +113,7 @@ def _measure(query: Query, flink: Any, ours: Ours, pairs: int) -> Row:
     seconds: list[tuple[float, float]] = []
     for _ in range(pairs):
         took, cpu = ours.run(job)
-        run = flink.run(query.name, events=query.events, digest="false")
+        run = flink.run(query.name, digest="false", **values)
         rates.append(query.events / cpu / 1e6)
         limits.append(query.events / run.cpu_seconds / 1e6)
         seconds.append((took, run.seconds))

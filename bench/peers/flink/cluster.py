@@ -173,6 +173,11 @@ class FlinkCluster:
         finally:
             connection.close()
 
+    @property
+    def python(self) -> Path:
+        """Of the venv that holds PyFlink."""
+        return self._flink.python
+
     def cpu_seconds(self) -> float:
         return process_tree_cpu(self._task_manager.pid)
 
