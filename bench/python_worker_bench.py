@@ -166,7 +166,7 @@ def measure(pairs: int, words_per_batch: int) -> list[dict[str, Any]]:
 # ---- functions of columns, process functions ----
 
 #: Rows of a trip as the operator makes them (src/data/python/function_columns.h), and of the column of vectorized functions.
-SCALAR_ROWS, VECTOR_ROWS, COLUMN_ROWS = 8192, 131_072, 524_288
+SCALAR_ROWS, VECTOR_ROWS, COLUMN_ROWS = 8192, 65_536, 524_288
 
 
 def gcd(a: int, b: int) -> int:

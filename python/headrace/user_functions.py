@@ -90,7 +90,7 @@ def udf(function: Callable[..., Any] | None = None, *, result: Any, vectorized: 
 
     result: the type of what it gives, as in row types: "int64", float, "timestamp[ms]", … None gives null.
     A scalar function is called once for each row, with the values of its arguments; null comes as None.
-    vectorized: it is called once for some thousand rows with a pyarrow array for each argument, and gives an array (or what
+    vectorized: it is called once for up to 65,536 rows with a pyarrow array for each argument, and gives an array (or what
     pyarrow.array() takes) of the same length.
 
     Errors: an exception fails the job, naming the function, the row's values and the line; so does a result of another type.

@@ -42,7 +42,7 @@ class FunctionColumns final : public op::Operator {
   bool busy() const override { return !trips_.empty() || !waiting_.empty(); }
 
  private:
-  static constexpr std::int64_t kScalarRows = 8192, kVectorRows = 128 * 1024;
+  static constexpr std::int64_t kScalarRows = 8192, kVectorRows = 64 * 1024;
   FunctionColumns(std::int64_t most_rows) : most_rows_(most_rows), trip_size_(most_rows) {}
   Status StartTrips();
   /// Rows of a trip, as they came.
