@@ -11,7 +11,7 @@
 
 #include "columnar/row_kind.h"
 #include "data/join/join_output.h"
-#include "data/window/local_aggregate.h"
+#include "data/window/local_groups.h"
 #include "plan/row_schema.h"
 
 namespace headrace::data::join {

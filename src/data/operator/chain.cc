@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <string>
 #include <utility>
 
 namespace headrace::data::op {
@@ -64,6 +65,7 @@ Status Chain::Open(const OperatorContext& context) {
   for (std::size_t i = 0; i < links_.size(); ++i) {
     OperatorContext own = context;
     own.labels.emplace_back("operator", links_[i].name);
+    if (!own.vertex.empty()) own.vertex.append(1, '/').append(std::to_string(i));
     if (own.metrics != nullptr) {
       metrics_[i] = {own.metrics->GetCounter("headrace_records_in_total", "Records that operators took", own.labels),
                      own.metrics->GetCounter("headrace_records_out_total", "Records that operators emitted", own.labels),

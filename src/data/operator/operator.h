@@ -47,6 +47,9 @@ struct OperatorContext {
   std::atomic<std::uint64_t>* late_records = nullptr;  ///< of the task: rows that came too late
   time::WatermarkAlignment* alignment = nullptr;       ///< of the job's sources, or null
   time::EventTimeProgress* event_time = nullptr;  ///< of the task, or null: whoever keeps watermarks by split says which one holds back
+  const std::uint64_t* turn =
+      nullptr;           ///< counts the task's turns on its thread: all others that were ready have one between two; null in tests
+  std::string vertex{};  ///< the same for all subtasks of a vertex of one deployment, and for no others; empty in tests
 };
 
 /// One step of a chain, on whole batches. Owned by its chain, used on the task's thread only. An operator with work on the

@@ -25,6 +25,7 @@ Task::Task(TaskSpec spec, TaskParts parts, Channels channels, std::shared_ptr<Ta
       outputs_(std::move(channels.outputs)),
       chain_(std::move(parts.links)),
       cutter_(std::move(parts.cutter)) {
+  context_.turn = &turn_;
   if (!channels.inputs.empty()) gate_.emplace(std::move(channels.inputs));
   // Tests see rows of several channels in one batch, and each channel's apart.
   if (gate_ && cutter_ != nullptr && cutter_->DrawChannel(2) == 0) gate_->KeepApart();
@@ -58,6 +59,7 @@ void Task::AddSplits(plan::SourceAssignment assignment) {
 StepResult Task::Step(MonotonicTime slice_end) {
   if (cancel_.load()) return Finish(TaskOutcome::kCanceled);
   const MonotonicTime start = clock_->Now();
+  ++turn_;
   try {
     if (!open_) {
       const Status opened = Open();

@@ -83,6 +83,7 @@ class Task final : public StepTask {
   SourcePart source_;
   std::set<std::string> known_splits_;
   op::OperatorContext context_;
+  std::uint64_t turn_ = 0;
   std::optional<InputGate> gate_;
   std::vector<EdgeOutput> outputs_;
   op::Chain chain_;

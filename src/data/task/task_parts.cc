@@ -2,6 +2,7 @@
 
 #include <arrow/type.h>
 
+#include <string>
 #include <utility>
 
 #include "data/connector/table_client.h"
@@ -200,6 +201,9 @@ Result<TaskParts> BuildParts(const TaskSpec& spec, const TaskEnvironment& enviro
                    {{"job_id", spec.attempt.job.str()}, {"job_name", spec.plan->job_name}, {"tm", environment.task_manager}}};
   parts.context.state_bytes = &vitals->state_bytes;
   parts.context.late_records = &vitals->late_records;
+  const AttemptId& attempt = spec.attempt;
+  parts.context.vertex = attempt.job.str();
+  parts.context.vertex.append(1, '/').append(std::to_string(attempt.deployment)).append(1, '/').append(std::to_string(attempt.vertex));
   if (environment.cut_batches_seed != 0)
     parts.cutter = std::make_unique<BatchCutter>(environment.cut_batches_seed + spec.attempt.vertex * 1'000'003ull + spec.attempt.subtask);
   parts.context.event_time = &vitals->event_time;

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "data/window/aggregate_states.h"
-#include "data/window/local_aggregate.h"
+#include "data/window/local_groups.h"
 
 namespace headrace::data::window {
 namespace {

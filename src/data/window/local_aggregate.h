@@ -3,32 +3,29 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
+#include <limits>
 #include <memory>
-#include <span>
-#include <string_view>
-#include <vector>
+#include <string>
+#include <utility>
 
 #include "data/operator/operator.h"
-#include "data/state/group_table.h"
-#include "data/window/aggregate_calls.h"
-#include "data/window/key_words.h"
-#include "data/window/rows_by_slice.h"
-#include "data/window/window_spec.h"
+#include "data/window/local_groups.h"
+#include "data/window/meeting.h"
 #include "plan/relational.h"
 
 namespace headrace::data::window {
-
-/// Column of a partial group: the functions' words, then the number of its rows. Fixed-size binary, memory order of the machine: it
-/// travels between the tasks of one deployment and is never stored.
-inline constexpr std::string_view kPartialColumn = "__partial";
 
 /// In front of a shuffle by key into a windowed aggregate: adds rows up by key and slice, so that one partial group travels instead of
 /// many rows. Groups are held until the watermark reaches the end of their slice (no window can need them before), until there are
 /// too many, or until a barrier or the end comes. Where most rows have a key of their own it pays nothing: then rows pass as they are, and
 /// it is tried again now and then.
-/// Shape:  in typed batches with event times; out the same, or key columns, kPartialColumn, event time = start of the slice.
-/// Errors: those of the aggregate behind it.
-/// Thread: owning task's.
+///
+/// Subtasks that run on one thread add up together: with many of them few rows of a key are left in each. A watermark that groups leave
+/// with waits for the task's next turn, when all others have had theirs, and then one subtask gives out what all have. So that no row
+/// becomes late, a subtask gives out only slices that its own watermarks have not passed, and takes in no row of one that they have.
+/// Barriers part them: rows behind a barrier never meet those in front of it. Shape:  in typed batches with event times; out the same, or
+/// the groups of LocalGroups. Errors: those of the aggregate behind it. Thread: owning task's.
 class LocalAggregate final : public op::Operator {
  public:
   /// A BatchAggregate for an aggregate without a window. Null when the state cannot be added up apart: by session, by rows or by the clock,
@@ -40,48 +37,41 @@ class LocalAggregate final : public op::Operator {
   Status OnWatermark(const columnar::Watermark& watermark, op::Collector* out) override;
   Status OnBarrier(const columnar::Barrier& barrier) override;
   Status Poll(op::Collector* out) override;
-  bool busy() const override { return emits_; }
-  MonotonicTime next_poll() const override { return emits_ ? MonotonicTime() : MonotonicTime::max(); }
-  Status Finish(op::Collector* out) override { return EmitAll(out); }
+  bool busy() const override { return waits_ || emits_; }
+  MonotonicTime next_poll() const override { return busy() ? MonotonicTime() : MonotonicTime::max(); }
+  Status Finish(op::Collector* out) override;
+  void RequestStop() override { Leave(); }
 
  private:
-  LocalAggregate(AggregateCalls calls, KeyWords keys, const WindowSpec& windows, const arrow::Schema& input,
-                 const plan::AggregateSpec& spec);
-  /// The groups of one slice.
-  struct Part {
-    std::int64_t start_ms;
-    state::GroupTable groups;  ///< by key; behind the functions' words: rows
+  struct Shared {
+    explicit Shared(LocalGroups made) : groups(std::move(made)) {}
+    LocalGroups groups;
+    Meeting meeting;
+    std::int64_t rows_to_pass = 0;  // as they are, before it is tried again
   };
-  Status Add(const columnar::DataBatch& batch, const std::int64_t* times, std::int64_t least_ms, std::int64_t greatest_ms);
-  /// The rows' groups, in rows_.
-  Status ResolveSlices(std::span<const std::uint64_t* const> keys, const std::int64_t* times, std::int64_t rows, std::int64_t least_ms,
-                       std::int64_t greatest_ms);
-  state::GroupTable* TableOf(std::int64_t start_ms);
-  std::int64_t num_groups() const;
-  Status EmitAll(op::Collector* out);
-  /// The groups that out_keys_ names.
-  Status EmitPiece(op::Collector* out);
+  using MakeGroups = std::function<Result<LocalGroups>()>;
+  explicit LocalAggregate(MakeGroups make);
+  /// Meets those of the other subtasks that have seen the same barriers.
+  Status Join();
+  void Leave();
+  bool IsDue(std::int64_t to_ms) const { return shared_->groups.HasBetween(passed_ms_, to_ms); }
+  Status EmitTo(std::int64_t to_ms, op::Collector* out);
+  Status EmitAll(op::Collector* out) { return EmitTo(std::numeric_limits<std::int64_t>::max(), out); }
+  Status PollWaiting(op::Collector* out);
   void AccountBytes();
 
-  AggregateCalls calls_;
-  KeyWords keys_;
-  const WindowSpec windows_;
-  std::shared_ptr<arrow::Schema> partial_;
-  std::uint32_t count_word_;  // of a group: its rows
-  bool counts_itself_;        // no function counts all rows, so that count_word_ is one more word
-  std::vector<Part> parts_;   // a few; the one in use stands last
-  std::vector<state::GroupTable> spare_;
-  std::int64_t first_end_ms_;                  // no group's slice ends before
-  std::int64_t rows_in_ = 0, groups_out_ = 0;  // since the last decision
-  std::int64_t rows_to_pass_ = 0;              // as they are, before it is tried again
-  bool emits_ = false;
+  const MakeGroups make_;
+  std::shared_ptr<Shared> shared_;  // null once it has stopped
+  Meeting::Member member_ = 0;
+  std::string place_;          // empty: alone
+  std::uint64_t barrier_ = 0;  // the last one
+  const std::uint64_t* turn_ = nullptr;
+  std::int64_t passed_ms_ = std::numeric_limits<std::int64_t>::min();  // the last watermark that went on
+  bool waits_ = false, emits_ = false;                                 // for the others; at the next Poll()
+  std::int64_t waiting_ms_ = 0;                                        // the watermark that waits
+  std::uint64_t waiting_turn_ = 0;
   std::atomic<std::int64_t>* state_bytes_ = nullptr;
   std::int64_t accounted_bytes_ = 0;
-  std::vector<const std::uint64_t*> out_keys_;
-  std::vector<std::int64_t> out_times_;
-  // Of the batch in hand.
-  std::vector<std::uint64_t*> rows_, found_;
-  RowsBySlice by_slice_;
 };
 
 }  // namespace headrace::data::window

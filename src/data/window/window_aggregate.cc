@@ -12,7 +12,7 @@
 #include "columnar/column_gatherer.h"
 #include "data/window/count_window_aggregate.h"
 #include "data/window/global_window_aggregate.h"
-#include "data/window/local_aggregate.h"
+#include "data/window/local_groups.h"
 #include "data/window/session_window_aggregate.h"
 #include "data/window/sliced_window_aggregate.h"
 #include "data/window/triggered_aggregate.h"
@@ -52,8 +52,9 @@ Result<std::unique_ptr<op::Operator>> WindowAggregate::Make(const plan::Aggregat
   HR_ASSIGN_OR_RAISE(AggregateCalls calls, AggregateCalls::Make(spec.calls, input, /*retractable=*/false, folds));
   HR_ASSIGN_OR_RAISE(auto by_row, RowTrigger::Make(spec.trigger, input));
   const RowTrigger* trigger = by_row.get();
+  const PartialLayout partial = PartialLayout::Of(spec, calls.functions());
   Parts parts{std::move(calls), std::move(keys),   arrow::schema(std::move(fields)), spec.late_tag,
-              spec.trigger,     std::move(by_row), spec.window.processing_time};
+              spec.trigger,     std::move(by_row), spec.window.processing_time,      partial};
   const bool early = spec.trigger.early_every_ms > 0;
   const auto lateness_ms = static_cast<std::int64_t>(spec.allowed_lateness_ms);
   const plan::Window& window = spec.window;
@@ -80,6 +81,7 @@ WindowAggregate::WindowAggregate(Parts parts)
       trigger_(parts.trigger),
       by_row_(std::move(parts.by_row)),
       processing_time_(parts.processing_time),
+      partial_(parts.partial),
       watermark_ms_(std::numeric_limits<std::int64_t>::min()) {}
 
 WindowAggregate::~WindowAggregate() {
@@ -162,7 +164,7 @@ Status WindowAggregate::AddOneByOne(std::span<const std::uint64_t* const> keys, 
 Status WindowAggregate::AddPartialGroups(std::span<const std::uint64_t* const> keys, const std::int64_t* times,
                                          const arrow::ArrayData& groups, op::Collector* out) {
   const auto rows = static_cast<std::size_t>(groups.length);
-  const std::size_t words = WordsOf(functions()) + 1;
+  const std::size_t words = partial_.words;
   if (groups.type->id() != arrow::Type::FIXED_SIZE_BINARY || groups.type->bit_width() != static_cast<int>(words * 64))
     return Status::Invalid("partial groups of another aggregate");
   const auto* states = reinterpret_cast<const std::uint64_t*>(groups.buffers[1]->data()) + static_cast<std::size_t>(groups.offset) * words;
@@ -172,7 +174,7 @@ Status WindowAggregate::AddPartialGroups(std::span<const std::uint64_t* const> k
   HR_ASSIGN_OR_RAISE(const std::int64_t dropped, AddGroups(keys, times, pointers, late_rows_.data()));
   if (++batches_ % 16 == 1) AccountBytes();
   std::uint64_t late = 0;
-  for (std::size_t i = 0; dropped > 0 && i < rows; ++i) late += late_rows_[i] != 0 ? pointers[i][words - 1] : 0;
+  for (std::size_t i = 0; dropped > 0 && i < rows; ++i) late += late_rows_[i] != 0 ? pointers[i][partial_.count_word] : 0;
   late_.Add(late);
   return AfterRows(out);
 }

@@ -14,6 +14,7 @@
 #include "data/operator/pending_folds.h"
 #include "data/window/aggregate_calls.h"
 #include "data/window/key_words.h"
+#include "data/window/local_groups.h"
 #include "data/window/row_trigger.h"
 #include "plan/relational.h"
 
@@ -52,6 +53,7 @@ class WindowAggregate : public op::Operator {
     plan::Trigger trigger;
     std::unique_ptr<RowTrigger> by_row;  ///< null: no trigger by rows
     bool processing_time = false;
+    PartialLayout partial{};  ///< of groups that were added up elsewhere
   };
   explicit WindowAggregate(Parts parts);
 
@@ -111,6 +113,7 @@ class WindowAggregate : public op::Operator {
   const plan::Trigger trigger_;
   const std::unique_ptr<RowTrigger> by_row_;
   const bool processing_time_;
+  const PartialLayout partial_;
   const Clock* clock_ = nullptr;
   op::LateRows late_;
   std::vector<std::uint8_t> late_rows_;    // a byte a row of the batch in hand, when late_tag_ asks for them

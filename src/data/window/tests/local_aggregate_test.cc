@@ -11,6 +11,7 @@
 #include <string>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "data/window/window_aggregate.h"
 
@@ -143,6 +144,142 @@ TEST(LocalAggregate, ChangesNoResult) {
     ASSERT_EQ(Text(got.batches), Text(expected.batches)) << "seed " << seed;
     EXPECT_LT(rows_between, rows_in);
   }
+}
+
+/// Subtasks of one thread, each with its own rows, watermarks and turns.
+struct Subtask {
+  std::unique_ptr<op::Operator> local = LocalAggregate::Make(Spec(), Input()).ValueOrDie();
+  std::uint64_t turn = 0;
+  std::int64_t now = 0, said = -1, passed = -1;  // of event time; watermarks on their way, and gone on
+  Collected out;
+
+  void Open(const std::string& vertex) {
+    op::OperatorContext context;
+    context.turn = &turn;
+    context.vertex = vertex;
+    ASSERT_TRUE(local->Open(context).ok());
+  }
+  /// A turn: side work, then a watermark that has waited goes on.
+  void Turn() {
+    ++turn;
+    ASSERT_TRUE(local->Poll(&out).ok());
+    if (!local->busy()) passed = said;
+  }
+  void Say(std::int64_t watermark) {
+    said = std::max(said, watermark);
+    ASSERT_TRUE(local->OnWatermark({said}, &out).ok());
+    if (!local->busy()) passed = said;
+  }
+};
+
+std::int64_t RowsOf(const std::vector<columnar::DataBatch>& batches) {
+  std::int64_t rows = 0;
+  for (const auto& batch : batches) rows += batch.num_rows();
+  return rows;
+}
+
+/// However turns, rows and watermarks of subtasks mix, windows behind them are as without the step, and no row becomes late.
+TEST(LocalAggregate, SubtasksOfAThreadChangeNoResult) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    std::mt19937_64 random(seed);
+    auto plain = WindowAggregate::Make(Spec(), Input(), Output()).ValueOrDie(),
+         behind = WindowAggregate::Make(Spec(), Input(), Output()).ValueOrDie();
+    for (auto* op : {plain.get(), behind.get()}) ASSERT_TRUE(op->Open({}).ok());
+    std::vector<Subtask> subtasks(4);
+    for (Subtask& subtask : subtasks) subtask.Open("changes no result/" + std::to_string(seed));
+    Collected expected, got;
+    std::int64_t watermark = -1, rows_in = 0, rows_between = 0;
+    const auto pass_on = [&](Subtask& subtask) {
+      rows_between += RowsOf(subtask.out.batches);
+      for (auto& batch : std::exchange(subtask.out.batches, {})) ASSERT_TRUE(behind->Process(0, std::move(batch), &got).ok());
+      std::int64_t least = subtasks.front().passed;
+      for (const Subtask& other : subtasks) least = std::min(least, other.passed);
+      if (least <= watermark) return;
+      watermark = least;
+      for (auto* op : {plain.get(), behind.get()}) {
+        Collected* out = op == plain.get() ? &expected : &got;
+        ASSERT_TRUE(op->OnWatermark({watermark}, out).ok());
+        while (op->busy()) ASSERT_TRUE(op->Poll(out).ok());
+      }
+    };
+    for (int step = 0; step < 600; ++step) {
+      Subtask& subtask = subtasks[random() % subtasks.size()];
+      subtask.Turn();
+      pass_on(subtask);
+      if (subtask.local->busy()) continue;
+      std::vector<Row> rows;
+      for (std::uint64_t i = random() % 200; i-- > 0;) {
+        subtask.now += static_cast<std::int64_t>(random() % 40 == 0);
+        // Some of them behind the subtask's own watermark: late for it, and not for the others.
+        const auto back = static_cast<std::int64_t>(random() % (random() % 50 == 0 ? 30 : 5));
+        rows.push_back({"key" + std::to_string(random() % 5), static_cast<std::int64_t>(random() % 50) + 1, subtask.now - back});
+      }
+      rows_in += static_cast<std::int64_t>(rows.size());
+      ASSERT_TRUE(plain->Process(0, Batch(rows), &expected).ok());
+      ASSERT_TRUE(subtask.local->Process(0, Batch(rows), &subtask.out).ok());
+      pass_on(subtask);
+      if (random() % 2 == 0) subtask.Say(subtask.now - 5);
+      pass_on(subtask);
+    }
+    for (Subtask& subtask : subtasks) {
+      for (int turns = 0; subtask.local->busy(); ++turns) {
+        ASSERT_LT(turns, 10) << "a watermark waits for ever";
+        for (Subtask& any : subtasks) {
+          any.Turn();
+          pass_on(any);
+        }
+      }
+      ASSERT_TRUE(subtask.local->Finish(&subtask.out).ok());
+      pass_on(subtask);
+    }
+    for (auto* op : {plain.get(), behind.get()}) {
+      Collected* out = op == plain.get() ? &expected : &got;
+      ASSERT_TRUE(op->Finish(out).ok());
+      while (op->busy()) ASSERT_TRUE(op->Poll(out).ok());
+    }
+    ASSERT_FALSE(expected.batches.empty());
+    ASSERT_EQ(Text(got.batches), Text(expected.batches)) << "seed " << seed;
+    EXPECT_LT(rows_between, rows_in);
+  }
+}
+
+TEST(LocalAggregate, SubtasksOfAThreadAddUpTogether) {
+  std::vector<Subtask> subtasks(3);
+  for (Subtask& subtask : subtasks) subtask.Open("together");
+  for (Subtask& subtask : subtasks) {
+    ASSERT_TRUE(subtask.local->Process(0, Batch({{"a", 1, 1}, {"b", 2, 2}}), &subtask.out).ok());
+    subtask.Say(15);
+    EXPECT_TRUE(subtask.local->busy());
+  }
+  for (Subtask& subtask : subtasks) subtask.Turn();
+  std::int64_t rows = 0;
+  for (Subtask& subtask : subtasks) {
+    rows += RowsOf(subtask.out.batches);
+    EXPECT_EQ(subtask.passed, 15);
+  }
+  EXPECT_EQ(rows, 2);
+}
+
+/// A subtask that has passed a barrier reads on; what it reads must not leave in front of another's barrier.
+TEST(LocalAggregate, RowsBehindABarrierDoNotMeetThoseInFrontOfIt) {
+  std::vector<Subtask> subtasks(2);
+  for (Subtask& subtask : subtasks) subtask.Open("barrier");
+  Subtask &first = subtasks[0], &second = subtasks[1];
+  ASSERT_TRUE(first.local->Process(0, Batch({{"a", 1, 1}}), &first.out).ok());
+  ASSERT_TRUE(first.local->OnBarrier({7, 6}).ok());
+  first.Turn();
+  EXPECT_EQ(RowsOf(std::exchange(first.out.batches, {})), 1);
+  ASSERT_TRUE(first.local->Process(0, Batch({{"a", 1, 1}, {"b", 1, 1}}), &first.out).ok());
+  ASSERT_TRUE(second.local->Process(0, Batch({{"a", 1, 1}}), &second.out).ok());
+  ASSERT_TRUE(second.local->OnBarrier({7, 6}).ok());
+  second.Turn();
+  EXPECT_EQ(RowsOf(std::exchange(second.out.batches, {})), 1) << "rows of the next checkpoint are in this one";
+  // Then they meet again.
+  ASSERT_TRUE(second.local->Process(0, Batch({{"a", 1, 1}}), &second.out).ok());
+  ASSERT_TRUE(second.local->Finish(&second.out).ok());
+  ASSERT_TRUE(first.local->Finish(&first.out).ok());
+  EXPECT_EQ(RowsOf(second.out.batches), 2);
+  EXPECT_EQ(RowsOf(first.out.batches), 0);
 }
 
 TEST(LocalAggregate, RowsPassAsTheyAreWhereMostHaveAKeyOfTheirOwn) {
