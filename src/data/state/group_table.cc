@@ -98,7 +98,7 @@ bool GroupTable::SameKey(const std::uint64_t* row, std::span<const std::uint64_t
 
 template <std::uint32_t W>
 inline std::uint32_t GroupTable::FindRow(std::span<const std::uint64_t* const> keys, std::int64_t at, std::uint64_t hash,
-                                  std::uint64_t* place) const {
+                                         std::uint64_t* place) const {
   const std::uint8_t tag = TagOf(hash);
   for (std::uint64_t number = BucketOf(hash);; number = number + 1 == buckets_.size() ? 0 : number + 1) {
     const Bucket& bucket = buckets_[number];
