@@ -137,6 +137,16 @@ Status LocalAggregate::PollWaiting(op::Collector* out) {
   return Status::OK();
 }
 
+/// Windows do not wait for one that is idle, nor know at once that it is so no longer: rows of others would come too late from it.
+Status LocalAggregate::OnWatermarkStatus(const columnar::WatermarkStatus& status, op::Collector* out) {
+  if (!status.idle) return Status::OK();
+  HR_RETURN_NOT_OK(EmitAll(out));
+  if (place_.empty()) return Status::OK();
+  place_.clear();
+  Leave();
+  return Join();
+}
+
 Status LocalAggregate::OnBarrier(const columnar::Barrier& barrier) {
   HR_CHECK(!busy(), "a barrier in front of a watermark that waits");
   barrier_ = barrier.checkpoint_id;

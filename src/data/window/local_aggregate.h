@@ -35,6 +35,7 @@ class LocalAggregate final : public op::Operator {
   Status Open(const op::OperatorContext& context) override;
   Status Process(std::uint32_t input, columnar::DataBatch batch, op::Collector* out) override;
   Status OnWatermark(const columnar::Watermark& watermark, op::Collector* out) override;
+  Status OnWatermarkStatus(const columnar::WatermarkStatus& status, op::Collector* out) override;
   Status OnBarrier(const columnar::Barrier& barrier) override;
   Status Poll(op::Collector* out) override;
   bool busy() const override { return waits_ || emits_; }

@@ -260,6 +260,28 @@ TEST(LocalAggregate, SubtasksOfAThreadAddUpTogether) {
   EXPECT_EQ(rows, 2);
 }
 
+/// Windows go on without a subtask that is idle: what it holds would be late.
+TEST(LocalAggregate, WhatIsHeldLeavesInFrontOfIdleness) {
+  Subtask subtask;
+  subtask.Open("idle");
+  ASSERT_TRUE(subtask.local->Process(0, Batch({{"a", 1, 1}}), &subtask.out).ok());
+  ASSERT_TRUE(subtask.local->OnWatermarkStatus({true}, &subtask.out).ok());
+  EXPECT_EQ(RowsOf(subtask.out.batches), 1);
+}
+
+TEST(LocalAggregate, ASubtaskThatWasIdleDoesNotSpeakForOthers) {
+  std::vector<Subtask> subtasks(2);
+  for (Subtask& subtask : subtasks) subtask.Open("was idle");
+  Subtask &idle = subtasks[0], &other = subtasks[1];
+  ASSERT_TRUE(idle.local->OnWatermarkStatus({true}, &idle.out).ok());
+  ASSERT_TRUE(idle.local->OnWatermarkStatus({false}, &idle.out).ok());
+  ASSERT_TRUE(other.local->Process(0, Batch({{"a", 1, 1}}), &other.out).ok());
+  ASSERT_TRUE(idle.local->Finish(&idle.out).ok());
+  EXPECT_EQ(RowsOf(idle.out.batches), 0) << "behind a channel that no window waits for";
+  ASSERT_TRUE(other.local->Finish(&other.out).ok());
+  EXPECT_EQ(RowsOf(other.out.batches), 1);
+}
+
 /// A subtask that has passed a barrier reads on; what it reads must not leave in front of another's barrier.
 TEST(LocalAggregate, RowsBehindABarrierDoNotMeetThoseInFrontOfIt) {
   std::vector<Subtask> subtasks(2);
