@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from headrace.environment import JobResult, RestartStrategy, StreamExecutionEnvironment
     from headrace.errors import EngineNotFound, JobError, JobFailed, SubmitError
     from headrace.job_graph import JobGraph
+    from headrace.native_functions import NativeFunction, native
     from headrace.process import (
         BroadcastProcessFunction,
         CoProcessFunction,
@@ -69,6 +70,7 @@ _HOME = {
     ),
     "job_graph": ("JobGraph",),
     "grouped_stream": ("GroupedStream", "WindowedStream"),
+    "native_functions": ("NativeFunction", "native"),
     "process": ("BroadcastProcessFunction", "CoProcessFunction", "KeyedProcessFunction", "KeyedProcessOperator", "OutputTag"),
     "state": (
         "AggregateFunction", "AggregatingState", "ReducingState", "StateTtl", "ValueState",
@@ -91,13 +93,13 @@ __all__ = [
     "CountWindow", "CumulateWindow", "DataStream", "DataStreamSink", "EngineNotFound", "Expression", "FileSink",
     "FileSource", "GeneratorSource", "GlobalWindow", "GroupedStream", "JobError", "JobFailed", "JobGraph", "JobResult",
     "KafkaSink", "KafkaSinkOperator", "KafkaSource", "KafkaSourceOperator", "KeyedProcessFunction", "KeyedProcessOperator",
-    "KeyedStream", "ListState", "LookupCache", "MapState", "NexmarkSource", "OutputTag", "PostgresTable", "PrintSink",
+    "KeyedStream", "ListState", "LookupCache", "MapState", "NativeFunction", "NexmarkSource", "OutputTag", "PostgresTable", "PrintSink",
     "ProcessWindowFunction", "ReducingState", "RestartStrategy",
     "SessionWindow", "Sink", "SlidingWindow", "Source", "StateTtl", "StreamExecutionEnvironment", "SubmitError",
     "Trigger", "TriggerResult", "TriggerWindow", "TumblingWindow", "ValueState", "WatermarkStrategies", "Window", "WindowContext", "WindowTrigger",
     "WindowedStream", "__version__", "accumulator", "avg", "coalesce",
     "col", "collect", "concat", "count", "count_distinct", "dead_letter", "first", "from_epoch_ms", "greatest", "hash_of",
-    "if_", "last", "least", "lit", "max", "min", "shipped_file", "struct", "sum", "top", "udf", "when",
+    "if_", "last", "least", "lit", "max", "min", "native", "shipped_file", "struct", "sum", "top", "udf", "when",
 ]  # fmt: skip
 
 

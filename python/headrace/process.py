@@ -20,6 +20,7 @@ from headrace.errors import JobTypeError, JobValueError
 from headrace.location import here
 
 if TYPE_CHECKING:
+    from headrace.native_functions import NativeFunction
     from headrace.row_types import RowType
     from headrace.stream import DataStream
     from headrace.timers import Timers
@@ -204,15 +205,46 @@ def process(keyed: Keyed, function: Any, returns: Any) -> DataStream[Any]:
 
 
 def _add(what: str, inputs: list[Keyed], function: Any, returns: Any, broadcast: bool = False) -> DataStream[Any]:
+    from headrace.native_functions import NativeFunction
     from headrace.row_types import row_type
     from headrace.stream import DataStream, Operator
 
     declared = None if returns is None else row_type(f"{what} returns", returns)
+    if isinstance(function, NativeFunction):
+        return _add_native(what, inputs, function, declared)
     spec = Process(function, [keyed.keys for keyed in inputs], declared, broadcast)
     name = type(function).__qualname__.rpartition(".")[2]
     operator = Operator("process", name, [keyed.stream._input for keyed in inputs], spec=spec)
     env = inputs[0].stream._env
     return DataStream(env, env._add(operator))
+
+
+def _add_native(what: str, inputs: list[Keyed], function: NativeFunction, returns: RowType | None) -> DataStream[Any]:
+    from headrace.stream import DataStream, Operator
+
+    if len(inputs) != 1 or not inputs[0].keys:
+        raise JobTypeError(
+            f"{what} ({here()}): a native function takes one stream by key columns: rows.group_by(…).process(native(…), …)"
+        )
+    if returns is None:
+        raise JobTypeError(f"{what} ({here()}): a native function needs returns=, the columns of the rows that it gives")
+    stream = inputs[0].stream
+    spec = NativeProcess(function, inputs[0].keys, returns)
+    return DataStream(stream._env, stream._env._add(Operator("process", function.function, [stream._input], spec=spec)))
+
+
+class NativeProcess:
+    """Writes a native process function into the plan."""
+
+    def __init__(self, function: NativeFunction, keys: tuple[str, ...], returns: RowType) -> None:
+        self.function, self.keys, self.returns = function, keys, returns
+
+    def fill(self, message: Any, pickle: Any) -> None:
+        out = message.process
+        out.library, out.function.display_name = self.function.library, self.function.function
+        out.native_options = self.function.options
+        out.keys.extend(self.keys)
+        self.returns.fill(out.function.returns)
 
 
 class Process:

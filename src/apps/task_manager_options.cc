@@ -18,6 +18,7 @@ data::taskmanager::TaskManagerHostOptions TaskManagerOptionsFrom(const Settings&
   manager.python_workers = static_cast<std::uint32_t>(settings.Int("python.workers"));
   manager.python_batch_timeout_ms = settings.DurationMs("python.batch_timeout");
   manager.python_start_timeout_ms = settings.DurationMs("python.start_timeout");
+  manager.native_libraries = settings.String("taskmanager.native_libraries");
   manager.cut_batches_seed = static_cast<std::uint64_t>(settings.Int("debug.cut_batches"));
   manager.pre_aggregates = settings.String("exchange.pre_aggregate") == "auto";
   manager.channel_credit_bytes = settings.Bytes("exchange.channel_credit");

@@ -28,7 +28,8 @@ std::string Content(const OperatorSpec& spec) {
   if (const auto* source = std::get_if<SourceSpec>(&spec.kind)) return source->connector.kind;
   if (const auto* sink = std::get_if<SinkSpec>(&spec.kind)) return sink->connector.kind;
   if (const PythonFunction* function = spec.python()) return function->display_name;
-  if (const auto* process = std::get_if<ProcessSpec>(&spec.kind)) return process->display_name;
+  if (const auto* process = std::get_if<ProcessSpec>(&spec.kind))
+    return process->is_native() ? fmt::format("{}/{}", process->library, process->display_name) : process->display_name;
   return {};
 }
 

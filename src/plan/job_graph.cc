@@ -46,7 +46,8 @@ std::string OperatorSpec::Describe() const {
 }
 
 bool RunsPython(const OperatorSpec& spec) {
-  if (spec.python() != nullptr || std::holds_alternative<ProcessSpec>(spec.kind)) return true;
+  if (spec.python() != nullptr) return true;
+  if (const auto* process = std::get_if<ProcessSpec>(&spec.kind)) return !process->is_native();
   if (const auto* where = std::get_if<WhereSpec>(&spec.kind)) return CallsPython(where->condition);
   if (const auto* times = std::get_if<EventTimeSpec>(&spec.kind)) return !times->pickled.empty();
   if (const auto* aggregate = std::get_if<AggregateSpec>(&spec.kind))

@@ -24,7 +24,11 @@ enum TriggerAction : std::int64_t { kAddRow = 1, kFireGroup = 2, kPurgeGroup = 4
 /// The key of windows without keys, in front of a trigger; left out of what it gives.
 inline constexpr char kOneKeyColumn[] = "window_key";
 
-/// A Python function called for each row and timer of a key, with the key's states; of one stream or two.
+/// Whether a text can name a native library or a function in it.
+bool IsNativeName(const std::string& name);
+
+/// A Python function called for each row and timer of a key, with the key's states; of one stream or two. Or a native one of a shared
+/// library, called with batches: of one stream of typed rows by key columns, with states of its own declaring.
 struct ProcessSpec {
   std::string pickled, display_name;
   std::vector<std::string> keys;         ///< columns of typed rows; none: by the key column
@@ -34,6 +38,9 @@ struct ProcessSpec {
   bool triggers = false;                 ///< a trigger of windows: gives its rows with kTriggerColumns behind them, to an aggregate
   std::vector<StateDeclaration> states;
   std::shared_ptr<arrow::Schema> returns;  ///< typed rows that it gives; null = untyped
+  std::string library;                     ///< native: its name; empty = Python
+  std::string native_options;              ///< native: what the function gets, JSON
+  bool is_native() const { return !library.empty(); }
 };
 
 }  // namespace headrace::plan

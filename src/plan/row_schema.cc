@@ -485,7 +485,7 @@ Result<TypedExpression> SettleTrigger(const RowTrigger& trigger, const arrow::Sc
 }
 
 bool HasSideOutput(const OperatorSpec& spec, std::string_view tag) {
-  if (std::holds_alternative<ProcessSpec>(spec.kind)) return !tag.empty();
+  if (const auto* process = std::get_if<ProcessSpec>(&spec.kind)) return !tag.empty() && !process->is_native();
   if (const auto* join = std::get_if<JoinSpec>(&spec.kind)) return !tag.empty() && (join->late_tags[0] == tag || join->late_tags[1] == tag);
   const auto* aggregate = std::get_if<AggregateSpec>(&spec.kind);
   return aggregate != nullptr && !tag.empty() && aggregate->late_tag == tag;

@@ -23,7 +23,7 @@ constexpr std::size_t kMaxInputs = 10'000;
 constexpr std::size_t kMaxNameBytes = 200;
 constexpr std::size_t kMaxFileBytes = 4096, kMaxCodeBytes = 4096;
 constexpr std::size_t kMaxArchives = 100;
-constexpr std::size_t kMaxStates = 100;
+constexpr std::size_t kMaxStates = 100, kMaxNativeOptions = 64 << 10;
 constexpr std::uint32_t kMaxMaxParallelism = 32'768;
 constexpr std::uint32_t kDefaultMaxParallelism = 128;
 constexpr std::uint32_t kValueEncodingVersion = 1;
@@ -303,7 +303,21 @@ class Validator {
     return Status::OK();
   }
 
+  static Status CheckNative(const ProcessSpec& process, const OperatorSpec& spec) {
+    if (!IsNativeName(process.library) || !IsNativeName(process.display_name))
+      return Invalid(fmt::format("{}: \"{:.100}\" and \"{:.100}\" do not name a native function", spec.Describe(), process.library,
+                                 process.display_name),
+                     "Names have letters, digits, _ and, of a library, -.");
+    if (process.two_inputs || process.keys.empty() || process.returns == nullptr || !process.states.empty() || !process.pickled.empty())
+      return Invalid(fmt::format("{}: a native function takes one stream by key columns, and its rows are declared", spec.Describe()),
+                     "Write rows.group_by(…).process(native(…), returns={…}).");
+    if (process.native_options.size() > kMaxNativeOptions)
+      return Invalid(fmt::format("{}: its options have {} bytes; at most {} are taken", spec.Describe(), process.native_options.size(),
+                                 kMaxNativeOptions));
+    return Status::OK();
+  }
   static Status CheckProcess(const ProcessSpec& process, const OperatorSpec& spec) {
+    if (process.is_native()) return CheckNative(process, spec);
     if (process.pickled.empty()) return Invalid(fmt::format("{} has no function", spec.Describe()));
     if (process.broadcast && (!process.two_inputs || !process.keys.empty() || !process.second_keys.empty()))
       return Invalid(fmt::format("{} has broadcast state, but not two streams without keys", spec.Describe()));

@@ -16,6 +16,8 @@ void ToMessage(const plan::ProcessSpec& spec, proto::ProcessFunction* message) {
   for (const std::string& key : spec.second_keys) message->add_second_keys(key);
   message->set_broadcast(spec.broadcast);
   message->set_triggers(spec.triggers);
+  message->set_library(spec.library);
+  message->set_native_options(spec.native_options);
   for (const plan::StateDeclaration& state : spec.states) {
     proto::StateDeclaration* added = message->add_states();
     added->set_name(state.name);
@@ -35,6 +37,8 @@ Result<plan::ProcessSpec> FromMessage(const proto::ProcessFunction& message) {
   spec.second_keys = {message.second_keys().begin(), message.second_keys().end()};
   spec.broadcast = message.broadcast();
   spec.triggers = message.triggers();
+  spec.library = message.library();
+  spec.native_options = message.native_options();
   for (const proto::StateDeclaration& state : message.states()) {
     if (state.kind() < proto::StateDeclaration::VALUE || state.kind() > proto::StateDeclaration::AGGREGATING)
       return Error(ErrorCode::kUnknownFeature,

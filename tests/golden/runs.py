@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
+import subprocess
 import tempfile
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import headrace
@@ -15,6 +19,7 @@ import records
 from cases import BadCase, Case, Expected
 from headrace.engine import EmbeddedRun
 from headrace.graph_builder import assign_uids, build_job_graph
+from headrace.native_functions import include_dir
 from rows import compare, input_rows, row_type
 
 _MOST_CASES = 12
@@ -40,6 +45,36 @@ def folder_with(*contents: str | bytes) -> str:
     for number, content in enumerate(contents):
         os.rename(file_with(content), os.path.join(path, f"{number:03}"))
     return path
+
+
+_BUILDING = threading.Lock()
+
+
+@functools.cache
+def native_libraries() -> str:
+    """A folder with the native functions of the examples and of the cases, built as their users do: by the compiler and the headers alone."""
+    here = Path(__file__).resolve().parent
+    folder = os.path.join(_FILES.name, "native")
+    os.makedirs(folder)
+    builds = []
+    for source in sorted([*(here / "native").glob("*.cc"), *(here.parents[1] / "examples/native").glob("*.cc")]):
+        target = f"{folder}/lib{source.stem}.so"
+        flags = ["-std=c++17", "-O1", "-Wall", "-Werror", "-shared", "-fPIC", f"-I{include_dir()}"]
+        builds.append(subprocess.Popen([os.environ.get("CXX", "c++"), *flags, str(source), "-o", target]))
+    if any(build.wait() for build in builds):
+        raise BadCase("a library of native functions was not built; the compiler says why")
+    return folder
+
+
+def settings(cases: Sequence[Case], way: Way) -> dict[str, str]:
+    """What the engine is started with. Only cases that name native functions may load them; "no_libraries" in a job keeps them away."""
+    # Cases run in several threads, and the first of them builds the libraries.
+    natives = any("native(" in case.job and "no_libraries" not in case.job for case in cases)
+    given = {"HEADRACE_DEBUG__CUT_BATCHES": str(way.seed)}
+    if natives:
+        with _BUILDING:
+            given["HEADRACE_TASKMANAGER__NATIVE_LIBRARIES"] = native_libraries()
+    return given
 
 
 @dataclass(frozen=True)
@@ -91,7 +126,7 @@ def run(cases: Sequence[Case], way: Way) -> list[dict[str, list[Any]]]:
     ]
     uids = assign_uids(env._operators)
     collected: dict[str, list[Any]] = {}
-    run = EmbeddedRun(build_job_graph(env).to_pickle(), {"HEADRACE_DEBUG__CUT_BATCHES": str(way.seed)})
+    run = EmbeddedRun(build_job_graph(env).to_pickle(), settings(cases, way))
     try:
         for uid, rows in run.frames():
             collected.setdefault(uid, []).extend(rows)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from runs import native_libraries
 
 PAGES = Path(__file__).resolve().parents[2] / "docs/reference/operators"
 
@@ -19,7 +21,10 @@ def test_example_runs(page: Path, tmp_path: Path) -> None:
     assert match is not None, f"{page} has no example"
     program = tmp_path / "example.py"
     program.write_text(match[1])
-    ran = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, timeout=60, check=False)
+    folder = {"HEADRACE_TASKMANAGER__NATIVE_LIBRARIES": native_libraries()} if "native(" in match[1] else {}
+    ran = subprocess.run(
+        [sys.executable, str(program)], capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **folder}
+    )
     assert ran.returncode == 0, ran.stderr
     shown, given = len(match[3].splitlines()) - 2, len(ran.stdout.splitlines())
     at_last = match[2] is not None and match[2].startswith("gives at last")

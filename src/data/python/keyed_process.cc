@@ -42,7 +42,8 @@ KeyedProcess::KeyedProcess(WorkerPool* pool, StageSpec::Function function, std::
       slot_(slot),
       spec_(std::move(spec)),
       schemas_(std::move(schemas)),
-      keys_{spec_.broadcast ? RowKeys::OfOne() : RowKeys(spec_.keys), spec_.broadcast ? RowKeys::OfOne() : RowKeys(spec_.second_keys)},
+      keys_{spec_.broadcast ? state::RowKeys::OfOne() : state::RowKeys(spec_.keys),
+            spec_.broadcast ? state::RowKeys::OfOne() : state::RowKeys(spec_.second_keys)},
       watermark_ms_(kLeast),
       emitted_ms_(kLeast) {
   stage_.kind = "process";
@@ -159,7 +160,7 @@ Status KeyedProcess::StartTrips() {
 Status KeyedProcess::PrepareHead() {
   // The inputs take turns, so that neither waits for the end of the other.
   head_input_ = waiting_[1 - head_input_].empty() ? head_input_ : 1 - head_input_;
-  RowKeys& keys = keys_[head_input_];
+  state::RowKeys& keys = keys_[head_input_];
   HR_ASSIGN_OR_RAISE(head_, waiting_[head_input_].Take(trip_size_.rows()));
   HR_RETURN_NOT_OK(keys.Read(head_));
   HR_RETURN_NOT_OK(states_->Resolve({keys.offsets(), keys.data(), keys.hashes()}, &grouping_));

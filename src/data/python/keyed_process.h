@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "data/operator/operator.h"
-#include "data/python/key_columns.h"
 #include "data/python/table_block.h"
 #include "data/python/trip_line.h"
 #include "data/python/trip_size.h"
 #include "data/python/trip_states.h"
 #include "data/state/keyed_states.h"
+#include "data/state/row_keys.h"
 #include "data/time/timer_service.h"
 #include "plan/process.h"
 
@@ -94,7 +94,7 @@ class KeyedProcess final : public op::Operator {
   std::size_t head_input_ = 0;          // of head_
   columnar::DataBatch head_;            // the next trip's rows, resolved; empty when none is prepared
   state::KeyGrouping grouping_;         // of head_
-  RowKeys keys_[2];                     // by input
+  state::RowKeys keys_[2];              // by input
   std::deque<Trip> trips_;              // outstanding, oldest first
   std::vector<bool> outstanding_;       // by entry: its key is in an outstanding trip
   std::vector<std::int64_t> group_of_;  // by entry, -1 outside SendTimers()

@@ -3,7 +3,6 @@
 #include <arrow/array.h>
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 namespace headrace::data::python {
@@ -11,8 +10,6 @@ namespace headrace::data::python {
 namespace {
 
 using Kind = plan::StateDeclaration::Kind;
-
-constexpr std::int64_t kSweptPerTrip = 64, kSweptElements = 1024;
 
 bool OfElements(const plan::StateDeclaration& state) { return state.kind == Kind::kList || state.kind == Kind::kMap; }
 
@@ -82,6 +79,7 @@ TripStates::TripStates(state::KeyedStates* states, const std::vector<plan::State
     : states_(states), declared_(declared), broadcast_(broadcast), views_(2 + declared.size()) {
   for (std::size_t i = 0; i < declared_.size(); ++i) {
     const auto ttl_ms = static_cast<std::int64_t>(declared_[i].ttl_ms);
+    ttl_ms_.push_back(ttl_ms);
     columns_back_ += OfElements(declared_[i]) ? 3 : 2;
     if (!OfElements(declared_[i])) continue;
     has_elements_ = true;
@@ -220,36 +218,12 @@ Status TripStates::ReadElements(std::size_t state, const std::vector<state::Entr
 // ---- keeping house ----
 
 void TripStates::SweepExpired(std::int64_t wall_ms, const std::vector<bool>& outstanding) {
-  const std::int64_t entries = states_->num_entries();
-  if (entries == 0) return;
-  const std::int64_t now_ms = Now(wall_ms);
-  std::int64_t swept = 0, elements_seen = 0;
-  for (; swept < std::min(kSweptPerTrip, entries) && elements_seen < kSweptElements; ++swept) {
-    const auto entry = static_cast<state::EntryId>((sweep_at_ + swept) % entries);
-    if (entry < outstanding.size() && outstanding[entry]) continue;
-    for (std::size_t state = 0; state < declared_.size(); ++state) {
-      const auto ttl_ms = static_cast<std::int64_t>(declared_[state].ttl_ms);
-      if (ttl_ms == 0) continue;
-      if (state::ElementStates* elements = states_->elements(state)) {
-        elements_seen += std::min(elements->count(entry), kSweptElements);
-        const bool had_any = states_->HasAny(entry);
-        elements->DropSome(entry, now_ms, kSweptElements);
-        states_->NoteElements(entry, had_any);
-        continue;
-      }
-      const std::string_view value = states_->Read(state, entry);
-      std::int64_t stamp = 0;
-      if (value.size() < sizeof(stamp)) continue;
-      std::memcpy(&stamp, value.data(), sizeof(stamp));
-      if (now_ms - stamp >= ttl_ms) (void)states_->Write(state, entry, {});
-    }
-  }
-  sweep_at_ = (sweep_at_ + swept) % entries;
+  sweep_.Run(states_, ttl_ms_, Now(wall_ms), [&](state::EntryId entry) { return entry < outstanding.size() && outstanding[entry]; });
 }
 
 void TripStates::Move(const std::vector<state::EntryId>& moved) {
   resident_.Move(moved);
-  sweep_at_ = 0;
+  sweep_.Restart();
 }
 
 }  // namespace headrace::data::python

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <span>
@@ -8,6 +9,7 @@
 
 #include "data/python/resident_keys.h"
 #include "data/python/table_block.h"
+#include "data/state/expiry_sweep.h"
 #include "data/state/keyed_states.h"
 #include "plan/process.h"
 
@@ -56,7 +58,8 @@ class TripStates {
   std::size_t columns_back_ = 0;
   std::int64_t now_ms_ = 0;
   ResidentKeys resident_;
-  std::int64_t sweep_at_ = 0;
+  std::vector<std::int64_t> ttl_ms_;  // by state
+  state::ExpirySweep sweep_;
   // Of the trip that is being written.
   std::vector<std::vector<std::string_view>> views_;
   std::deque<std::string> whole_;

@@ -40,6 +40,8 @@ class ElementStates {
   virtual void DropSome(EntryId entry, std::int64_t now_ms, std::int64_t most) = 0;
   /// All elements as one list or dict (docs/formats/value.md), with a time to live behind their number and times: u64, int64 ms each.
   virtual void AppendTo(EntryId entry, std::string* out) const = 0;
+  /// Of lists: the elements as they were added, behind each other. Holds until the list changes.
+  virtual std::string_view Packed(EntryId entry) const { return {}; }
   /// Keys have other entries now, moved[old]; KeyedStates::kNoEntry: none.
   virtual void Move(const std::vector<EntryId>& moved, std::size_t entries) = 0;
 };

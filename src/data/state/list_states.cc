@@ -103,6 +103,11 @@ class ListStates final : public ElementStates {
     out->append(reinterpret_cast<const char*>(list.data), list.size);
   }
 
+  std::string_view Packed(EntryId entry) const override {
+    if (!Has(entry)) return {};
+    return {reinterpret_cast<const char*>(lists_[entry].data), lists_[entry].size};
+  }
+
   void Move(const std::vector<EntryId>& moved, std::size_t entries) override {
     std::vector<List> lists(entries);
     std::vector<std::vector<Run>> runs(runs_.empty() ? 0 : entries);

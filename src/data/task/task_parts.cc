@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "data/connector/table_client.h"
+#include "data/native/native_process.h"
 #include "data/operator/calc.h"
 #include "data/operator/checking.h"
 #include "data/operator/event_time.h"
@@ -235,6 +236,12 @@ Result<TaskParts> BuildParts(const TaskSpec& spec, const TaskEnvironment& enviro
         parts.source.times = times;
       }
       parts.links.push_back(std::move(link));
+      continue;
+    }
+    if (const auto* process = std::get_if<plan::ProcessSpec>(&op.kind)) {
+      HR_ASSIGN_OR_RAISE(auto made, native::NativeProcess::Make(environment.native_libraries, *process, op.Describe(), input));
+      parts.links.push_back(MakeLink(std::move(made), op.name, op));
+      ++at;
       continue;
     }
     if (const auto* lookup = std::get_if<plan::LookupSpec>(&op.kind)) {

@@ -33,6 +33,7 @@ struct TaskEnvironment {
   std::string task_manager;
   python::WorkerPool* pool = nullptr;    ///< null when the plan has no Python
   std::int64_t reduce_trip_rows = 8192;  ///< rows that a reduce gathers while a trip is outstanding
+  std::string native_libraries;          ///< folder of libraries with native functions; empty: none are loaded
   std::uint64_t cut_batches_seed = 0;    ///< not 0: every task cuts what it takes in (BatchCutter)
   bool pre_aggregates = false;           ///< rows are added up in front of a shuffle where it pays (LocalAggregate)
   MetricsRegistry* metrics = nullptr;

@@ -49,6 +49,7 @@ DeploymentRun::DeploymentRun(plan::JobDeployment deployment, const TaskManagerOp
                              std::shared_ptr<CallbackGate> gate, Callbacks callbacks)
     : deployment_(std::move(deployment)), options_(options), parts_(parts), gate_(std::move(gate)), callbacks_(std::move(callbacks)) {
   environment_.task_manager = options_->id.str();
+  environment_.native_libraries = options_->native_libraries;
   environment_.cut_batches_seed = options_->cut_batches_seed;
   environment_.pre_aggregates = options_->pre_aggregates;
   environment_.metrics = parts_->metrics;

@@ -29,6 +29,7 @@ struct TaskManagerOptions {
   std::string python_executable = "python3";
   std::uint32_t python_workers = 0;  ///< a job; 0 = one a core, at most one a slot in use
   std::int64_t python_batch_timeout_ms = 30'000, python_start_timeout_ms = 30'000;
+  std::string native_libraries;        ///< folder of what jobs may load; empty: nothing
   std::uint64_t cut_batches_seed = 0;  ///< for tests, see task::BatchCutter
   bool pre_aggregates = false;         ///< see window::LocalAggregate
   std::int64_t channel_credit_bytes = 256 << 10;

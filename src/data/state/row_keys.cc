@@ -1,4 +1,4 @@
-#include "data/python/key_columns.h"
+#include "data/state/row_keys.h"
 
 #include <arrow/array.h>
 #include <arrow/record_batch.h>
@@ -9,7 +9,7 @@
 #include "columnar/key_encoding.h"
 #include "columnar/row_hash.h"
 
-namespace headrace::data::python {
+namespace headrace::data::state {
 
 namespace {
 
@@ -150,4 +150,4 @@ Status RowKeys::Read(const columnar::DataBatch& batch) {
   return Status::OK();
 }
 
-}  // namespace headrace::data::python
+}  // namespace headrace::data::state

@@ -8,7 +8,7 @@
 
 #include "columnar/data_batch.h"
 
-namespace headrace::data::python {
+namespace headrace::data::state {
 
 /// Key bytes (docs/formats/value.md §2) of the rows of a batch: its key column, or made of columns of typed rows: the value of one column,
 /// a tuple of several. Reused from batch to batch by one operator.
@@ -41,4 +41,4 @@ class RowKeys {
   std::shared_ptr<arrow::RecordBatch> keep_;
 };
 
-}  // namespace headrace::data::python
+}  // namespace headrace::data::state
