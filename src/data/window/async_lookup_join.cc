@@ -28,6 +28,14 @@ void AppendFloat(const arrow::ArrayData& column, std::int64_t row, std::string* 
   key->append(reinterpret_cast<const char*>(&value), sizeof(value));
 }
 
+template <typename Offset>
+void AppendText(const arrow::ArrayData& column, std::int64_t row, std::string* key) {
+  const auto* offsets = column.GetValues<Offset>(1);
+  const Offset size = offsets[row + 1] - offsets[row];
+  key->append(reinterpret_cast<const char*>(&size), sizeof(size));
+  if (size > 0) key->append(reinterpret_cast<const char*>(column.buffers[2]->data()) + offsets[row], static_cast<std::size_t>(size));
+}
+
 /// Adds a value to the bytes by which keys are told apart. Equal values give equal bytes.
 void AppendKey(const arrow::ArrayData& column, std::int64_t row, std::string* key) {
   switch (column.type->id()) {
@@ -41,13 +49,11 @@ void AppendKey(const arrow::ArrayData& column, std::int64_t row, std::string* ke
     case arrow::Type::DOUBLE:
       return AppendFloat<double>(column, row, key);
     case arrow::Type::STRING:
-    case arrow::Type::BINARY: {
-      const auto* offsets = column.GetValues<std::int32_t>(1);
-      const std::int32_t size = offsets[row + 1] - offsets[row];
-      key->append(reinterpret_cast<const char*>(&size), sizeof(size));
-      if (size > 0) key->append(reinterpret_cast<const char*>(column.buffers[2]->data()) + offsets[row], static_cast<std::size_t>(size));
-      return;
-    }
+    case arrow::Type::BINARY:
+      return AppendText<std::int32_t>(column, row, key);
+    case arrow::Type::LARGE_STRING:
+    case arrow::Type::LARGE_BINARY:
+      return AppendText<std::int64_t>(column, row, key);
     default: {
       const auto width = static_cast<std::size_t>(column.type->byte_width());
       const auto* bytes = reinterpret_cast<const char*>(column.buffers[1]->data());

@@ -109,12 +109,14 @@ Value EncodeDecimal(const arrow::Array& array, std::int64_t row) {
   return static_cast<const arrow::Decimal128Array&>(array).FormatValue(row);
 }
 
+template <typename Array>
 Value EncodeBinary(const arrow::Array& array, std::int64_t row) {
-  return std::string(static_cast<const arrow::BinaryArray&>(array).GetView(row));
+  return std::string(static_cast<const Array&>(array).GetView(row));
 }
 
+template <typename Array>
 Value EncodeText(const arrow::Array& array, std::int64_t row) {
-  const std::string_view text = static_cast<const arrow::BinaryArray&>(array).GetView(row);
+  const std::string_view text = static_cast<const Array&>(array).GetView(row);
   return text.find('\0') == std::string_view::npos ? Value(std::string(text)) : std::nullopt;
 }
 
@@ -138,13 +140,15 @@ Status AppendBool(const std::string& bytes, const arrow::DataType&, arrow::Array
   return static_cast<arrow::BooleanBuilder*>(builder)->Append(bytes[0] != 0);
 }
 
+template <typename Builder>
 Status AppendBinary(const std::string& bytes, const arrow::DataType&, arrow::ArrayBuilder* builder) {
-  return static_cast<arrow::BinaryBuilder*>(builder)->Append(bytes);
+  return static_cast<Builder*>(builder)->Append(bytes);
 }
 
 /// A database of another encoding than UTF-8 gives what no text column holds.
+template <typename Builder>
 Status AppendText(const std::string& bytes, const arrow::DataType& type, arrow::ArrayBuilder* builder) {
-  return IsUtf8(bytes) ? AppendBinary(bytes, type, builder) : Status::Invalid("a text is not UTF-8");
+  return IsUtf8(bytes) ? AppendBinary<Builder>(bytes, type, builder) : Status::Invalid("a text is not UTF-8");
 }
 
 Status AppendUInt64(const std::string& text, const arrow::DataType&, arrow::ArrayBuilder* builder) {
@@ -238,8 +242,10 @@ constexpr PostgresForm kForms[] = {
     Form<&EncodeInt<arrow::UInt64Type>, &AppendUInt64>(arrow::Type::UINT64, 1016, 20, "text"),
     Form<&EncodeFloat<arrow::FloatType>, &AppendFloat<arrow::FloatType>>(arrow::Type::FLOAT, 1022, 701, "float8"),
     Form<&EncodeFloat<arrow::DoubleType>, &AppendFloat<arrow::DoubleType>>(arrow::Type::DOUBLE, 1022, 701, "float8"),
-    Form<&EncodeText, &AppendText>(arrow::Type::STRING, 1009, 25, "text"),
-    Form<&EncodeBinary, &AppendBinary>(arrow::Type::BINARY, 1001, 17, "bytea"),
+    Form<&EncodeText<arrow::BinaryArray>, &AppendText<arrow::BinaryBuilder>>(arrow::Type::STRING, 1009, 25, "text"),
+    Form<&EncodeText<arrow::LargeBinaryArray>, &AppendText<arrow::LargeBinaryBuilder>>(arrow::Type::LARGE_STRING, 1009, 25, "text"),
+    Form<&EncodeBinary<arrow::BinaryArray>, &AppendBinary<arrow::BinaryBuilder>>(arrow::Type::BINARY, 1001, 17, "bytea"),
+    Form<&EncodeBinary<arrow::LargeBinaryArray>, &AppendBinary<arrow::LargeBinaryBuilder>>(arrow::Type::LARGE_BINARY, 1001, 17, "bytea"),
     Form<&EncodeDate, &AppendDate>(arrow::Type::DATE32, 1182, 1082, "date"),
     Form<&EncodeTime, &AppendTime>(arrow::Type::TIME64, 1183, 1083, "time"),
     Form<&EncodeTime, &AppendTime>(arrow::Type::TIMESTAMP, 1185, 1184, "timestamptz"),
@@ -271,7 +277,12 @@ Result<PostgresColumn> PostgresColumn::Make(const std::shared_ptr<arrow::DataTyp
   return made;
 }
 
-std::vector<Value> PostgresColumn::Encode(const arrow::ArrayData& column) const { return form_->encode(*arrow::MakeArray(column.Copy())); }
+/// What is compared with the column may be of another type, as an int32 is with an int64.
+std::vector<Value> PostgresColumn::Encode(const arrow::ArrayData& column) const {
+  const PostgresForm* form = FormOf(*column.type);
+  HR_CHECK(form != nullptr, "a key of a type that PostgreSQL has no form for");
+  return form->encode(*arrow::MakeArray(column.Copy()));
+}
 
 std::uint32_t PostgresColumn::array_oid() const { return form_->array; }
 std::uint32_t PostgresColumn::element_oid() const { return form_->element; }

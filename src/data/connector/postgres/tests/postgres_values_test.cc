@@ -23,6 +23,20 @@ std::string Decoded(const std::shared_ptr<arrow::DataType>& type, const std::str
   return (*decoded)->GetScalar(0).ValueOrDie()->ToString();
 }
 
+/// A key may be of another type than the column that it is compared with.
+TEST(PostgresColumn, KeysTravelByTheirOwnType) {
+  arrow::Int16Builder builder;
+  ASSERT_TRUE(builder.AppendValues({1, -2, 3}).ok());
+  const auto keys = builder.Finish().ValueOrDie();
+  const auto values = PostgresColumn::Make(arrow::int64()).ValueOrDie().Encode(*keys->data());
+  ASSERT_EQ(values.size(), 3u);
+  EXPECT_EQ(values[0], Bytes(1));
+  EXPECT_EQ(values[1], Bytes(-2));
+  arrow::LargeStringBuilder texts;
+  ASSERT_TRUE(texts.AppendValues({"a", "bc"}).ok());
+  EXPECT_EQ(PostgresColumn::Make(arrow::utf8()).ValueOrDie().Encode(*texts.Finish().ValueOrDie()->data())[1], "bc");
+}
+
 TEST(PostgresValues, EveryValueComesIntoItsColumn) {
   using arrow::TimeUnit;
   EXPECT_EQ(Decoded(arrow::boolean(), "\1"), "true");
