@@ -175,7 +175,9 @@ def aggregate_with(windowed: WindowedStream, calls: dict[str, Any]) -> DataStrea
     """agg() with accumulators of the user's among the calls: rows are folded in the aggregate, results made behind it."""
     from headrace.relational import Select
 
-    if windowed._window is not None and windowed._window.merges and not windowed._by_function:
+    # Behind a trigger written in Python only sessions are put together.
+    merges = windowed._window is not None and (windowed._window.joins if windowed._by_function else windowed._window.merges)
+    if merges:
         for name, call in calls.items():
             if isinstance(call, UserAggregate) and not can_merge(call._accumulator.function):
                 raise JobTypeError(

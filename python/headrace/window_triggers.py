@@ -14,7 +14,7 @@ from enum import IntFlag
 from typing import TYPE_CHECKING, Any
 
 from headrace.element_states import MapState
-from headrace.errors import JobValueError
+from headrace.errors import JobTypeError, JobValueError
 from headrace.location import here
 from headrace.process import KeyedProcessFunction
 from headrace.worker_errors import AtValue
@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from headrace.grouped_stream import WindowedStream
     from headrace.process import Context
     from headrace.stream import DataStream
+    from headrace.windows import Window
 
-_TUMBLING, _SLIDING, _CUMULATE, _GLOBAL = 1, 2, 4, 5
+_SESSION, _CUMULATE, _GLOBAL, _COUNT = 3, 4, 5, 6
 #: The key of windows without keys; the engine leaves it out of what comes.
 _ONE_KEY = "window_key"
 #: What a row that the trigger gives says to the aggregate behind it.
-_ADD, _CLOSE, _LATE = 1, 8, 16
+_ADD, _CLOSE, _LATE, _MERGE = 1, 8, 16, 32
 _NEVER = 2**63 - 2
 
 
@@ -54,7 +55,8 @@ class TriggerWindow:
 
     @property
     def is_over(self) -> bool:
-        """Whether the watermark, or the timer that fires, has reached the window's end; of the global window the end of the input."""
+        """Whether the watermark, or the timer that fires, has reached the window's end; of processing-time windows the clock; of the global
+        window the end of the input."""
         return self._now >= (_NEVER if self.end is None else self.end - 1)
 
     @property
@@ -110,19 +112,31 @@ class WindowTrigger:
         return TriggerResult.FIRE if window.is_over else TriggerResult.CONTINUE
 
     def on_processing_time(self, time: int, window: TriggerWindow) -> TriggerResult:
-        """Called when the clock reaches a time that was registered."""
-        return TriggerResult.CONTINUE
+        """Called when the clock reaches a time that was registered; of processing-time windows at the end, with end - 1, in any case."""
+        return TriggerResult.FIRE if window.is_over else TriggerResult.CONTINUE
+
+    def on_merge(self, window: TriggerWindow, other: dict[Any, Any]) -> None:
+        """Called when a row makes one session of two, before on_rows() gets it. window.state is what the earlier one kept, and goes on; other
+        is what the later one kept. Times that either has registered stay so. Session windows take no trigger without it."""
 
 
-class _Triggered(KeyedProcessFunction[Any, Any]):
-    """The process function that gives rows by window, with what the trigger says; the aggregate behind it does so."""
+class Triggered(KeyedProcessFunction[Any, Any]):
+    """The process function that gives rows by window, with what the trigger says; the aggregate behind it does so.
+
+    An entry of a window is a list: the trigger's state, the times of each clock that it has registered, and the key's columns.
+    """
 
     windows = MapState[Any, Any]("windows")
 
-    def __init__(
-        self, trigger: WindowTrigger, kind: int, values: dict[str, int], lateness_ms: int, keys: tuple[str, ...]
-    ) -> None:
-        self.trigger, self.kind, self.lateness_ms, self.keys = trigger, kind, lateness_ms, keys
+    def __init__(self, trigger: WindowTrigger, window: Window, lateness_ms: int, keys: tuple[str, ...]) -> None:
+        values = window._values
+        self.trigger, self.kind, self.by_clock, self.lateness_ms, self.keys = (
+            trigger,
+            window._kind,
+            window._processing,
+            lateness_ms,
+            keys,
+        )
         self.size, self.slide = values.get("size_ms", 0), values.get("slide_ms", 0)
         self.offset = values.get("offset_ms", 0)
         self.names: list[str] = []  # of the rows that come out; set by the worker
@@ -144,10 +158,10 @@ class _Triggered(KeyedProcessFunction[Any, Any]):
         """All rows of a batch at once: (time, row) of each that goes on."""
         out: list[tuple[int | None, Any]] = []
         by_window: dict[tuple[int, Any], list[int]] = {}
-        watermark = ctx.watermark
+        now = self._now(ctx)
         for at, (group, time) in enumerate(zip(groups, times)):
-            windows = self.of_time(time)
-            open_ones = [w for w in windows if w is None or w[1] - 1 + self.lateness_ms > watermark]
+            windows = self.of_time(ctx.now if self.by_clock else time)
+            open_ones = [w for w in windows if w is None or w[1] - 1 + self.lateness_ms > now]
             if not open_ones:
                 out.append((time, self._row(rows[at], windows[-1], _LATE)))
             for window in open_ones:
@@ -156,15 +170,10 @@ class _Triggered(KeyedProcessFunction[Any, Any]):
             ctx.group = group
             entry = self.windows.get(window)
             if entry is None:
-                # Rows that only say something have the key as it came: states' keys are equal to it, but may be of another type.
-                first = rows[places[0]]
-                entry = [{}, [], [], [first[k] if isinstance(first, dict) else getattr(first, k) for k in self.keys]]
-                if window is None or window[1] - 1 > watermark:
-                    ctx.timers.register_event_time(_NEVER if window is None else window[1] - 1)
-                if window is not None and self.lateness_ms:
-                    ctx.timers.register_event_time(window[1] - 1 + self.lateness_ms)
+                entry = self._entry(rows[places[0]])
+                self._await_end(window, ctx, now)
             chosen = [rows[at] for at in places]
-            results = self._results(chosen, self._window(window, entry, ctx, watermark))
+            results = self._results(chosen, self._window(window, entry, ctx, now))
             self.windows.put(window, entry)
             for at, row, result in zip(places, chosen, results):
                 out.append((times[at], self._row(row, window, _ADD | result)))
@@ -173,26 +182,65 @@ class _Triggered(KeyedProcessFunction[Any, Any]):
     def on_timer(self, time: int, ctx: Any) -> list[Any]:
         out: list[Any] = []
         by_event = ctx.timer_is_event_time
-        for window, entry in self.windows.items():
-            end = _NEVER if window is None else window[1] - 1
-            asked = entry[1 if by_event else 2]
-            if time not in asked and not (by_event and time in (end, end + self.lateness_ms)):
-                continue
-            closes = by_event and time >= end + self.lateness_ms
+        clock = 1 if by_event else 2
+        for name, entry in self.windows.items():
+            ends, closes = self._reached(name, entry, time, ctx)
+            asked = time in entry[clock]
             result = 0
-            if time in asked or time == end:
-                entry[1 if by_event else 2] = [other for other in asked if other != time]
-                shown = self._window(window, entry, ctx, time if by_event else ctx.watermark)
-                call = self.trigger.on_event_time if by_event else self.trigger.on_processing_time
-                result = self._checked(call(time, shown), call)
+            if ends or asked:
+                entry[clock] = [other for other in entry[clock] if other != time]
+                window = self._bounds(name, entry)
+                shown = self._window(window, entry, ctx, self._now(ctx, time))
+                call = self.trigger.on_event_time
+                if not by_event or (ends and self.by_clock):
+                    call = self.trigger.on_processing_time
+                result = self._checked(call(window[1] - 1 if ends and window is not None else time, shown), call)
             if closes:
-                self.windows.remove(window)
-            else:
-                self.windows.put(window, entry)
+                self.windows.remove(name)
+            elif ends or asked:
+                self.windows.put(name, entry)
             action = result | (_CLOSE if closes else 0)
             if action:
-                out.append(self._command(entry, window, action))
+                out.append(self._command(entry, self._bounds(name, entry), action))
         return out
+
+    def _now(self, ctx: Any, time: int | None = None) -> int:
+        """The last moment that has passed for the windows, of either clock; time: of the timer that fires."""
+        if not self.by_clock:
+            return ctx.watermark if time is None or not ctx.timer_is_event_time else time
+        if time is None or ctx.timer_is_event_time:
+            return _NEVER if time == _NEVER else ctx.now - 1
+        return time - 1
+
+    def _entry(self, first: Any) -> list[Any]:
+        # Rows that only say something have the key as it came: states' keys are equal to it, but may be of another type.
+        return [{}, [], [], [first[k] if isinstance(first, dict) else getattr(first, k) for k in self.keys]]
+
+    def _await_end(self, window: Any, ctx: Any, now: int) -> None:
+        """Registers the times at which a new window ends and goes."""
+        if window is None:
+            ctx.timers.register_event_time(_NEVER)
+        elif self.by_clock:
+            ctx.timers.register_processing_time(window[1])
+            ctx.timers.register_event_time(_NEVER)  # the end of a bounded input completes it
+        else:
+            if window[1] - 1 > now:
+                ctx.timers.register_event_time(window[1] - 1)
+            if self.lateness_ms:
+                ctx.timers.register_event_time(window[1] - 1 + self.lateness_ms)
+
+    def _reached(self, name: Any, entry: list[Any], time: int, ctx: Any) -> tuple[bool, bool]:
+        """Whether a timer ends a window, and whether it goes."""
+        by_event = ctx.timer_is_event_time
+        if self.by_clock:
+            ends = time == _NEVER if by_event else time == name[1]
+            return ends, ends
+        end = _NEVER if name is None else name[1] - 1
+        return by_event and time == end, by_event and time >= end + self.lateness_ms
+
+    def _bounds(self, name: Any, entry: list[Any]) -> Any:
+        """The window of an entry."""
+        return name
 
     def _window(self, window: Any, entry: list[Any], ctx: Any, now: int) -> TriggerWindow:
         start, end = window or (None, None)
@@ -238,6 +286,7 @@ def triggered(windowed: WindowedStream) -> DataStream[Any]:
     from headrace.expressions import lit
     from headrace.process import Keyed, Process
     from headrace.relational import Select
+    from headrace.session_triggers import TriggeredSessions
     from headrace.stream import DataStream, Operator
 
     window, keys = windowed._window, windowed._keys
@@ -245,10 +294,15 @@ def triggered(windowed: WindowedStream) -> DataStream[Any]:
     name = type(trigger).__qualname__.rpartition(".")[2]
     if window is None:
         raise JobValueError(f"trigger ({here()}): {name} needs a window: group_by(…).window(…).trigger(…)")
-    if window._kind not in (_TUMBLING, _SLIDING, _CUMULATE, _GLOBAL) or window._processing:
+    if window._kind == _COUNT:
         raise JobValueError(
-            f"trigger ({here()}): {name} is written in Python, which takes tumbling, sliding and cumulating windows of event time and "
-            f"the global window, not {window}"
+            f"trigger ({here()}): {window} comes when it has its rows, which takes no trigger. Count them in window.state of a "
+            "GlobalWindow(), and answer FIRE_AND_PURGE"
+        )
+    if window._kind == _SESSION and type(trigger) is not WindowTrigger and type(trigger).on_merge is WindowTrigger.on_merge:
+        raise JobTypeError(
+            f"trigger ({here()}): {name} has no on_merge(window, other), which {window} needs: a row may make one session of two, "
+            "and the trigger says what becomes of their states"
         )
     if windowed._early_ms or windowed._early_rows or windowed._late_every_row:
         raise JobValueError(
@@ -258,7 +312,8 @@ def triggered(windowed: WindowedStream) -> DataStream[Any]:
     if not keys:
         stream = stream._relational("select", Select.added({_ONE_KEY: lit(0)}))
         stream._operator.parallelism = windowed._stream._operator.parallelism  # rows that are in order stay so
-    function = _Triggered(trigger, window._kind, window._values, windowed._lateness_ms, keys)
+    made = TriggeredSessions if window._kind == _SESSION else Triggered
+    function = made(trigger, window, windowed._lateness_ms, keys)
     keyed = Keyed(stream, keys or (_ONE_KEY,))
     spec = Process(function, [keyed.keys], None)
     spec.triggers = True

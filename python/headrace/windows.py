@@ -48,6 +48,11 @@ class Window:
             return v["rows"] != v["every"]
         return self._kind in (_SESSION, _CUMULATE) or (self._kind == _SLIDING and v["size_ms"] != v["slide_ms"])
 
+    @property
+    def joins(self) -> bool:
+        """Whether two of its windows may become one."""
+        return self._kind == _SESSION
+
     def fill(self, message: Any) -> None:
         """Writes it into a plan_pb2.Window."""
         message.kind, message.processing_time = self._kind, self._processing

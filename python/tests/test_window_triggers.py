@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
-from headrace.window_triggers import TriggerResult, TriggerWindow, WindowTrigger, _Triggered
+from headrace.session_triggers import TriggeredSessions
+from headrace.window_triggers import Triggered, TriggerResult, TriggerWindow, WindowTrigger
+from headrace.windows import Window
 from headrace.worker_errors import AtValue
 
-TUMBLING, SLIDING, CUMULATE, GLOBAL = 1, 2, 4, 5
-ADD, FIRE, CLOSE, LATE = 1, 2, 8, 16
+TUMBLING, SLIDING, SESSION, CUMULATE, GLOBAL = 1, 2, 3, 4, 5
+ADD, FIRE, CLOSE, LATE, MERGE = 1, 2, 8, 16, 32
+END_OF_INPUT = 2**63 - 2
 
 
 class Windows(dict[Any, Any]):
@@ -32,7 +35,7 @@ class Ctx:
     current_key = "a"
 
     def __init__(self) -> None:
-        self.group, self.watermark, self.timer_is_event_time = 0, -(2**63), True
+        self.group, self.watermark, self.timer_is_event_time, self.now = 0, -(2**63), True, 1000
         self.registered: list[tuple[str, int]] = []
         self.current_watermark, self.current_processing_time = None, 1000
         self.timers = self
@@ -44,8 +47,11 @@ class Ctx:
         self.registered.append(("processing", time))
 
 
-def made(trigger: WindowTrigger, kind: int, lateness_ms: int = 0, **values: int) -> tuple[Any, Ctx]:
-    function: Any = _Triggered(trigger, kind, values, lateness_ms, ("k",))
+def made(trigger: WindowTrigger, kind: int, lateness_ms: int = 0, by_clock: bool = False, **values: int) -> tuple[Any, Ctx]:
+    window = Window(kind, **values)
+    window._processing = by_clock
+    sort = TriggeredSessions if kind == SESSION else Triggered
+    function: Any = sort(trigger, window, lateness_ms, ("k",))
     function.names = ["k", "v", "start", "end", "action"]
     function.windows = Windows()
     return function, Ctx()
@@ -131,3 +137,61 @@ def test_a_list_of_results_has_one_for_each_row() -> None:
     with pytest.raises(AtValue) as raised:
         function.process_rows([{"k": "a", "v": 1}, {"k": "a", "v": 2}], [0, 0], [None, None], ctx)
     assert "1 for 2 rows" in str(raised.value.__cause__)
+
+
+def test_a_window_of_the_clock_ends_by_it() -> None:
+    function, ctx = made(WindowTrigger(), TUMBLING, by_clock=True, size_ms=300, slide_ms=300)
+    out = function.process_rows([{"k": "a", "v": 1}], [0], [None], ctx)
+    assert [(row["start"], row["end"], row["action"]) for _, row in out] == [(900, 1200, ADD)]
+    assert ctx.registered == [("processing", 1200), ("event", END_OF_INPUT)]
+    ctx.timer_is_event_time, ctx.now = False, 1200
+    assert [row["action"] for row in function.on_timer(1200, ctx)] == [FIRE | CLOSE]
+    assert function.windows == {}
+
+
+@pytest.mark.parametrize("by_clock", [False, True])
+def test_a_session_waits_with_one_timer(by_clock: bool) -> None:
+    function, ctx = made(WindowTrigger(), SESSION, by_clock=by_clock, gap_ms=10)
+    clock, late = ("processing", 0) if by_clock else ("event", 1)
+    for time in (1000, 1004, 1008):
+        ctx.now = time
+        function.process_rows([{"k": "a", "v": 1}], [0], [time], ctx)
+    assert [time for kind, time in ctx.registered if kind == clock] == [1010 - late]
+    ctx.timer_is_event_time = not by_clock
+    assert function.on_timer(1010 - late, ctx) == []
+    assert ctx.registered[-1] == (clock, 1018 - late)
+    [fired] = function.on_timer(1018 - late, ctx)
+    assert (fired["start"], fired["end"], fired["action"]) == (1000, 1018, FIRE | CLOSE)
+    assert function.windows == {}
+
+
+def test_sessions_that_meet() -> None:
+    class Counts(WindowTrigger):
+        def on_rows(self, rows: list[Any], window: TriggerWindow) -> TriggerResult:
+            window.state["rows"] = window.state.get("rows", 0) + len(rows)
+            return TriggerResult.CONTINUE
+
+        def on_merge(self, window: TriggerWindow, other: dict[str, int]) -> None:
+            assert (window.start, window.end) == (1, 30)
+            window.state["rows"] = 10 * window.state["rows"] + other["rows"]
+
+    function, ctx = made(Counts(), SESSION, gap_ms=10)
+    times = [1, 20, 2, 11, 20]
+    out = function.process_rows([{"k": "a", "v": at} for at in range(5)], [0] * 5, times, ctx)
+    # What came before the row that joins them is seen before it.
+    assert [(row["v"], row["start"], row["end"], row["action"]) for _, row in out] == [
+        (0, 1, 11, ADD),
+        (2, 1, 12, ADD),
+        (1, 20, 30, ADD),
+        (None, 1, 20, MERGE),
+        (3, 1, 30, ADD),
+        (4, 1, 30, ADD),
+    ]
+    assert {start: entry[0] for start, entry in function.windows.items()} == {1: {"rows": 23}}
+
+
+def test_a_session_that_begins_earlier() -> None:
+    function, ctx = made(WindowTrigger(), SESSION, gap_ms=10)
+    out = function.process_rows([{"k": "a", "v": 0}, {"k": "a", "v": 1}], [0, 0], [20, 15], ctx)
+    assert [(row["start"], row["end"], row["action"]) for _, row in out] == [(20, 30, ADD), (15, 20, MERGE), (15, 30, ADD)]
+    assert list(function.windows) == [15]

@@ -164,12 +164,10 @@ Status CheckPurge(const OperatorSpec& spec, const AggregateSpec& aggregate) {
 Status CheckTriggered(const OperatorSpec& spec, const AggregateSpec& aggregate, const arrow::Schema& input) {
   using Kind = Window::Kind;
   const Kind kind = aggregate.window.kind;
-  const bool windows = kind == Kind::kTumbling || kind == Kind::kSliding || kind == Kind::kCumulate || kind == Kind::kGlobal;
   const Trigger& trigger = aggregate.trigger;
-  if (!windows || aggregate.window.processing_time || trigger.by_row.kind != RowTrigger::Kind::kNone || trigger.early_every_ms > 0 ||
+  if (kind == Kind::kNone || kind == Kind::kCount || trigger.by_row.kind != RowTrigger::Kind::kNone || trigger.early_every_ms > 0 ||
       trigger.early_every_rows > 0 || trigger.late_every_row)
-    return Wrong(spec,
-                 "a trigger written in Python takes tumbling, sliding, cumulating and global windows, and goes with no other trigger");
+    return Wrong(spec, "a trigger written in Python takes windows of time and the global window, and goes with no other trigger");
   const int columns = static_cast<int>(std::size(kTriggerColumns));
   for (int i = 0; i < columns; ++i) {
     const int at = input.num_fields() - columns + i;

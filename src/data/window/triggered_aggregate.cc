@@ -32,13 +32,13 @@ std::shared_ptr<arrow::Array> As(const std::shared_ptr<arrow::DataType>& type, c
   return arrow::MakeArray(std::move(data));
 }
 
-/// The last moments of windows that end then.
-Result<std::shared_ptr<arrow::Array>> LastMoments(const arrow::Array& ends) {
-  HR_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> buffer, arrow::AllocateBuffer(ends.length() * 8));
-  const auto* from = ends.data()->GetValues<std::int64_t>(1);
-  std::transform(from, from + ends.length(), reinterpret_cast<std::int64_t*>(buffer->mutable_data()),
-                 [](std::int64_t end_ms) { return end_ms - 1; });
-  return arrow::MakeArray(arrow::ArrayData::Make(arrow::int64(), ends.length(), {nullptr, std::move(buffer)}, 0));
+/// of(i) for each of so many rows.
+template <typename Of>
+Result<std::shared_ptr<arrow::Array>> Numbers(std::int64_t rows, Of of) {
+  HR_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> buffer, arrow::AllocateBuffer(rows * 8));
+  auto* numbers = reinterpret_cast<std::int64_t*>(buffer->mutable_data());
+  for (std::int64_t i = 0; i < rows; ++i) numbers[i] = of(i);
+  return arrow::MakeArray(arrow::ArrayData::Make(arrow::int64(), rows, {nullptr, std::move(buffer)}, 0));
 }
 
 }  // namespace
@@ -46,7 +46,8 @@ Result<std::shared_ptr<arrow::Array>> LastMoments(const arrow::Array& ends) {
 Result<std::unique_ptr<op::Operator>> TriggeredAggregate::Make(const plan::AggregateSpec& spec, const std::shared_ptr<arrow::Schema>& input,
                                                                const std::shared_ptr<arrow::Schema>& output, op::FoldBook* folds) {
   std::vector<std::string> names = spec.keys;
-  names.insert(names.end(), std::begin(plan::kTriggerColumns), std::begin(plan::kTriggerColumns) + 2);
+  names.emplace_back(plan::kTriggerColumns[0]);
+  if (spec.window.kind != plan::Window::Kind::kSession) names.emplace_back(plan::kTriggerColumns[1]);
   HR_ASSIGN_OR_RAISE(KeyWords keys, KeyWords::Make(*input, names));
   HR_ASSIGN_OR_RAISE(AggregateCalls calls, AggregateCalls::Make(spec.calls, input, /*retractable=*/false, folds));
   const int columns = input->num_fields() - static_cast<int>(std::size(plan::kTriggerColumns));
@@ -61,10 +62,12 @@ TriggeredAggregate::TriggeredAggregate(AggregateCalls calls, KeyWords keys, std:
       output_(spec.window.kind == plan::Window::Kind::kGlobal ? std::move(output) : WithTime(*output)),
       late_tag_(spec.late_tag),
       has_bounds_(spec.window.kind != plan::Window::Kind::kGlobal),
+      sessions_(spec.window.kind == plan::Window::Kind::kSession),
       columns_(columns),
       count_(calls_.state_words()),
       stamp_(count_ + 1),
-      groups_(keys_.words(), stamp_ + 1) {}
+      end_(stamp_ + 1),
+      groups_(keys_.words(), end_ + 1) {}
 
 TriggeredAggregate::~TriggeredAggregate() {
   ReleaseAll(calls_.functions(), &groups_);
@@ -83,16 +86,22 @@ Status TriggeredAggregate::Process(std::uint32_t, columnar::DataBatch batch, op:
   const std::int64_t* times =
       batch.event_time_column() < 0 ? nullptr : records.column_data(batch.event_time_column())->GetValues<std::int64_t>(1);
   const auto* actions = records.column_data(columns_ + 2)->GetValues<std::int64_t>(1);
-  HR_ASSIGN_OR_RAISE(const auto keys, keys_.Encode(records));
+  const auto* ends = records.column_data(columns_ + 1)->GetValues<std::int64_t>(1);
   HR_ASSIGN_OR_RAISE(const auto evaluated, calls_.Evaluate(records, times));
-  rows_.resize(static_cast<std::size_t>(rows));
-  HR_RETURN_NOT_OK(groups_.Resolve(keys, rows, rows_.data()));
+  HR_RETURN_NOT_OK(Resolve(records, actions));
   not_added_.resize(static_cast<std::size_t>(rows));
   for (std::int64_t row = 0; row < rows; ++row) not_added_[static_cast<std::size_t>(row)] = (actions[row] & plan::kAddRow) == 0;
   const auto inputs = left_out_.Without(evaluated, not_added_.data(), rows);
   added_ = 0;
+  std::size_t absorbed = 0;
   for (std::int64_t row = 0; row < rows; ++row) {
     std::uint64_t* group = rows_[static_cast<std::size_t>(row)];
+    if (sessions_ && (actions[row] & kMergeGroup) != 0) {
+      HR_RETURN_NOT_OK(Settle(inputs, row, out));
+      HR_RETURN_NOT_OK(Absorb(group, absorbed_[absorbed++]));
+      continue;
+    }
+    if (actions[row] != plan::kLateRow) group[end_] = static_cast<std::uint64_t>(ends[row]);
     // What the group waits for was said before this row.
     if (group[stamp_] == settling_) HR_RETURN_NOT_OK(Settle(inputs, row, out));
     if ((actions[row] & plan::kAddRow) != 0) ++group[count_];
@@ -104,6 +113,40 @@ Status TriggeredAggregate::Process(std::uint32_t, columnar::DataBatch batch, op:
   HR_RETURN_NOT_OK(TakeLate(batch, actions, out));
   HR_RETURN_NOT_OK(Tidy());
   AccountBytes();
+  return Status::OK();
+}
+
+Status TriggeredAggregate::Resolve(const arrow::RecordBatch& records, const std::int64_t* actions) {
+  const std::int64_t rows = records.num_rows();
+  std::vector<std::uint32_t> merges;
+  for (std::uint32_t row = 0; sessions_ && row < rows; ++row)
+    if ((actions[row] & kMergeGroup) != 0) merges.push_back(row);
+  std::vector<std::vector<std::uint64_t>> from;  // by word
+  if (!merges.empty()) {
+    HR_ASSIGN_OR_RAISE(auto named, columnar::GatherRows(records, merges));
+    HR_ASSIGN_OR_RAISE(named, named->SetColumn(columns_, named->schema()->field(columns_), named->column(columns_ + 1)));
+    HR_ASSIGN_OR_RAISE(const auto words, keys_.Encode(*named));
+    for (const std::uint64_t* word : words) from.emplace_back(word, word + merges.size());
+  }
+  HR_ASSIGN_OR_RAISE(const auto keys, keys_.Encode(records));
+  rows_.resize(static_cast<std::size_t>(rows));
+  HR_RETURN_NOT_OK(groups_.Resolve(keys, rows, rows_.data()));
+  if (merges.empty()) return Status::OK();
+  std::vector<const std::uint64_t*> words;
+  for (const auto& word : from) words.push_back(word.data());
+  absorbed_.resize(merges.size());
+  groups_.Lookup(words, static_cast<std::int64_t>(merges.size()), absorbed_.data());
+  return Status::OK();
+}
+
+/// A session's rows become another's; the end of that comes with its next row.
+Status TriggeredAggregate::Absorb(std::uint64_t* group, std::uint64_t* from) {
+  if (from == nullptr) return Status::OK();
+  HR_RETURN_NOT_OK(MergeAll(calls_.functions(), &group, &from, 1));
+  group[count_] += from[count_];
+  ReleaseAll(calls_.functions(), &from, 1);
+  std::fill_n(from, stamp_, 0);
+  ++emptied_;
   return Status::OK();
 }
 
@@ -127,7 +170,12 @@ Status TriggeredAggregate::Emit(op::Collector* out) {
   std::vector<const std::uint64_t*> keys;
   for (const std::uint64_t* group : due_) keys.push_back(group - keys_.words());
   HR_ASSIGN_OR_RAISE(arrow::ArrayVector columns, keys_.Decode(keys.data(), rows));
+  if (sessions_) columns.emplace_back();
   const std::size_t start = columns.size() - 2, end = columns.size() - 1;
+  if (has_bounds_) {
+    HR_ASSIGN_OR_RAISE(columns[end],
+                       Numbers(rows, [&](std::int64_t i) { return static_cast<std::int64_t>(due_[static_cast<std::size_t>(i)][end_]); }));
+  }
   const std::shared_ptr<arrow::Array> ends = columns[end];
   if (has_bounds_) {
     for (const std::size_t bound : {start, end}) columns[bound] = As(output_->field(static_cast<int>(bound))->type(), *columns[bound]);
@@ -139,7 +187,8 @@ Status TriggeredAggregate::Emit(op::Collector* out) {
     columns.push_back(std::move(column));
   }
   if (has_bounds_) {
-    HR_ASSIGN_OR_RAISE(auto times, LastMoments(*ends));
+    const auto* end_ms = ends->data()->GetValues<std::int64_t>(1);
+    HR_ASSIGN_OR_RAISE(auto times, Numbers(rows, [&](std::int64_t i) { return end_ms[i] - 1; }));
     columns.push_back(std::move(times));
   }
   due_.clear();
