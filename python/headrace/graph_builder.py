@@ -47,7 +47,7 @@ def _runs_python(message: Any) -> bool:
     if kind in ("map", "filter", "flat_map", "key_by", "reduce", "process"):
         return True
     if kind == "event_time":
-        return bool(message.event_time.function.pickled)
+        return bool(message.event_time.function.pickled or message.event_time.generator.pickled)
     if kind == "aggregate":
         return any(call.user.pickled for call in message.aggregate.calls)
     if kind == "where":

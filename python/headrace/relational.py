@@ -82,6 +82,9 @@ class EventTime:
         timestamp = self._strategy._timestamp
         if timestamp is not None and not isinstance(timestamp, Expression):
             message.event_time.function.pickled, message.event_time.function.display_name = pickle(timestamp)
+        generator = self._strategy._generator
+        if generator is not None:
+            message.event_time.generator.pickled, message.event_time.generator.display_name = pickle(generator)
 
 
 class AggregateSpec:

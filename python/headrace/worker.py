@@ -333,6 +333,10 @@ def _make_stage(description: dict[str, Any]) -> Any:
         from headrace.worker_vector import VectorFunctions
 
         return VectorFunctions(operators, description["setup"])
+    if kind == "watermarks":
+        from headrace.worker_watermarks import WatermarkStage
+
+        return WatermarkStage(operators[0], description["setup"])
     from headrace import worker_columns
 
     return worker_columns.STAGES[kind](operators, description["setup"])

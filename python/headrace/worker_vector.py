@@ -24,31 +24,59 @@ def _head(columns: int) -> Struct:
     return Struct(f"<{2 + columns * _COLUMN_WORDS}Q")
 
 
+def _pyarrow(operator: Any, what: str) -> Any:
+    try:
+        import pyarrow as pa
+        import pyarrow.ipc
+    except ImportError as error:
+        raise UserError(operator, None, False) from ImportError(
+            f"{what} takes pyarrow arrays, and pyarrow is not installed for the workers: {error}"
+        )
+    codec.keep_freed_memory()
+    return pa
+
+
+class ArrayReader:
+    """Takes array blocks of one schema apart; the arrays are views of the shared memory."""
+
+    def __init__(self, operator: Any, what: str, schema: bytes) -> None:
+        """what: that needs pyarrow, for the error when it is not there. schema: an Arrow IPC message."""
+        self.pa = pa = _pyarrow(operator, what)
+        self._types = [(field.type, field.type.num_buffers) for field in pa.ipc.read_schema(pa.py_buffer(schema))]
+        self._head = _head(len(self._types))
+
+    def columns(self, block: Any) -> tuple[int, list[Any]]:
+        """The number of rows and the arrays. block: a pyarrow buffer."""
+        make, cut = self.pa.Array.from_buffers, block.slice
+        head = self._head.unpack_from(block)
+        rows = head[0]
+        columns = []
+        at = 2
+        for declared, count in self._types:
+            buffers = [cut(head[i], head[i + 1]) if head[i] else None for i in range(at + 1, at + 1 + 2 * count, 2)]
+            columns.append(make(declared, rows, buffers, head[at]))
+            at += _COLUMN_WORDS
+        return rows, columns
+
+
 class VectorFunctions:
     """Functions over pyarrow arrays. setup: {"arguments": [places of the columns of each function], "input": schema, "output": schema},
     both as Arrow IPC messages."""
 
     def __init__(self, operators: list[Any], setup: dict[str, Any]) -> None:
         self.operators = operators
-        try:
-            import pyarrow as pa
-            import pyarrow.ipc
-        except ImportError as error:
-            raise UserError(operators[0], None, False) from ImportError(
-                f"a vectorized function takes pyarrow arrays, and pyarrow is not installed for the workers: {error}"
-            )
-        codec.keep_freed_memory()
+        self._reader = ArrayReader(operators[0], "a vectorized function", setup["input"])
+        pa = self._reader.pa
         self.pa = pa
         self._arguments: list[list[int]] = setup["arguments"]
-        self._inputs = [(field.type, field.type.num_buffers) for field in pa.ipc.read_schema(pa.py_buffer(setup["input"]))]
         self._outputs = [field.type for field in pa.ipc.read_schema(pa.py_buffer(setup["output"]))]
-        self._input_head, self._output_head = _head(len(self._inputs)), _head(len(self._outputs))
+        self._output_head = _head(len(self._outputs))
         self._first = -(-self._output_head.size // _ALIGNMENT) * _ALIGNMENT  # where the first buffer of an answer lies
 
     def trip(self, source: Any, offset: int, length: int) -> tuple[list[Any], int]:
         """The results, one array a function, and the nanoseconds in user code."""
         loan, address = source.lend(offset, length)
-        rows, columns = self._columns(self.pa.foreign_buffer(address, length, loan))
+        rows, columns = self._reader.columns(self.pa.foreign_buffer(address, length, loan))
         called = [[columns[place] for place in places] for places in self._arguments]
         results = []
         start = perf_counter_ns()
@@ -59,19 +87,6 @@ class VectorFunctions:
                 raise UserError(operator, _Rows(rows, arguments), True) from error
         user_ns = perf_counter_ns() - start
         return list(map(self._array, self.operators, results, self._outputs, repeat(rows), called)), user_ns
-
-    def _columns(self, block: Any) -> tuple[int, list[Any]]:
-        """The number of rows and the arguments."""
-        make, cut = self.pa.Array.from_buffers, block.slice
-        head = self._input_head.unpack_from(block)
-        rows = head[0]
-        columns = []
-        at = 2
-        for declared, count in self._inputs:
-            buffers = [cut(head[i], head[i + 1]) if head[i] else None for i in range(at + 1, at + 1 + 2 * count, 2)]
-            columns.append(make(declared, rows, buffers, head[at]))
-            at += _COLUMN_WORDS
-        return rows, columns
 
     def _array(self, operator: Any, result: Any, declared: Any, rows: int, arguments: list[Any]) -> Any:
         """The result, an array, a chunked array or what pyarrow can make one of, with the declared type."""

@@ -76,6 +76,7 @@ Columns ReadBy(const OperatorSpec& spec, const Columns& needed) {
   if (times == nullptr || !times->pickled.empty()) return std::nullopt;
   Add(times->timestamp, &*read);
   Add(times->watermark, &*read);
+  for (const Expression& column : times->generator.columns) Add(column, &*read);
   return read;
 }
 

@@ -49,7 +49,7 @@ bool RunsPython(const OperatorSpec& spec) {
   if (spec.python() != nullptr) return true;
   if (const auto* process = std::get_if<ProcessSpec>(&spec.kind)) return !process->is_native();
   if (const auto* where = std::get_if<WhereSpec>(&spec.kind)) return CallsPython(where->condition);
-  if (const auto* times = std::get_if<EventTimeSpec>(&spec.kind)) return !times->pickled.empty();
+  if (const auto* times = std::get_if<EventTimeSpec>(&spec.kind)) return !times->pickled.empty() || !times->generator.pickled.empty();
   if (const auto* aggregate = std::get_if<AggregateSpec>(&spec.kind))
     return std::any_of(aggregate->calls.begin(), aggregate->calls.end(), [](const AggregateCall& call) { return !call.pickled.empty(); });
   const auto* select = std::get_if<SelectSpec>(&spec.kind);

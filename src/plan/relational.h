@@ -23,13 +23,20 @@ struct WhereSpec {
 
 /// Where rows get their event time, and how far watermarks stay behind it.
 struct EventTimeSpec {
-  enum class Strategy { kNone, kBounded, kMonotonous, kPunctuated };
+  enum class Strategy { kNone, kBounded, kMonotonous, kPunctuated, kCustom };
+  /// kCustom: an object written in Python, a copy for each split.
+  struct Generator {
+    std::string pickled, display_name;
+    std::vector<Expression> columns;  ///< that it sees beside the times
+    std::uint64_t period_ms = 0;      ///< how often it is asked without rows; 0 = never
+  };
   Strategy strategy = Strategy::kNone;
   std::uint64_t bound_ms = 0;
   Expression timestamp;               ///< a timestamp or int64 ms; none = the connector's own
   std::string pickled, display_name;  ///< a Python function instead, row -> ms or datetime
   std::uint64_t idle_after_ms = 0;    ///< 0 = never
   Expression watermark;               ///< kPunctuated: a value that is not null is a watermark standing behind its row
+  Generator generator;
   std::string alignment_group;
   std::uint64_t max_drift_ms = 0;
 };

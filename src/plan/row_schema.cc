@@ -23,6 +23,7 @@ namespace {
 
 using SchemaPtr = std::shared_ptr<arrow::Schema>;
 constexpr std::uint64_t kMaxSpanMs = 10ull * 366 * 86'400'000;
+constexpr std::size_t kMostGeneratorColumns = 64;
 constexpr std::uint64_t kMaxSlices = 100'000;
 constexpr std::uint64_t kMaxCountSlices = 10'000;  // they stand beside each key
 
@@ -115,11 +116,36 @@ Status CheckCondition(const OperatorSpec& spec, const Expression& condition, con
   return Status::OK();
 }
 
+/// Columns that a vectorized function takes: those without parts.
+bool IsFlat(const arrow::DataType& type) { return type.num_fields() == 0 && type.id() != arrow::Type::DICTIONARY; }
+
+Status CheckGenerator(const OperatorSpec& spec, const EventTimeSpec& times, const SchemaPtr& input) {
+  const EventTimeSpec::Generator& generator = times.generator;
+  if ((times.strategy == EventTimeSpec::Strategy::kCustom) == generator.pickled.empty())
+    return Wrong(spec, "only custom watermarks have a generator, and they need one");
+  if (generator.columns.size() > kMostGeneratorColumns)
+    return Wrong(spec, fmt::format("a watermark generator sees at most {} columns", kMostGeneratorColumns));
+  if (generator.period_ms > kMaxSpanMs) return Wrong(spec, "a watermark generator is asked less than once in ten years");
+  for (const Expression& column : generator.columns) {
+    if (CallsPython(column))
+      return Wrong(spec, "a watermark generator cannot see what a Python function gives", "Add the column with select() first.");
+    if (input == nullptr)
+      return Wrong(spec, "its rows have no columns for a watermark generator to see", "Leave columns= out, or give the source a schema.");
+    const auto settled = Settle(column, *input);
+    if (!settled.ok()) return Wrong(spec, settled.status().message());
+    if (!IsFlat(*settled->type))
+      return Wrong(spec, fmt::format("{} is a {}, which a watermark generator cannot see", column.ToString(), TypeName(*settled->type)),
+                   "It takes columns without parts: no lists, no structs.");
+  }
+  return Status::OK();
+}
+
 Status CheckEventTime(const OperatorSpec& spec, const EventTimeSpec& times, const SchemaPtr& input) {
   if (times.bound_ms > kMaxSpanMs) return Wrong(spec, "the disorder is bounded by more than ten years");
   using Strategy = EventTimeSpec::Strategy;
   if ((times.strategy == Strategy::kPunctuated) != static_cast<bool>(times.watermark))
     return Wrong(spec, "only punctuated watermarks have an expression, and they need one");
+  HR_RETURN_NOT_OK(CheckGenerator(spec, times, input));
   for (const auto& [expression, what] : {std::pair(&times.timestamp, "an event time"), std::pair(&times.watermark, "a watermark")}) {
     if (!*expression) continue;
     if (CallsPython(*expression))

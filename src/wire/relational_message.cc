@@ -379,6 +379,9 @@ void ToMessage(const plan::EventTimeSpec& spec, proto::EventTime* message) {
     case Strategy::kPunctuated:
       message->set_strategy(proto::EventTime::PUNCTUATED);
       break;
+    case Strategy::kCustom:
+      message->set_strategy(proto::EventTime::CUSTOM);
+      break;
   }
   message->set_bound_ms(spec.bound_ms);
   if (spec.timestamp) ToMessage(spec.timestamp, message->mutable_timestamp());
@@ -390,6 +393,11 @@ void ToMessage(const plan::EventTimeSpec& spec, proto::EventTime* message) {
   message->set_idle_after_ms(spec.idle_after_ms);
   message->set_alignment_group(spec.alignment_group);
   message->set_max_drift_ms(spec.max_drift_ms);
+  if (spec.generator.pickled.empty()) return;
+  message->mutable_generator()->set_pickled(spec.generator.pickled);
+  message->mutable_generator()->set_display_name(spec.generator.display_name);
+  for (const plan::Expression& column : spec.generator.columns) ToMessage(column, message->add_generator_columns());
+  message->set_period_ms(spec.generator.period_ms);
 }
 
 Result<plan::EventTimeSpec> FromMessage(const proto::EventTime& message) {
@@ -407,6 +415,9 @@ Result<plan::EventTimeSpec> FromMessage(const proto::EventTime& message) {
     case proto::EventTime::PUNCTUATED:
       spec.strategy = plan::EventTimeSpec::Strategy::kPunctuated;
       break;
+    case proto::EventTime::CUSTOM:
+      spec.strategy = plan::EventTimeSpec::Strategy::kCustom;
+      break;
     default:
       return Unknown("watermark strategy", message.strategy());
   }
@@ -418,6 +429,11 @@ Result<plan::EventTimeSpec> FromMessage(const proto::EventTime& message) {
   spec.idle_after_ms = message.idle_after_ms();
   spec.alignment_group = message.alignment_group();
   spec.max_drift_ms = message.max_drift_ms();
+  spec.generator = {message.generator().pickled(), message.generator().display_name(), {}, message.period_ms()};
+  for (const proto::Expression& column : message.generator_columns()) {
+    HR_ASSIGN_OR_RAISE(plan::Expression decoded, FromMessage(column));
+    spec.generator.columns.push_back(std::move(decoded));
+  }
   return spec;
 }
 

@@ -105,7 +105,10 @@ std::vector<connector::SplitRun> EventTimeOperator::TakeRuns(std::int64_t rows) 
   return taken;
 }
 
-Result<columnar::DataBatch> EventTimeOperator::WithTimes(const columnar::DataBatch& batch) {
+Result<columnar::DataBatch> EventTimeOperator::WithTimes(columnar::DataBatch batch) {
+  if (evaluator_ == nullptr && batch.event_time_column() < 0)
+    return Error(ErrorCode::kBadRecord, "the source gives no event times", "Say where they stand: with_timestamp(column or function).");
+  if (evaluator_ == nullptr) return batch;
   const arrow::RecordBatch& records = *batch.records();
   HR_ASSIGN_OR_RAISE(arrow::ArrayVector values, evaluator_->Evaluate(records));
   if (strategy_ == Strategy::kPunctuated) marks_ = values.back();
@@ -119,26 +122,69 @@ Result<columnar::DataBatch> EventTimeOperator::WithTimes(const columnar::DataBat
   return columnar::DataBatch(std::move(changed));
 }
 
-Status EventTimeOperator::Process(std::uint32_t, columnar::DataBatch batch, Collector* out) {
-  if (evaluator_ != nullptr) {
-    HR_ASSIGN_OR_RAISE(batch, WithTimes(batch));
+std::vector<connector::SplitRun> EventTimeOperator::Upcoming(std::int64_t skipped, std::int64_t rows) const {
+  if (!follows_splits_) return {{0, rows}};
+  std::vector<connector::SplitRun> upcoming;
+  for (const News& news : news_) {
+    for (std::size_t i = news.runs_taken; i < news.splits.runs.size() && rows > 0; ++i) {
+      const connector::SplitRun& run = news.splits.runs[i];
+      const std::int64_t passed = std::min(skipped, run.rows);
+      skipped -= passed;
+      const std::int64_t taken = std::min(rows, run.rows - passed);
+      rows -= taken;
+      if (taken > 0) upcoming.push_back({run.split, taken});
+    }
   }
-  if (batch.event_time_column() < 0)
-    return Error(ErrorCode::kBadRecord, "the source gives no event times", "Say where they stand: with_timestamp(column or function).");
-  const std::vector<connector::SplitRun> runs = TakeRuns(batch.num_rows());
+  HR_CHECK(rows == 0, "rows whose splits are not known");
+  return upcoming;
+}
+
+std::vector<connector::SplitRun> EventTimeOperator::LiveSplits() const {
+  std::vector<connector::SplitRun> live;
+  for (std::size_t i = 0; i < splits_.size(); ++i) {
+    if (!merger_.idle(i) && !merger_.ended(i)) live.push_back({static_cast<std::uint32_t>(i), 0});
+  }
+  return live;
+}
+
+Result<std::vector<connector::SplitRun>> EventTimeOperator::Begin(const columnar::DataBatch& batch, Collector* out) {
+  std::vector<connector::SplitRun> runs = TakeRuns(batch.num_rows());
   for (const connector::SplitRun& run : runs) {
     splits_[run.split].quiet = Duration::zero();
     if (run.rows > 0) merger_.SetIdle(run.split, false);
   }
   fed_ = true;
   if (merger_.idle()) HR_RETURN_NOT_OK(EmitNow(out));
-  HR_RETURN_NOT_OK(strategy_ == Strategy::kPunctuated ? EmitByMarks(runs, batch, out) : EmitByTimes(runs, std::move(batch), out));
+  return runs;
+}
+
+Status EventTimeOperator::End(Collector* out) {
   TakeNews();
   deferred_ = !due();
   if (!deferred_) HR_RETURN_NOT_OK(EmitNow(out));
   if (progress_ != nullptr) ShowHolder();
   if (member_ != nullptr) LookAtGroup();
   return Status::OK();
+}
+
+Status EventTimeOperator::Process(std::uint32_t, columnar::DataBatch batch, Collector* out) {
+  HR_ASSIGN_OR_RAISE(batch, WithTimes(std::move(batch)));
+  HR_ASSIGN_OR_RAISE(const auto runs, Begin(batch, out));
+  HR_RETURN_NOT_OK(strategy_ == Strategy::kPunctuated ? EmitByMarks(runs, batch, out) : EmitByTimes(runs, std::move(batch), out));
+  return End(out);
+}
+
+Status EventTimeOperator::ProcessMarked(columnar::DataBatch batch, const std::vector<Mark>& marks, Collector* out) {
+  HR_RETURN_NOT_OK(Begin(batch, out).status());
+  WarnOfSeconds(batch.records()->column_data(batch.event_time_column())->GetValues<std::int64_t>(1), batch.num_rows());
+  HR_RETURN_NOT_OK(out->Emit(std::move(batch)));
+  for (const Mark& mark : marks) merger_.Advance(mark.split, mark.watermark_ms);
+  return End(out);
+}
+
+Status EventTimeOperator::TakeMarks(const std::vector<Mark>& marks, Collector* out) {
+  for (const Mark& mark : marks) merger_.Advance(mark.split, mark.watermark_ms);
+  return EmitNow(out);
 }
 
 bool EventTimeOperator::due() const {
@@ -239,6 +285,10 @@ Status EventTimeOperator::Poll(Collector* out) {
     const MonotonicTime now = clock_->Now();
     const Duration passed = std::min(now - polled_at_, idle_after_ / 4 + std::chrono::milliseconds(1));
     polled_at_ = now;
+    // Rows that were read and wait in front of this operator keep their split awake.
+    for (const News& news : news_) {
+      for (std::size_t i = news.runs_taken; i < news.splits.runs.size(); ++i) splits_[news.splits.runs[i].split].quiet = Duration::zero();
+    }
     for (std::size_t i = 0; i < splits_.size() && !paused_; ++i) {
       splits_[i].quiet += passed;
       if (splits_[i].quiet >= idle_after_ && !merger_.ended(i)) merger_.SetIdle(i, true);

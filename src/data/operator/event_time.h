@@ -20,7 +20,8 @@ namespace headrace::data::op {
 /// Gives rows their event time and emits watermarks. Bounded and monotonous strategies: the newest time seen less the bound, less
 /// 1 ms, behind the last row of a batch, so that rows within the bound are never late however the input is cut; at once when no rows
 /// wait behind it, else a few ms apart, because every watermark cuts the pieces of a shuffle short. Punctuated: a
-/// value of the row stands as a watermark right behind it; batches are cut there. Watermarks of the input end here.
+/// value of the row stands as a watermark right behind it; batches are cut there. Custom: whoever stands around this operator gives them
+/// with the rows (ProcessMarked()). Watermarks of the input end here.
 /// Right behind a source the watermark is kept for each split and the least of them counts (FollowSplits(); see
 /// time::WatermarkMerger for idle and ended ones); elsewhere all rows of the subtask are one split. An input that is idle makes the
 /// output idle until it has rows.
@@ -47,8 +48,27 @@ class EventTimeOperator final : public Operator {
   bool paused() const { return paused_; }
   /// Splits are numbered in the order in which they are added, as the source numbers them.
   void AddSplit(std::string id);
+  std::size_t num_splits() const { return splits_.size(); }
   /// What a poll of the source said of its splits, before its batch is processed. The batch may come in pieces.
   void NoteSplits(connector::SplitNews news) { news_.push_back({std::move(news)}); }
+
+  /// For whoever says custom watermarks: rows take their times, wait there, and come back in order with what was said.
+  struct Mark {
+    std::uint32_t split;
+    std::int64_t watermark_ms;
+  };
+  Result<columnar::DataBatch> WithTimes(columnar::DataBatch batch);
+  /// The splits of `rows` rows behind the next `skipped` ones.
+  std::vector<connector::SplitRun> Upcoming(std::int64_t skipped, std::int64_t rows) const;
+  /// Those that are neither idle nor ended, as runs without rows.
+  std::vector<connector::SplitRun> LiveSplits() const;
+  /// Rows with their times; the marks stand behind them.
+  Status ProcessMarked(columnar::DataBatch batch, const std::vector<Mark>& marks, Collector* out);
+  Status TakeMarks(const std::vector<Mark>& marks, Collector* out);
+  /// Rows wait elsewhere: their splits are not quiet.
+  void RowsAreAhead() {
+    if (!follows_splits_) splits_[0].quiet = Duration::zero();
+  }
 
  private:
   struct Split {
@@ -61,8 +81,11 @@ class EventTimeOperator final : public Operator {
     std::size_t runs_taken = 0;
   };
   explicit EventTimeOperator(const plan::EventTimeSpec& spec);
-  Result<columnar::DataBatch> WithTimes(const columnar::DataBatch& batch);
   void TakeNews();
+  /// The splits of the batch, which are awake now.
+  Result<std::vector<connector::SplitRun>> Begin(const columnar::DataBatch& batch, Collector* out);
+  /// Behind a batch.
+  Status End(Collector* out);
   /// The splits of the rows of the next batch.
   std::vector<connector::SplitRun> TakeRuns(std::int64_t rows);
   Status EmitByTimes(const std::vector<connector::SplitRun>& runs, columnar::DataBatch batch, Collector* out);

@@ -6,6 +6,7 @@
 
 #include "data/operator/calc.h"
 #include "data/operator/event_time.h"
+#include "data/python/custom_watermarks.h"
 #include "data/python/folding_aggregate.h"
 #include "data/python/function_columns.h"
 #include "data/python/keyed_process.h"
@@ -93,15 +94,24 @@ Status AddCalls(const TaskSpec& spec, const TaskEnvironment& environment, const 
 }
 
 Status AddEventTime(const TaskSpec& spec, const TaskEnvironment& environment, const plan::OperatorSpec& op, const SchemaPtr& input,
-                    std::vector<op::ChainLink>* links) {
+                    std::vector<op::ChainLink>* links, op::EventTimeOperator** times_made) {
   const auto& times = std::get<plan::EventTimeSpec>(op.kind);
-  python::StageSpec stage;
-  stage.functions.push_back({Verb::kMap, op.uid, op.name, times.pickled});
-  links->push_back(MakeLink(std::make_unique<python::TimestampStage>(environment.pool, std::move(stage), spec.slot, input), op.name, op));
-  // Its rows have their times now: the rest is as with those of a connector.
   plan::EventTimeSpec rest = times;
-  rest.pickled.clear();
+  if (!times.pickled.empty()) {
+    python::StageSpec stage;
+    stage.functions.push_back({Verb::kMap, op.uid, op.name, times.pickled});
+    links->push_back(MakeLink(std::make_unique<python::TimestampStage>(environment.pool, std::move(stage), spec.slot, input), op.name, op));
+    // Its rows have their times now: the rest is as with those of a connector.
+    rest.pickled.clear();
+  }
+  if (rest.strategy == plan::EventTimeSpec::Strategy::kCustom) {
+    HR_ASSIGN_OR_RAISE(auto made, python::CustomWatermarks::Make(rest, input, environment.pool, spec.slot, op.uid));
+    *times_made = made->times();
+    links->push_back(MakeLink(std::move(made), op.name, op));
+    return Status::OK();
+  }
   HR_ASSIGN_OR_RAISE(auto made, op::EventTimeOperator::Make(rest, input));
+  *times_made = made.get();
   links->push_back(MakeLink(std::move(made), op.name, op));
   return Status::OK();
 }
@@ -113,7 +123,7 @@ bool IsBuiltWithPython(const plan::OperatorSpec& op) {
 }
 
 Status AddPythonLinks(const TaskSpec& spec, const TaskEnvironment& environment, const std::vector<SchemaPtr>& inputs, std::size_t* at,
-                      std::vector<op::ChainLink>* links) {
+                      std::vector<op::ChainLink>* links, op::EventTimeOperator** times_made) {
   if (environment.pool == nullptr) return Error(ErrorCode::kInternal, "a plan without Python has a Python operator");
   const plan::OperatorSpec& op = spec.vertex().operators[*at];
   if (op.python() != nullptr) {
@@ -129,7 +139,7 @@ Status AddPythonLinks(const TaskSpec& spec, const TaskEnvironment& environment, 
         std::make_unique<python::KeyedProcess>(environment.pool, std::move(function), spec.slot, std::move(made), inputs), op.name, op));
     return Status::OK();
   }
-  if (std::holds_alternative<plan::EventTimeSpec>(op.kind)) return AddEventTime(spec, environment, op, inputs[0], links);
+  if (std::holds_alternative<plan::EventTimeSpec>(op.kind)) return AddEventTime(spec, environment, op, inputs[0], links, times_made);
   return AddCalls(spec, environment, op, inputs[0], links);
 }
 

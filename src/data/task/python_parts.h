@@ -16,10 +16,10 @@ namespace headrace::data::task {
 bool IsBuiltWithPython(const plan::OperatorSpec& op);
 
 /// The links of the operator at `at` of a vertex, which runs Python: verbs, as many as go in one trip; a process function; select() and
-/// where() that call functions; event times by a function. `inputs`: the typed rows that come in by each input, null for untyped ones. `at`
-/// moves behind what was built.
+/// where() that call functions; event times by a function or with watermarks by one, which sets `times_made`. `inputs`: the typed rows that
+/// come in by each input, null for untyped ones. `at` moves behind what was built.
 Status AddPythonLinks(const TaskSpec& spec, const TaskEnvironment& environment, const std::vector<std::shared_ptr<arrow::Schema>>& inputs,
-                      std::size_t* at, std::vector<op::ChainLink>* links);
+                      std::size_t* at, std::vector<op::ChainLink>* links, op::EventTimeOperator** times_made);
 
 /// The aggregate that make(folds) gives; around it, when `op` has accumulators written in Python, what folds its rows. `folds` is null
 /// when it has none.

@@ -164,6 +164,14 @@ Status AddLocalAggregate(const plan::ExecutionPlan& plan, const plan::ExecutionV
   return Status::OK();
 }
 
+/// Right behind a source, `times` keeps a watermark for each split. Both may be none.
+void TellOfSplits(op::EventTimeOperator* times, SourcePart* source) {
+  if (times == nullptr || source->reader == nullptr) return;
+  if (source->reader->tells_splits()) times->FollowSplits();
+  times->Align();
+  source->times = times;
+}
+
 /// A sink's spec with the rows that come to it.
 plan::ConnectorSpec WithRows(plan::ConnectorSpec sink, std::shared_ptr<arrow::Schema> rows, plan::Changelog changelog) {
   if (rows != nullptr && changelog != plan::Changelog::kAppend) {
@@ -215,7 +223,10 @@ Result<TaskParts> BuildParts(const TaskSpec& spec, const TaskEnvironment& enviro
     if (IsBuiltWithPython(op)) {
       std::vector<std::shared_ptr<arrow::Schema>> inputs = {input};
       if (at == 0 && vertex.input_edges.size() > 1) inputs.push_back(InputSchema(*spec.plan, vertex, 1));
-      HR_RETURN_NOT_OK(AddPythonLinks(spec, environment, inputs, &at, &parts.links));
+      const bool first = parts.links.empty();
+      op::EventTimeOperator* times = nullptr;
+      HR_RETURN_NOT_OK(AddPythonLinks(spec, environment, inputs, &at, &parts.links, &times));
+      if (first) TellOfSplits(times, &parts.source);
       continue;
     }
     if (IsJoinPart(op)) {
@@ -230,11 +241,7 @@ Result<TaskParts> BuildParts(const TaskSpec& spec, const TaskEnvironment& enviro
     if (IsRelational(op)) {
       op::EventTimeOperator* times = nullptr;
       HR_ASSIGN_OR_RAISE(op::ChainLink link, MakeRelationalLink(spec, environment, input, &at, &times));
-      if (times != nullptr && parts.links.empty() && parts.source.reader != nullptr) {
-        if (parts.source.reader->tells_splits()) times->FollowSplits();
-        times->Align();
-        parts.source.times = times;
-      }
+      if (parts.links.empty()) TellOfSplits(times, &parts.source);
       parts.links.push_back(std::move(link));
       continue;
     }
