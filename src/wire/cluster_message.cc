@@ -95,6 +95,8 @@ void MetricsToMessage(const TaskMetrics& metrics, proto::TaskMetrics* message) {
   event_time->set_held_by(Cut(metrics.event_time->held_by, kMaxName));
   if (metrics.event_time->held_at_ms) event_time->set_held_at_ms(*metrics.event_time->held_at_ms);
   event_time->set_held_since_ms(metrics.event_time->held_since_wall_ms);
+  for (std::size_t i = 0; i < std::min(metrics.event_time->paused.size(), kMaxSamples); ++i)
+    event_time->add_paused(Cut(metrics.event_time->paused[i], kMaxName));
 }
 
 TaskMetrics MetricsFromMessage(const proto::TaskMetrics& message) {
@@ -118,6 +120,7 @@ TaskMetrics MetricsFromMessage(const proto::TaskMetrics& message) {
   taken.held_by = event_time.held_by();
   if (event_time.has_held_at_ms()) taken.held_at_ms = event_time.held_at_ms();
   taken.held_since_wall_ms = event_time.held_since_ms();
+  taken.paused = {event_time.paused().begin(), event_time.paused().end()};
   return metrics;
 }
 

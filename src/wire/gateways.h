@@ -37,6 +37,7 @@ struct TaskEventTime {
   std::string held_by;                       ///< the split of a source that holds the watermark back; empty behind channels
   std::optional<std::int64_t> held_at_ms;    ///< that split's own watermark; none before its first row
   std::int64_t held_since_wall_ms = 0;       ///< since when it is that split
+  std::vector<std::string> paused = {};      ///< splits that wait for their alignment group, the first ones
 };
 
 /// Small numbers that ride on heartbeats and on the last report of an attempt; everything else is scraped.

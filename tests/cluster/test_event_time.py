@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from harness.cluster import Cluster
 from harness.job_files import job_file
+from harness.kafka import Broker
 from harness.waiting import eventually
 
 DRIFT_MS = 60_000
@@ -55,4 +57,46 @@ def test_aligned_sources_stay_together_over_processes(make_cluster: Callable[...
     newest = max(subtask["watermark_ms"] for subtask in watermarks(cluster, job)["fast"])
     # What is shown of the slow ones is as old as their last heartbeat. Not aligned, the fast source is minutes ahead by now.
     eventually(lambda: reached(cluster, job, "slow", newest - DRIFT_MS - BATCH_MS), "no fast subtask is ahead", 5)
+    assert cluster.cancel(job).status == 200
+
+
+def test_a_partition_that_is_ahead_waits_alone(make_cluster: Callable[..., Cluster], broker: Broker, folder: Path) -> None:
+    source, sink = broker.topic("aligned", 2), broker.topic("aligned-out", 1)
+    fast = 300_000  # more than is read ahead of the task
+    far = 100_000_000
+
+    def produce(partition: int, name: str, first: int, count: int, start_ms: int) -> None:
+        for n in range(first, first + count):
+            row = json.dumps({"name": name, "n": n, "t": start_ms + n})
+            broker.produce_record(source, row, None, partition, 1, [])
+            if n % 50_000 == 0:
+                broker.flush()
+        broker.flush()
+
+    def came(name: str) -> list[int]:
+        return [row["n"] for row in (json.loads(value or b"") for _, value in broker.read(sink)) if row["name"] == name]
+
+    def paused() -> list[str]:
+        ((subtask,),) = watermarks(cluster, job).values()
+        assert not subtask["idle"]
+        return [*subtask["paused"]]
+
+    produce(0, "slow", 0, 1_000, 0)
+    produce(1, "fast", 0, fast, far)
+    cluster = make_cluster(task_managers=1, slots=1)
+    job = cluster.submit(job_file(folder, "aligned_partitions", source=source, sink=sink, max_drift_ms=DRIFT_MS))
+    cluster.await_status(job, "RUNNING")
+    eventually(lambda: len(paused()) == 1 and paused()[0].endswith("1"), "the fast partition waits", 30)
+    for first in range(1_000, 5_000, 1_000):
+        produce(0, "slow", first, 1_000, 0)
+        eventually(lambda end=first + 1_000: came("slow") == list(range(end)), "the slow partition goes on", 30)
+    held_back = came("fast")
+    assert held_back == list(range(len(held_back))) and 0 < len(held_back) < fast
+    ((subtask,),) = watermarks(cluster, job).values()
+    assert subtask["watermark_ms"] < 5_000 and subtask["held_by"]["split"].endswith("0")
+    produce(0, "slow", 5_000, 1, far + fast)
+    eventually(lambda: len(came("fast")) >= fast, "the fast partition has caught up", 60)
+    assert came("fast") == list(range(fast)), "each row once, in order"
+    assert came("slow") == list(range(5_001))
+    eventually(lambda: not paused(), "nobody waits any more", 10)
     assert cluster.cancel(job).status == 200

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
@@ -92,6 +94,85 @@ TEST_F(KafkaSourceOnBroker, NewPartitionsAreAddedWhileReading) {
   EXPECT_EQ(*ReadRows(reader.get(), &test, 1), Lines(200, 1));
   ASSERT_EQ(reader->Positions().size(), 2u);
   EXPECT_EQ(Parsed(reader->Positions()[1]).start_offset, 10);
+}
+
+/// What this process has in memory, in bytes.
+std::int64_t Resident() {
+  std::FILE* file = std::fopen("/proc/self/statm", "r");
+  long total = 0, resident = 0;
+  EXPECT_EQ(std::fscanf(file, "%ld %ld", &total, &resident), 2);
+  std::fclose(file);
+  return resident * 4096;
+}
+
+TEST_F(KafkaSourceOnBroker, APausedPartitionWaitsWhileTheOtherGoesOn) {
+  const std::string topic = Topic(2);
+  ProduceLines(topic, 0, 0, 20'000);
+  ProduceLines(topic, 1, 100'000, 50'000);
+  TestContext test;
+  auto reader = Open(Source(topic), &test, Plan(topic, {ReadRange::Start::kEarliest, 0, {}, true}));
+  reader->NoMoreSplits();
+  reader->SetPaused({true, false});
+  const auto other = ReadRows(reader.get(), &test, 50'000);
+  ASSERT_TRUE(other.ok()) << other.status();
+  EXPECT_EQ(*other, Lines(100'000, 50'000)) << "not a row of the one that was paused before it was read";
+  EXPECT_EQ(Parsed(reader->Positions()[0]).start_offset, 0);
+  // On and off while rows come: each of them once, in order.
+  std::vector<std::string> rows;
+  for (int turn = 0; rows.size() < 20'000; ++turn) {
+    ASSERT_LT(turn, 100'000);
+    reader->SetPaused({turn % 3 != 0, true});
+    auto polled = reader->Poll();
+    ASSERT_TRUE(polled.ok()) << polled.status();
+    if (!polled->batch) test.waker.Wait(1);
+    if (polled->batch) {
+      for (std::string& row : RowsOf(polled->batch)) rows.push_back(std::move(row));
+    }
+  }
+  EXPECT_EQ(rows, Lines(0, 20'000));
+  reader->SetPaused({});
+  EXPECT_EQ(ReadRows(reader.get(), &test)->size(), 0u) << "then both have ended";
+}
+
+TEST_F(KafkaSourceOnBroker, WhatIsHeldForAPausedPartitionIsBounded) {
+  const std::string topic = Topic(2);
+  const std::string filling(20'000, 'x');
+  std::vector<Message> messages;
+  for (int i = 0; i < 16'000; ++i) messages.push_back({i % 2, {}, fmt::format("{:06}{}", i / 2, filling)});  // 160 MB each
+  Produce(topic, messages);
+  messages.clear();
+  messages.shrink_to_fit();
+  TestContext test;
+  auto reader = Open(Source(topic), &test, Plan(topic, {ReadRange::Start::kEarliest, 0, {}, true}));
+  reader->NoMoreSplits();
+  const auto read = [&](int wanted, std::vector<int>* next) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while ((*next)[static_cast<std::size_t>(wanted)] < 8'000 && std::chrono::steady_clock::now() < deadline) {
+      auto polled = reader->Poll();
+      ASSERT_TRUE(polled.ok()) << polled.status();
+      if (polled->kind == SourcePoll::Kind::kEnd) return;
+      if (!polled->batch) {
+        test.waker.Wait(20);
+        continue;
+      }
+      const auto rows = RowsOf(polled->batch);
+      std::size_t row = 0;
+      for (const SplitRun& run : polled->splits.runs) {
+        for (std::int64_t i = 0; i < run.rows; ++i) ASSERT_EQ(std::stoi(rows[row++].substr(0, 6)), (*next)[run.split]++);
+      }
+    }
+  };
+  std::vector<int> next{0, 0};
+  reader->SetPaused({true, false});
+  const std::int64_t before = Resident();
+  std::int64_t most = 0;
+  read(1, &next);
+  most = Resident() - before;
+  EXPECT_EQ(next, (std::vector<int>{0, 8'000}));
+  EXPECT_LT(most, 110 << 20) << "32 MiB held, as much read ahead, and what comes and goes";
+  reader->SetPaused({false, false});
+  read(0, &next);
+  EXPECT_EQ(next, (std::vector<int>{8'000, 8'000}));
 }
 
 TEST_F(KafkaSourceOnBroker, SingleRowsArriveFast) {

@@ -21,11 +21,8 @@ Json SubtaskJson(const job::SubtaskView& subtask) {
   Json held = nullptr;
   if (!time.held_by.empty())
     held = {{"split", time.held_by}, {"watermark_ms", OrNull(time.held_at_ms)}, {"since", time.held_since_wall_ms}};
-  return {{"subtask", subtask.subtask},
-          {"state", StateName(subtask.state)},
-          {"watermark_ms", OrNull(time.watermark_ms)},
-          {"idle", time.idle},
-          {"held_by", std::move(held)}};
+  return {{"subtask", subtask.subtask}, {"state", StateName(subtask.state)}, {"watermark_ms", OrNull(time.watermark_ms)},
+          {"idle", time.idle},          {"held_by", std::move(held)},        {"paused", time.paused}};
 }
 
 /// The least of the subtasks that hold it back; none while one of them has none.

@@ -55,6 +55,11 @@ class SourceReader {
   virtual Result<SourcePoll> Poll() = 0;
   /// True: Poll() says which rows are of which split, so that watermarks are kept for each of them.
   virtual bool tells_splits() const { return false; }
+  /// True: SetPaused() is followed.
+  virtual bool pauses_splits() const { return false; }
+  /// Splits, by number, that are read no further until the next call says so; splits behind the end of `paused` are read. What was read of
+  /// them already may still come, and they keep their place. What is held for them is bounded.
+  virtual void SetPaused(const std::vector<bool>& paused) {}
   /// The splits with their positions behind the last batch that Poll() returned.
   virtual std::vector<plan::SourceSplit> Positions() const = 0;
   /// Non-blocking; side threads stop soon.

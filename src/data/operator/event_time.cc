@@ -24,6 +24,8 @@ using time::kNoWatermark;
 constexpr Duration kSpacing = std::chrono::milliseconds(4), kSpacingASubtask = std::chrono::milliseconds(1);
 // How soon a source that waits for its group looks again.
 constexpr Duration kLookAgain = std::chrono::milliseconds(10);
+// Splits that wait, as far as they are named to people.
+constexpr std::size_t kMostNamed = 16;
 // Seconds since 1970 of the years 1990 to 2100, which read as ms are days of January and February 1970.
 constexpr std::int64_t kLeastSeconds = 631'152'000, kMostSeconds = 4'102'444'800;
 
@@ -255,8 +257,37 @@ void EventTimeOperator::LookAtGroup() {
   const auto slowest = merger_.slowest();
   const std::int64_t own = slowest ? merger_.watermark_ms(*slowest) : kNoWatermark;
   member_->Set(own);
-  const std::int64_t least = own == kNoWatermark ? own : alignment_->Least(group_);
-  paused_ = least != kNoWatermark && own - max_drift_ms_ > least;
+  const std::int64_t least = own == kNoWatermark && !pauses_splits_ ? own : alignment_->Least(group_);
+  paused_ = own != kNoWatermark && least != kNoWatermark && own - max_drift_ms_ > least;
+  if (pauses_splits_) PauseThoseAhead(least);
+}
+
+void EventTimeOperator::PauseThoseAhead(std::int64_t least) {
+  bool changed = false;
+  some_paused_ = false;
+  for (std::size_t i = 0; i < splits_.size(); ++i) {
+    const std::int64_t at_ms = merger_.watermark_ms(i);
+    const bool paused =
+        least != kNoWatermark && at_ms != kNoWatermark && !merger_.idle(i) && !merger_.ended(i) && at_ms - max_drift_ms_ > least;
+    some_paused_ = some_paused_ || paused;
+    if (splits_[i].paused == paused) continue;
+    changed = paused_changed_ = true;
+    splits_[i].paused = paused;
+    splits_[i].quiet = Duration::zero();  // time in which nobody read it does not count
+  }
+  if (!changed || progress_ == nullptr) return;
+  std::vector<std::string> names;
+  for (const Split& split : splits_) {
+    if (split.paused && names.size() < kMostNamed) names.push_back(split.id);
+  }
+  progress_->SetPaused(std::move(names));
+}
+
+std::optional<std::vector<bool>> EventTimeOperator::TakePaused() {
+  if (!std::exchange(paused_changed_, false)) return std::nullopt;
+  std::vector<bool> paused;
+  for (const Split& split : splits_) paused.push_back(split.paused);
+  return paused;
 }
 
 void EventTimeOperator::WarnOfSeconds(const std::int64_t* times, std::int64_t rows) {
@@ -290,6 +321,7 @@ Status EventTimeOperator::Poll(Collector* out) {
       for (std::size_t i = news.runs_taken; i < news.splits.runs.size(); ++i) splits_[news.splits.runs[i].split].quiet = Duration::zero();
     }
     for (std::size_t i = 0; i < splits_.size() && !paused_; ++i) {
+      if (splits_[i].paused) continue;
       splits_[i].quiet += passed;
       if (splits_[i].quiet >= idle_after_ && !merger_.ended(i)) merger_.SetIdle(i, true);
     }
@@ -307,7 +339,7 @@ Status EventTimeOperator::Finish(Collector*) {
 MonotonicTime EventTimeOperator::next_poll() const {
   if (clock_ == nullptr) return MonotonicTime::max();
   if (deferred_) return clock_->Now();
-  if (paused_) return clock_->Now() + kLookAgain;
+  if (paused_ || some_paused_) return clock_->Now() + kLookAgain;
   if (idle_after_ == Duration::zero() || merger_.idle()) return MonotonicTime::max();
   return polled_at_ + idle_after_ / 4 + std::chrono::milliseconds(1);
 }

@@ -44,6 +44,10 @@ class EventTimeOperator final : public Operator {
   void FollowSplits() { merger_ = time::WatermarkMerger(), follows_splits_ = true; }
   /// As FollowSplits(), behind any source: keeps to the strategy's alignment group.
   void Align() { aligns_ = !group_.empty(); }
+  /// As FollowSplits(), behind a source that can pause single splits: those that are ahead of the group wait alone.
+  void PauseSplits() { pauses_splits_ = aligns_ && follows_splits_; }
+  /// Which splits are to wait, by number, when that has changed since the last call.
+  std::optional<std::vector<bool>> TakePaused();
   /// The subtask is ahead of the slowest one of its group by more than the drift: its source is not read. Tells anew after Poll().
   bool paused() const { return paused_; }
   /// Splits are numbered in the order in which they are added, as the source numbers them.
@@ -75,6 +79,7 @@ class EventTimeOperator final : public Operator {
     std::string id;
     std::int64_t newest_ms = time::kNoWatermark;
     Duration quiet{};  // without rows, as far as the operator could have taken some
+    bool paused = false;
   };
   struct News {
     connector::SplitNews splits;
@@ -98,6 +103,7 @@ class EventTimeOperator final : public Operator {
   void ShowHolder();
   /// Tells the group how far this subtask has come, and looks whether it is ahead.
   void LookAtGroup();
+  void PauseThoseAhead(std::int64_t least);
   void WarnOfSeconds(const std::int64_t* times, std::int64_t rows);
 
   const plan::EventTimeSpec::Strategy strategy_;
@@ -118,7 +124,7 @@ class EventTimeOperator final : public Operator {
   std::vector<Split> splits_;
   std::deque<News> news_;
   time::WatermarkMerger merger_;
-  bool aligns_ = false, paused_ = false;
+  bool aligns_ = false, paused_ = false, pauses_splits_ = false, paused_changed_ = false, some_paused_ = false;
   time::WatermarkAlignment* alignment_ = nullptr;
   std::shared_ptr<time::WatermarkAlignment::Member> member_;
   time::EventTimeProgress* progress_ = nullptr;

@@ -231,7 +231,10 @@ Result<bool> Task::PullInput() {
 }
 
 Result<bool> Task::PullSource() {
-  if (source_.times != nullptr && source_.times->paused()) return false;
+  if (source_.times != nullptr) {
+    if (const auto paused = source_.times->TakePaused()) source_.reader->SetPaused(*paused);
+    if (source_.times->paused()) return false;
+  }
   using Kind = connector::SourcePoll::Kind;
   auto polled = source_.reader->Poll();
   HR_RETURN_NOT_OK(OfSource(polled.status()));

@@ -169,6 +169,7 @@ void TellOfSplits(op::EventTimeOperator* times, SourcePart* source) {
   if (times == nullptr || source->reader == nullptr) return;
   if (source->reader->tells_splits()) times->FollowSplits();
   times->Align();
+  if (source->reader->pauses_splits()) times->PauseSplits();
   source->times = times;
 }
 

@@ -323,8 +323,9 @@ wire::TaskMetrics DeploymentRun::CountsOf(TaskEntry& entry) const {
   metrics.bad_record_samples = vitals.TakeSamples();
   time::EventTimeReport event_time = vitals.event_time.report();
   if (event_time.watermark_ms || event_time.idle || !event_time.held_by.empty())
-    metrics.event_time = {event_time.watermark_ms, event_time.idle, std::move(event_time.held_by), event_time.held_at_ms,
-                          event_time.held_since_wall_ms};
+    metrics.event_time = {event_time.watermark_ms,       event_time.idle,
+                          std::move(event_time.held_by), event_time.held_at_ms,
+                          event_time.held_since_wall_ms, std::move(event_time.paused)};
   return metrics;
 }
 

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace headrace::data::time {
 
@@ -14,6 +15,7 @@ struct EventTimeReport {
   std::string held_by;                       ///< the split that holds the watermark back; empty behind channels
   std::optional<std::int64_t> held_at_ms;    ///< that split's own watermark; none before its first row
   std::int64_t held_since_wall_ms = 0;       ///< since when it is that split
+  std::vector<std::string> paused{};         ///< splits that wait for their alignment group, the first ones
 };
 
 /// Written by its task, read by the TaskManager. Thread-safe.
@@ -32,6 +34,10 @@ class EventTimeProgress {
     report_.held_by = std::move(split);
     report_.held_at_ms = at_ms;
     report_.held_since_wall_ms = since_wall_ms;
+  }
+  void SetPaused(std::vector<std::string> splits) {
+    const std::lock_guard lock(mutex_);
+    report_.paused = std::move(splits);
   }
   EventTimeReport report() const {
     const std::lock_guard lock(mutex_);

@@ -95,7 +95,7 @@ class FakeDispatcher : public job::Dispatcher {
     vertex.subtasks[0].metrics.records_in = 3;
     vertex.subtasks[1].metrics.records_in = 4;
     vertex.subtasks[1].metrics.late_records = 2;
-    vertex.subtasks[0].metrics.event_time = {1000, false, "topic-3", 900, 5};
+    vertex.subtasks[0].metrics.event_time = {1000, false, "topic-3", 900, 5, {"topic-1"}};
     vertex.subtasks[1].metrics.event_time = {2000, true, "", {}, 0};
     view.vertices.push_back(vertex);
     job::ExceptionEntry failure;
@@ -380,6 +380,7 @@ TEST_F(RestServerTest, AnswersHaveTheFieldsThatAreDescribed) {
   const auto watermarks = json::parse(Get(base + "/watermarks").body)["vertices"][0];
   EXPECT_EQ(watermarks["watermark_ms"], 1000) << "an idle subtask does not count";
   EXPECT_EQ(watermarks["subtasks"][0]["held_by"], (json{{"split", "topic-3"}, {"watermark_ms", 900}, {"since", 5}}));
+  EXPECT_EQ(watermarks["subtasks"][0]["paused"], (json{"topic-1"}));
   EXPECT_EQ(watermarks["subtasks"][1]["idle"], true);
   EXPECT_EQ(watermarks["subtasks"][1]["held_by"], nullptr);
   const auto cluster = json::parse(Get("/cluster/metrics").body);

@@ -57,6 +57,11 @@ class KafkaSourceReader final : public SourceReader {
   }
   bool tells_splits() const override { return true; }
 
+  bool pauses_splits() const override { return true; }
+  void SetPaused(const std::vector<bool>& paused) override {
+    if (fetcher_ != nullptr) fetcher_->SetPaused(paused);
+  }
+
   std::vector<plan::SourceSplit> Positions() const override { return splits_.Positions(); }
 
   void RequestStop() override {

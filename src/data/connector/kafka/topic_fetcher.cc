@@ -19,6 +19,8 @@ constexpr milliseconds kCommitInterval{5000};
 /// How long the end of a reader waits for its last commit; a cancel has 5 s in all.
 constexpr milliseconds kLastCommit{3500};
 constexpr int kProbeTimeoutMs = 500;
+/// Of all paused partitions together, and at least so much of one.
+constexpr std::int64_t kHeldBytes = 32 << 20, kLeastHeldBytes = 1 << 20;
 constexpr int kRetryRegistryMs = 200;
 
 }  // namespace
@@ -109,6 +111,15 @@ void TopicFetcher::SetConsumed(const std::vector<SplitProgress>& progress) {
   }
 }
 
+void TopicFetcher::SetPaused(std::vector<bool> paused) {
+  {
+    const std::lock_guard lock(mutex_);
+    paused_ = std::move(paused);
+    has_pauses_ = true;
+  }
+  rd_kafka_queue_yield(fetched_.get());
+}
+
 void TopicFetcher::RequestStop() {
   stopping_ = true;
   queue_->Close();
@@ -134,8 +145,14 @@ void TopicFetcher::Run() {
 
 Status TopicFetcher::Step(std::vector<rd_kafka_message_t*>* messages) {
   if (has_added_) HR_RETURN_NOT_OK(StartAdded());
+  if (has_pauses_) TakePauses();
   SteadyTime now = std::chrono::steady_clock::now();
   if (now >= next_housekeeping_) HR_RETURN_NOT_OK(KeepHouse(now));
+  const bool gives = some_held_;
+  if (gives) {
+    HR_ASSIGN_OR_RAISE(const bool more, GiveHeld());
+    if (more) return BatchIsDue(std::chrono::steady_clock::now()) ? CloseBatch() : Status::OK();
+  }
   std::size_t count = 0;
   if (rows_->num_rows() == 0 && drained_) {
     // Nothing held back: sleep until something comes. A batch call would sleep on until it is full.
@@ -147,15 +164,17 @@ Status TopicFetcher::Step(std::vector<rd_kafka_message_t*>* messages) {
       rd_kafka_consume_batch_queue(fetched_.get(), may_wait ? WaitMs(now) : 0, messages->data() + count, messages->size() - count);
   if (more > 0) count += static_cast<std::size_t>(more);
   drained_ = count < messages->size();
-  if (count == 0 && rows_->num_rows() == 0) return Status::OK();
+  if (count == 0 && rows_->num_rows() == 0 && !gives) return Status::OK();
   if (count > 0) last_heard_ = now;
 
   Status status;
   for (std::size_t i = 0; i < count; ++i) {
+    if (some_paused_ && Hold((*messages)[i])) continue;
     if (status.ok() && !stopping_) status = HandleMessage(*(*messages)[i]);
     rd_kafka_message_destroy((*messages)[i]);
   }
   HR_RETURN_NOT_OK(status);
+  if (some_paused_) StopFetchingLongPaused();
   return BatchIsDue(std::chrono::steady_clock::now()) ? CloseBatch() : Status::OK();
 }
 
@@ -231,6 +250,76 @@ Status TopicFetcher::StartAdded() {
   // A partition that was made after the client looked is read only once the client has looked again.
   if (!first) HR_RETURN_NOT_OK(ProbeBroker(std::chrono::steady_clock::now()));
   return rows_->num_rows() == 0 && BatchIsDue({}) ? CloseBatch() : Status::OK();
+}
+
+void TopicFetcher::TakePauses() {
+  std::vector<bool> paused;
+  {
+    const std::lock_guard lock(mutex_);
+    paused = paused_;
+    has_pauses_ = false;
+  }
+  some_paused_ = some_held_ = false;
+  for (Partition& partition : partitions_) {
+    const bool now = partition.index < paused.size() && paused[partition.index] && !partition.ended;
+    if (now && !partition.paused) partition.came_before = bytes_while_paused_;
+    partition.paused = now;
+    some_paused_ = some_paused_ || now;
+    some_held_ = some_held_ || (!now && (!partition.held.empty() || partition.restart_at >= 0));
+  }
+}
+
+bool TopicFetcher::Hold(rd_kafka_message_t* message) {
+  bytes_while_paused_ += static_cast<std::int64_t>(message->len + message->key_len);
+  const bool at_end = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+  Partition* partition = Find(message->partition);
+  if (partition == nullptr || !partition->paused || partition->ended || (message->err != RD_KAFKA_RESP_ERR_NO_ERROR && !at_end))
+    return false;
+  if (partition->restart_at < 0)
+    partition->held.Push(message);
+  else
+    rd_kafka_message_destroy(message);  // comes again
+  return true;
+}
+
+void TopicFetcher::StopFetchingLongPaused() {
+  const std::int64_t most = std::max(kLeastHeldBytes, kHeldBytes / static_cast<std::int64_t>(partitions_.size()));
+  for (Partition& partition : partitions_) {
+    const std::int64_t came = bytes_while_paused_ - partition.came_before;
+    if (partition.paused && partition.active && partition.position >= 0 && came > most) StopFetching(&partition, came);
+  }
+}
+
+void TopicFetcher::StopFetching(Partition* partition, std::int64_t came) {
+  if (4 * partition->held.size_bytes() < came) partition->held.Clear();
+  partition->restart_at = partition->held.empty() ? partition->position : partition->held.next_offset();
+  rd_kafka_consume_stop(topic_.get(), partition->split.partition);
+  partition->active = false;
+}
+
+Status TopicFetcher::FetchAgain(Partition* partition) {
+  const std::int32_t number = partition->split.partition;
+  if (rd_kafka_consume_start_queue(topic_.get(), number, std::exchange(partition->restart_at, -1), fetched_.get()) != 0)
+    return kafka::StatusOf(rd_kafka_last_error(), fmt::format("topic \"{}\" partition {}", options_.topic, number));
+  partition->active = true;
+  return Status::OK();
+}
+
+Result<bool> TopicFetcher::GiveHeld() {
+  std::size_t left = kMessagesPerCall;
+  some_held_ = false;
+  for (Partition& partition : partitions_) {
+    if (partition.paused) continue;
+    while (left > 0 && !partition.held.empty() && !has_pauses_ && !stopping_) {
+      const MessagePtr message = partition.held.Pop();
+      HR_RETURN_NOT_OK(HandleMessage(*message));
+      --left;
+    }
+    if (partition.ended) partition.held.Clear();
+    if (partition.held.empty() && partition.restart_at >= 0 && !partition.ended) HR_RETURN_NOT_OK(FetchAgain(&partition));
+    some_held_ = some_held_ || !partition.held.empty();
+  }
+  return some_held_;
 }
 
 Status TopicFetcher::HandleMessage(const rd_kafka_message_t& message) {
@@ -441,8 +530,8 @@ void TopicFetcher::PublishLag() {
   std::int64_t lag = 0;
   for (const Partition& partition : partitions_) {
     std::int64_t low = 0, high = 0;
-    if (!partition.active || rd_kafka_get_watermark_offsets(client_.get(), options_.topic.c_str(), partition.split.partition, &low,
-                                                            &high) != RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (partition.ended || rd_kafka_get_watermark_offsets(client_.get(), options_.topic.c_str(), partition.split.partition, &low, &high) !=
+                               RD_KAFKA_RESP_ERR_NO_ERROR)
       continue;
     if (high > 0) lag += std::max<std::int64_t>(0, high - std::max(partition.position, low));
   }

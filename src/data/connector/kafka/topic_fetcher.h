@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "data/connector/bad_record.h"
 #include "data/connector/kafka/dead_letter_topic.h"
+#include "data/connector/kafka/held_messages.h"
 #include "data/connector/kafka/record_metadata.h"
 #include "data/connector/read_queue.h"
 #include "data/connector/source.h"
@@ -39,6 +40,9 @@ struct TopicFetcherOptions {
 
 /// Reads partitions of one topic on a thread of its own and puts finished batches into a ReadQueue. Owns the librdkafka
 /// consumer. Made by and for one KafkaSourceReader; Add, SetConsumed and RequestStop may be called from its task's thread.
+/// A partition that is paused goes on being fetched for a while, so that a short pause costs nothing: what comes of it is held. Once
+/// kHeldBytes / partitions have come from the brokers in that time, of whatever partition (what is held keeps alive the answers in which
+/// it came), it is not fetched any more, and what is held is let go unless it is a good part of that; then it begins anew behind that.
 /// Brokers that are away never fail it: it says why it waits and goes on by itself. It fails the queue for a topic that is
 /// gone, a refused right, damaged data and, unless they are skipped, records that cannot be decoded.
 /// Stops: RequestStop() wakes it out of any wait; the destructor joins.
@@ -50,6 +54,8 @@ class TopicFetcher {
   void Add(std::vector<kafka::TopicSplit> splits, std::uint32_t first_index);
   /// Offsets behind the rows that the task has taken, for group commits: (split index, offset).
   void SetConsumed(const std::vector<SplitProgress>& progress);
+  /// Splits that are handed over no further for now, by index.
+  void SetPaused(std::vector<bool> paused);
   void RequestStop();
 
  private:
@@ -62,6 +68,10 @@ class TopicFetcher {
     bool active = false;
     bool dirty = false;  ///< position moved, or it ended, since the last item
     bool ended = false;
+    bool paused = false;
+    HeldMessages held;             ///< come while it was paused
+    std::int64_t restart_at = -1;  ///< it is paused for long and not fetched: where to begin again; -1 = it is fetched
+    std::int64_t came_before = 0;  ///< bytes_while_paused_ when it was paused
   };
 
   TopicFetcher(TopicFetcherOptions options, const ConnectorContext& context, ReadQueue* queue);
@@ -72,6 +82,12 @@ class TopicFetcher {
   void Run();
   Status Step(std::vector<rd_kafka_message_t*>* messages);
   Status StartAdded();
+  void TakePauses();
+  bool Hold(rd_kafka_message_t* message);
+  void StopFetchingLongPaused();
+  void StopFetching(Partition* partition, std::int64_t came);
+  Status FetchAgain(Partition* partition);
+  Result<bool> GiveHeld();
   Status HandleMessage(const rd_kafka_message_t& message);
   Status HandleRecord(const rd_kafka_message_t& message, Partition* partition);
   Status HandleError(const rd_kafka_message_t& message, Partition* partition);
@@ -113,6 +129,8 @@ class TopicFetcher {
   BadRecordPolicy bad_records_;
   std::unique_ptr<DeadLetterTopic> dead_letters_;  ///< null: none
   std::string broker_error_;                       ///< what librdkafka said last of one broker: why none answers
+  bool some_paused_ = false, some_held_ = false;
+  std::int64_t bytes_while_paused_ = 0;  ///< of all that came while something was paused
   SteadyTime first_row_at_{}, next_housekeeping_{}, next_commit_{}, unknown_since_{}, last_heard_{};
   bool unknown_topic_ = false, waiting_ = false, drained_ = true, commit_warned_ = false, commit_pending_ = false;
   bool commit_refused_ = false;  ///< the last commit failed for a reason that passes
@@ -123,7 +141,8 @@ class TopicFetcher {
   std::vector<std::int64_t> consumed_;  ///< by split index; -1 = nothing yet
   std::vector<std::int32_t> consumed_partition_;
   bool consumed_moved_ = false;
-  std::atomic<bool> has_added_{false};
+  std::vector<bool> paused_;  ///< by split index
+  std::atomic<bool> has_added_{false}, has_pauses_{false};
   std::atomic<bool> stopping_{false};
   std::thread thread_;
 };

@@ -231,6 +231,82 @@ TEST_F(EventTimeTest, ASubtaskThatIsAheadOfItsGroupPausesUntilTheSlowestHasCaugh
   EXPECT_EQ(alignment.Least("g"), 5000) << "nor who has ended";
 }
 
+/// A source whose splits can be paused one by one: each has a row for every 10 ms of event time, and each poll gives one of every split
+/// that is read.
+class FakeSplits {
+ public:
+  FakeSplits(EventTimeOperator* op, std::vector<std::int64_t> starts) : op_(op), next_(std::move(starts)), paused_(next_.size()) {}
+  Status Poll(Collector* out) {
+    if (const auto paused = op_->TakePaused()) paused_ = *paused;
+    std::vector<Maybe> times;
+    connector::SplitNews news;
+    for (std::uint32_t i = 0; i < next_.size(); ++i) {
+      if (paused_[i]) continue;
+      times.push_back(next_[i] += 10);
+      news.runs.push_back({i, 1});
+    }
+    if (!times.empty()) {
+      op_->NoteSplits(std::move(news));
+      HR_RETURN_NOT_OK(op_->Process(0, Rows(times), out));
+    }
+    return op_->Poll(out);
+  }
+  const std::vector<std::int64_t>& newest() const { return next_; }
+  const std::vector<bool>& paused() const { return paused_; }
+
+ private:
+  EventTimeOperator* op_;
+  std::vector<std::int64_t> next_;
+  std::vector<bool> paused_;
+};
+
+TEST_F(EventTimeTest, ASplitThatIsAheadWaitsAloneAndIsNotIdle) {
+  time::WatermarkAlignment alignment;
+  time::EventTimeProgress progress;
+  plan::EventTimeSpec spec;
+  spec.strategy = Strategy::kMonotonous;
+  spec.timestamp = plan::Expression::Column("t");
+  spec.alignment_group = "g";
+  spec.max_drift_ms = 100;
+  spec.idle_after_ms = 50;
+  op_ = EventTimeOperator::Make(spec, RowsSchema()).ValueOrDie();
+  op_->FollowSplits();
+  op_->Align();
+  op_->PauseSplits();
+  op_->AddSplit("slow");
+  op_->AddSplit("fast");
+  OperatorContext context;
+  context.clock = &clock_;
+  context.alignment = &alignment;
+  context.event_time = &progress;
+  ASSERT_TRUE(op_->Open(context).ok());
+  FakeSplits source(op_.get(), {0, 1000});
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_TRUE(source.Poll(&out_).ok());
+    clock_.Advance(std::chrono::milliseconds(5));
+    EXPECT_FALSE(op_->paused()) << "the slow split goes on";
+  }
+  EXPECT_EQ(source.newest(), (std::vector<std::int64_t>{500, 1010})) << "the fast split gave one row, which told how far it is";
+  EXPECT_EQ(alignment.Least("g"), 499) << "who waits holds nobody back";
+  EXPECT_EQ(progress.report().paused, std::vector<std::string>{"fast"});
+  EXPECT_EQ(progress.report().held_by, "slow");
+  EXPECT_LE(op_->next_poll(), clock_.Now() + std::chrono::milliseconds(20));
+  // Were it idle, watermarks would run away from the rows that it still has.
+  for (int i = 0; i < 41; ++i) ASSERT_TRUE(source.Poll(&out_).ok());
+  EXPECT_EQ(source.newest(), (std::vector<std::int64_t>{910, 1010}));
+  for (int i = 0; i < 200; ++i) ASSERT_TRUE(source.Poll(&out_).ok());
+  EXPECT_EQ(source.newest()[0], 2910);
+  EXPECT_GE(source.newest()[1], 2910 + 90) << "it goes on as far as the drift lets it";
+  EXPECT_LE(source.newest()[1], 2910 + 110);
+  EXPECT_EQ(out_.late, 0);
+  // Another source of the group, far behind, stops both.
+  const auto other = alignment.Join("g");
+  other->Set(5);
+  ASSERT_TRUE(source.Poll(&out_).ok());
+  EXPECT_TRUE(op_->paused());
+  EXPECT_EQ(progress.report().paused, (std::vector<std::string>{"slow", "fast"}));
+}
+
 TEST_F(EventTimeTest, TheSplitThatHoldsBackIsNamedSinceItIsThatOne) {
   time::EventTimeProgress progress;
   plan::EventTimeSpec spec;
