@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from harness.cluster import Cluster
 from harness.job_files import job_file
 from harness.kafka import Broker
@@ -60,7 +61,10 @@ def test_aligned_sources_stay_together_over_processes(make_cluster: Callable[...
     assert cluster.cancel(job).status == 200
 
 
-def test_a_partition_that_is_ahead_waits_alone(make_cluster: Callable[..., Cluster], broker: Broker, folder: Path) -> None:
+@pytest.mark.parametrize("custom", [False, True])
+def test_a_partition_that_is_ahead_waits_alone(
+    make_cluster: Callable[..., Cluster], broker: Broker, folder: Path, custom: bool
+) -> None:
     source, sink = broker.topic("aligned", 2), broker.topic("aligned-out", 1)
     fast = 300_000  # more than is read ahead of the task
     far = 100_000_000
@@ -84,7 +88,7 @@ def test_a_partition_that_is_ahead_waits_alone(make_cluster: Callable[..., Clust
     produce(0, "slow", 0, 1_000, 0)
     produce(1, "fast", 0, fast, far)
     cluster = make_cluster(task_managers=1, slots=1)
-    job = cluster.submit(job_file(folder, "aligned_partitions", source=source, sink=sink, max_drift_ms=DRIFT_MS))
+    job = cluster.submit(job_file(folder, "aligned_partitions", source=source, sink=sink, max_drift_ms=DRIFT_MS, custom=custom))
     cluster.await_status(job, "RUNNING")
     eventually(lambda: len(paused()) == 1 and paused()[0].endswith("1"), "the fast partition waits", 30)
     for first in range(1_000, 5_000, 1_000):
