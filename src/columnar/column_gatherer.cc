@@ -9,8 +9,11 @@
 #include <arrow/util/bit_util.h>
 #include <arrow/util/byte_size.h>
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <limits>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -21,6 +24,24 @@ namespace {
 class ValidityGatherer {
  public:
   Status Append(const arrow::ArrayData& column, const std::uint32_t* indices, std::int64_t count) {
+    return AppendRows(column, count, [indices](std::int64_t i) { return static_cast<std::int64_t>(indices[i]); });
+  }
+  Status AppendRange(const arrow::ArrayData& column, std::int64_t first, std::int64_t count) {
+    return AppendRows(column, count, [first](std::int64_t i) { return first + i; });
+  }
+  std::int64_t size_bytes() const { return active_ ? (rows_ + 7) / 8 : 0; }
+  std::int64_t rows() const { return rows_; }
+  /// The bitmap, or null when every row is present.
+  Result<std::shared_ptr<arrow::Buffer>> Finish(std::int64_t* null_count) {
+    *null_count = active_ ? bits_.false_count() : 0;
+    rows_ = 0;
+    if (!std::exchange(active_, false)) return nullptr;
+    return bits_.Finish();
+  }
+
+ private:
+  template <typename RowOf>
+  Status AppendRows(const arrow::ArrayData& column, std::int64_t count, RowOf row_of) {
     const bool may_have_nulls = column.buffers[0] != nullptr && column.null_count != 0;
     if (!may_have_nulls && !active_) {
       rows_ += count;
@@ -34,20 +55,10 @@ class ValidityGatherer {
     if (!may_have_nulls) return bits_.Append(count, true);
     HR_RETURN_NOT_OK(bits_.Reserve(count));
     const std::uint8_t* source = column.buffers[0]->data();
-    for (std::int64_t i = 0; i < count; ++i) bits_.UnsafeAppend(arrow::bit_util::GetBit(source, column.offset + indices[i]));
+    for (std::int64_t i = 0; i < count; ++i) bits_.UnsafeAppend(arrow::bit_util::GetBit(source, column.offset + row_of(i)));
     return Status::OK();
   }
-  std::int64_t size_bytes() const { return active_ ? (rows_ + 7) / 8 : 0; }
-  std::int64_t rows() const { return rows_; }
-  /// The bitmap, or null when every row is present.
-  Result<std::shared_ptr<arrow::Buffer>> Finish(std::int64_t* null_count) {
-    *null_count = active_ ? bits_.false_count() : 0;
-    rows_ = 0;
-    if (!std::exchange(active_, false)) return nullptr;
-    return bits_.Finish();
-  }
 
- private:
   arrow::TypedBufferBuilder<bool> bits_;
   std::int64_t rows_ = 0;
   bool active_ = false;
@@ -69,6 +80,11 @@ class FixedGatherer final : public ColumnGatherer {
     data_.UnsafeAdvance(count * width_);
     return Status::OK();
   }
+  Status AppendRange(const arrow::ArrayData& column, std::int64_t first, std::int64_t count) override {
+    HR_RETURN_NOT_OK(validity_.AppendRange(column, first, count));
+    return data_.Append(column.buffers[1]->data() + (column.offset + first) * width_, count * width_);
+  }
+  Status Reserve(std::int64_t rows) override { return data_.Reserve(rows * width_); }
   std::int64_t size_bytes() const override { return data_.length() + validity_.size_bytes(); }
   Result<std::shared_ptr<arrow::ArrayData>> Finish() override {
     const std::int64_t rows = validity_.rows();
@@ -194,7 +210,20 @@ class NestedGatherer final : public ColumnGatherer {
   std::int64_t bytes_ = 0;  // the rows' share of what they were taken from
 };
 
+constexpr std::int64_t kMostIndices = 1024;
+
 }  // namespace
+
+Status ColumnGatherer::AppendRange(const arrow::ArrayData& column, std::int64_t first, std::int64_t count) {
+  std::array<std::uint32_t, kMostIndices> indices;
+  for (std::int64_t done = 0; done < count;) {
+    const std::int64_t part = std::min(kMostIndices, count - done);
+    std::iota(indices.begin(), indices.begin() + part, static_cast<std::uint32_t>(first + done));
+    HR_RETURN_NOT_OK(Append(column, indices.data(), part));
+    done += part;
+  }
+  return Status::OK();
+}
 
 Result<std::unique_ptr<ColumnGatherer>> ColumnGatherer::Make(const std::shared_ptr<arrow::DataType>& type) {
   switch (type->id()) {

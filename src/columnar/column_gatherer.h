@@ -10,7 +10,7 @@
 namespace headrace::columnar {
 
 /// Appends chosen rows of columns of one type to a column under construction. One virtual call per column and batch, none
-/// per row. Owned by a partitioner, its thread only.
+/// per row. Owned by a partitioner or an input gate, its thread only.
 class ColumnGatherer {
  public:
   /// Invalid for dictionaries, views, maps and unions; lists and structs cost a call a row.
@@ -18,6 +18,10 @@ class ColumnGatherer {
   virtual ~ColumnGatherer() = default;
   /// Appends rows `indices[0..count)` of `column` (relative to its offset).
   virtual Status Append(const arrow::ArrayData& column, const std::uint32_t* indices, std::int64_t count) = 0;
+  /// Appends rows [first, first + count) of `column` (relative to its offset).
+  virtual Status AppendRange(const arrow::ArrayData& column, std::int64_t first, std::int64_t count);
+  /// Room for so many more rows, where that is known beforehand and worth it.
+  virtual Status Reserve(std::int64_t rows) { return Status::OK(); }
   /// Bytes collected since the last Finish().
   virtual std::int64_t size_bytes() const = 0;
   /// The column so far; starts the next one.

@@ -10,6 +10,7 @@
 #include "base/waker.h"
 #include "columnar/stream_element.h"
 #include "data/exchange/batch_part.h"
+#include "data/exchange/channel_board.h"
 
 namespace headrace::data::exchange {
 
@@ -47,6 +48,8 @@ class InputChannel {
   }
   /// True when Poll() would return an element or an error; cheap.
   virtual bool ready() const = 0;
+  /// Shows from now on what is ready, and watermarks of a producer in this process, on the consumer's board. False: it cannot.
+  virtual bool ShowOn(BoardPlace) { return false; }
   virtual std::int64_t queued_bytes() const = 0;
 };
 

@@ -19,6 +19,27 @@ bool InputQueue::Attach(std::shared_ptr<ProducerEnd> producer) {
   return true;
 }
 
+bool InputQueue::ShowOn(BoardPlace place) {
+  std::lock_guard lock(mutex_);
+  place_ = std::move(place);
+  SetReady(ready());
+  return true;
+}
+
+BoardPlace InputQueue::place() const {
+  std::lock_guard lock(mutex_);
+  return place_;
+}
+
+void InputQueue::SetReady(bool ready) {
+  ready_.store(ready, std::memory_order_release);
+  if (place_.board == nullptr) return;
+  if (ready)
+    place_.board->SetReady(place_.channel);
+  else
+    place_.board->ClearReady(place_.channel);
+}
+
 void InputQueue::Push(ChannelElement element, std::int64_t cost) { Push(Entry{std::move(element), {}, cost}); }
 void InputQueue::PushEncoded(EncodedElement element, std::int64_t cost) { Push(Entry{{}, std::move(element), cost}); }
 
@@ -31,7 +52,7 @@ void InputQueue::Push(Entry entry) {
     was_empty = entries_.empty();
     queued_bytes_.fetch_add(entry.cost, std::memory_order_relaxed);
     entries_.push_back(std::move(entry));
-    ready_.store(true, std::memory_order_release);
+    if (was_empty) SetReady(true);
   }
   if (was_empty) waker_.Wake();
 }
@@ -49,9 +70,8 @@ Result<std::optional<ChannelElement>> InputQueue::PollPart() {
     std::lock_guard lock(mutex_);
     if (!failure_.ok()) return failure_;
     if (entries_.empty()) return std::nullopt;
-    entry = std::move(entries_.front());
-    entries_.pop_front();
-    if (entries_.empty()) ready_.store(false, std::memory_order_release);
+    entry = entries_.pop_front();
+    if (entries_.empty()) SetReady(false);
     producer = producer_;
   }
   if (entry.cost > 0) {
@@ -67,7 +87,7 @@ Result<std::optional<ChannelElement>> InputQueue::PollPart() {
     std::lock_guard lock(mutex_);
     if (failure_.ok()) failure_ = failure;  // also when the end is here: a batch before it is lost
     producer_.reset();
-    ready_.store(true, std::memory_order_release);
+    SetReady(true);
   }
   if (producer != nullptr) producer->ConsumerGone(failure);
   return failure;
@@ -79,7 +99,7 @@ void InputQueue::Fail(const Status& why) {
     if (!failure_.ok() || has_end_) return;
     failure_ = why;
     producer_.reset();
-    ready_.store(true, std::memory_order_release);
+    SetReady(true);
   }
   waker_.Wake();
 }
@@ -87,14 +107,14 @@ void InputQueue::Fail(const Status& why) {
 void InputQueue::Detach(const Status& why) {
   waker_.Clear();
   std::shared_ptr<ProducerEnd> producer;
-  std::deque<Entry> dropped;
+  Fifo<Entry> dropped;
   {
     std::lock_guard lock(mutex_);
     if (failure_.ok()) failure_ = why;
     producer = std::exchange(producer_, nullptr);
-    dropped.swap(entries_);
+    std::swap(dropped, entries_);
     queued_bytes_.store(0, std::memory_order_relaxed);
-    ready_.store(true, std::memory_order_release);
+    SetReady(true);
   }
   if (producer != nullptr) producer->ConsumerGone(why);
 }

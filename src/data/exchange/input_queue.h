@@ -2,11 +2,11 @@
 #include <arrow/type_fwd.h>
 
 #include <atomic>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
 
+#include "base/fifo.h"
 #include "data/exchange/channel.h"
 #include "data/exchange/channel_ends.h"
 
@@ -27,6 +27,7 @@ class InputQueue final : public InputChannel {
   Result<std::optional<columnar::StreamElement>> Poll() override;
   Result<std::optional<ChannelElement>> PollPart() override;
   bool ready() const override { return ready_.load(std::memory_order_acquire); }
+  bool ShowOn(BoardPlace place) override;
   std::int64_t queued_bytes() const override { return queued_bytes_.load(std::memory_order_relaxed); }
 
   const ChannelId& id() const { return id_; }
@@ -35,6 +36,10 @@ class InputQueue final : public InputChannel {
   bool Attach(std::shared_ptr<ProducerEnd> producer);
   void Push(ChannelElement element, std::int64_t cost);
   void PushEncoded(EncodedElement element, std::int64_t cost);
+  /// Where the consumer looks; without a board while it has given none.
+  BoardPlace place() const;
+  /// The consumer must look at the board.
+  void Wake() { waker_.Wake(); }
   /// Breaks the channel unless its end has arrived, in which case nothing is missing. The first reason stays.
   void Fail(const Status& why);
   /// Breaks the channel in any case, drops what is queued, tells the producer and forgets the waker.
@@ -47,14 +52,17 @@ class InputQueue final : public InputChannel {
     std::int64_t cost = 0;
   };
   void Push(Entry entry);
+  /// Under mutex_.
+  void SetReady(bool ready);
 
   const ChannelId id_;
   const std::int64_t credit_bytes_;
   WakerSlot waker_;
   std::atomic<bool> ready_{false};
   std::atomic<std::int64_t> queued_bytes_{0};
-  std::mutex mutex_;
-  std::deque<Entry> entries_;              // guarded by mutex_
+  mutable std::mutex mutex_;
+  Fifo<Entry> entries_;                    // guarded by mutex_
+  BoardPlace place_;                       // guarded by mutex_
   std::shared_ptr<ProducerEnd> producer_;  // guarded by mutex_
   Status failure_;                         // guarded by mutex_
   bool has_end_ = false;                   // guarded by mutex_

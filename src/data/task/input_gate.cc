@@ -5,18 +5,60 @@
 
 namespace headrace::data::task {
 
-InputGate::InputGate(std::vector<Port> ports) {
+InputGate::InputGate(std::vector<Port> ports) : board_(std::make_shared<exchange::ChannelBoard>(ports.size())) {
   for (auto& port : ports) {
     channels_.push_back({port.input, std::move(port.channel)});
     merger_.AddChannel();
   }
   HR_CHECK(!channels_.empty(), "an input gate without channels");
+  for (std::size_t i = 0; i < channels_.size(); ++i)
+    if (!channels_[i].channel->ShowOn({board_, i})) board_->SetReady(i);  // it is asked each time
+  board_->Await(0);
 }
 
 bool InputGate::ready() const {
-  return !due_.empty() || std::any_of(channels_.begin(), channels_.end(), [](const Channel& channel) {
-    return !channel.ended && !channel.blocked && channel.channel->ready();
-  });
+  if (!due_.empty() || News(board_->awaited())) return true;
+  for (std::size_t i = board_->NextReady(0); i < channels_.size(); i = board_->NextReady(i + 1))
+    if (CanRead(i)) return true;
+  return false;
+}
+
+std::optional<std::size_t> InputGate::NextChannel() {
+  const std::size_t start = next_;
+  for (const auto& [from, to] : {std::pair(start, channels_.size()), std::pair(std::size_t{0}, start)}) {
+    for (std::size_t i = board_->NextReady(from); i < to; i = board_->NextReady(i + 1)) {
+      if (!CanRead(i)) continue;
+      next_ = i + 1 == channels_.size() ? 0 : i + 1;
+      return i;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::int64_t> InputGate::News(std::size_t index) const {
+  if (index >= channels_.size()) return std::nullopt;
+  // First the watermark: what was pushed before it is ready then.
+  const std::int64_t watermark_ms = board_->watermark_ms(index);
+  if (watermark_ms <= merger_.watermark_ms(index) || channels_[index].blocked || board_->ready(index)) return std::nullopt;
+  return watermark_ms;
+}
+
+Status InputGate::ReadBoard() {
+  while (due_.empty() && News(board_->awaited())) {
+    for (std::size_t i = 0; i < channels_.size(); ++i) {
+      if (const auto watermark_ms = News(i)) merger_.Advance(i, *watermark_ms);
+    }
+    MergeWatermarks();
+    if (!due_.empty()) HR_RETURN_NOT_OK(FlushMerged(/*in_front=*/true));
+  }
+  return Status::OK();
+}
+
+void InputGate::AwaitSlowest() {
+  const std::size_t awaited = board_->awaited();
+  const bool holds = awaited < channels_.size() && !merger_.idle(awaited) && !merger_.ended(awaited) &&
+                     merger_.watermark_ms(awaited) <= merger_.watermark_ms();
+  if (!holds) board_->Await(merger_.slowest().value_or(exchange::ChannelBoard::kNone));
 }
 
 Result<std::optional<InputGate::Event>> InputGate::Poll() {
@@ -29,15 +71,17 @@ Result<std::optional<InputGate::Event>> InputGate::Poll() {
 }
 
 Status InputGate::Read() {
-  for (std::size_t tried = 0; due_.empty() && tried < channels_.size();) {
-    ++tried;
-    const std::size_t index = next_;
+  HR_RETURN_NOT_OK(ReadBoard());
+  while (due_.empty()) {
+    const auto next = NextChannel();
+    if (!next) {
+      HR_RETURN_NOT_OK(ReadBoard());
+      break;
+    }
+    const std::size_t index = *next;
     Channel& channel = channels_[index];
-    next_ = next_ + 1 == channels_.size() ? 0 : next_ + 1;
-    if (channel.ended || channel.blocked || !channel.channel->ready()) continue;
     HR_ASSIGN_OR_RAISE(auto element, channel.channel->PollPart());
     if (!element) continue;
-    tried = 0;
     if (element->is_data()) {
       HR_RETURN_NOT_OK(TakeRows(channel.input, element->TakePart()));
       continue;
@@ -57,7 +101,7 @@ Status InputGate::TakeRows(std::uint32_t input, exchange::BatchPart part) {
   if (mergers_.size() <= input) mergers_.resize(input + 1);
   PartMerger& merger = mergers_[input];
   const bool takes = merges_ && merger.Takes(part);
-  if (takes) HR_RETURN_NOT_OK(merger.Add(std::move(part)));
+  if (takes) merger.Add(std::move(part));
   if (takes && !merger.full()) return Status::OK();
   if (!merger.empty()) {
     HR_ASSIGN_OR_RAISE(auto merged, merger.Finish());
@@ -98,6 +142,7 @@ void InputGate::Merge(std::size_t index, const columnar::StreamElement& element)
 void InputGate::MergeWatermarks() {
   const auto change = merger_.Take();
   if (change.idle == false) due_.push_back({0, columnar::WatermarkStatus{false}});
+  AwaitSlowest();
   if (change.watermark_ms) due_.push_back({0, columnar::Watermark{*change.watermark_ms}});
   if (change.idle == true) due_.push_back({0, columnar::WatermarkStatus{true}});
 }

@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "columnar/stream_element.h"
 #include "data/exchange/channel.h"
+#include "data/exchange/channel_board.h"
 #include "data/task/part_merger.h"
 #include "data/time/watermark_merger.h"
 
@@ -47,6 +48,18 @@ class InputGate {
   };
   /// Reads channels until something is due, or none is ready.
   Status Read();
+  bool CanRead(std::size_t index) const {
+    const Channel& channel = channels_[index];
+    return !channel.ended && !channel.blocked && channel.channel->ready();
+  }
+  /// The channel whose turn it is among those that can be read.
+  std::optional<std::size_t> NextChannel();
+  /// The board's watermark of a channel if it is news, and all rows before it have been taken.
+  std::optional<std::int64_t> News(std::size_t index) const;
+  /// Takes the watermarks that stand on the board, if the one that holds event time back has moved.
+  Status ReadBoard();
+  /// Asks the board for the channel that holds event time back, unless it is asked for.
+  void AwaitSlowest();
   /// Puts rows into due_, or with others that wait in mergers_.
   Status TakeRows(std::uint32_t input, exchange::BatchPart part);
   /// Puts what waits in mergers_ in front of due_, or behind it.
@@ -59,6 +72,7 @@ class InputGate {
   std::optional<columnar::StreamElement> ReleaseBarrier();
 
   std::vector<Channel> channels_;
+  std::shared_ptr<exchange::ChannelBoard> board_;
   std::size_t next_ = 0;
   time::WatermarkMerger merger_;
   bool end_given_ = false;

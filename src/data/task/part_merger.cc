@@ -4,29 +4,17 @@
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
-#include <numeric>
 #include <utility>
 
 namespace headrace::data::task {
 namespace {
 
-constexpr std::size_t kMostIndices = 1 << 16;
 constexpr std::size_t kMostSame = 4096;
-
-/// 0, 1, 2, …: rows that stand behind each other, as indices.
-const std::uint32_t* Indices() {
-  static const std::vector<std::uint32_t> indices = [] {
-    std::vector<std::uint32_t> made(kMostIndices);
-    std::iota(made.begin(), made.end(), 0);
-    return made;
-  }();
-  return indices.data();
-}
 
 }  // namespace
 
 bool PartMerger::Takes(const exchange::BatchPart& part) {
-  if (part.rows == 0 || part.rows > kSmallRows || part.first + part.rows > static_cast<std::int64_t>(kMostIndices)) return false;
+  if (part.rows == 0 || part.rows > kSmallRows) return false;
   return part.size_bytes() <= kSmallBytes && UseSchema(part.batch.records()->schema());
 }
 
@@ -51,34 +39,29 @@ bool PartMerger::UseSchema(const std::shared_ptr<arrow::Schema>& schema) {
   return gathers_;
 }
 
-Status PartMerger::Add(exchange::BatchPart part) {
+void PartMerger::Add(exchange::BatchPart part) {
   rows_ += part.rows;
   bytes_ += part.size_bytes();
-  if (rows_ == part.rows) {
-    alone_ = std::move(part);
-    return Status::OK();
-  }
-  if (alone_) HR_RETURN_NOT_OK(Gather(*std::exchange(alone_, std::nullopt)));
-  return Gather(part);
-}
-
-Status PartMerger::Gather(const exchange::BatchPart& part) {
-  const arrow::RecordBatch& records = *part.batch.records();
-  for (std::size_t c = 0; c < columns_.size(); ++c)
-    HR_RETURN_NOT_OK(columns_[c]->Append(*records.column_data(static_cast<int>(c)), Indices() + part.first, part.rows));
-  return Status::OK();
+  parts_.push_back(std::move(part));
 }
 
 Result<columnar::DataBatch> PartMerger::Finish() {
+  std::vector<exchange::BatchPart> parts;
+  parts.swap(parts_);
   const std::int64_t rows = std::exchange(rows_, 0);
   bytes_ = 0;
-  if (alone_) return std::exchange(alone_, std::nullopt)->ToBatch();
+  if (parts.size() == 1) return parts.front().ToBatch();
   std::vector<std::shared_ptr<arrow::ArrayData>> columns;
   columns.reserve(columns_.size());
-  for (const auto& column : columns_) {
-    HR_ASSIGN_OR_RAISE(auto data, column->Finish());
+  for (std::size_t c = 0; c < columns_.size(); ++c) {
+    HR_RETURN_NOT_OK(columns_[c]->Reserve(rows));
+    for (const exchange::BatchPart& part : parts)
+      HR_RETURN_NOT_OK(columns_[c]->AppendRange(*part.batch.records()->column_data(static_cast<int>(c)), part.first, part.rows));
+    HR_ASSIGN_OR_RAISE(auto data, columns_[c]->Finish());
     columns.push_back(std::move(data));
   }
+  parts.clear();
+  parts_.swap(parts);  // its memory
   return columnar::DataBatch(arrow::RecordBatch::Make(schema_, rows, std::move(columns)));
 }
 

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <unordered_set>
 #include <vector>
 
@@ -19,7 +18,7 @@ class PartMerger {
  public:
   /// Whether Add() may follow: the part is small, of the schema of those that wait, and of columns that can be gathered.
   bool Takes(const exchange::BatchPart& part);
-  Status Add(exchange::BatchPart part);
+  void Add(exchange::BatchPart part);
   bool empty() const { return rows_ == 0; }
   /// Enough for a batch.
   bool full() const { return rows_ >= kFullRows || bytes_ >= kFullBytes; }
@@ -31,13 +30,12 @@ class PartMerger {
   static constexpr std::int64_t kFullRows = 4096, kFullBytes = 256 << 10;
 
   bool UseSchema(const std::shared_ptr<arrow::Schema>& schema);
-  Status Gather(const exchange::BatchPart& part);
 
   std::shared_ptr<arrow::Schema> schema_;
   std::unordered_set<std::shared_ptr<arrow::Schema>> same_;  // found to equal schema_
   std::vector<std::unique_ptr<columnar::ColumnGatherer>> columns_;
-  bool gathers_ = false;                      // columns of schema_ can be gathered
-  std::optional<exchange::BatchPart> alone_;  // the only part so far
+  bool gathers_ = false;  // columns of schema_ can be gathered
+  std::vector<exchange::BatchPart> parts_;
   std::int64_t rows_ = 0, bytes_ = 0;
 };
 

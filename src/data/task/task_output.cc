@@ -30,8 +30,14 @@ Status EdgeOutput::FlushHeld() {
 Status EdgeOutput::AddControl(const columnar::StreamElement& element) {
   HR_RETURN_NOT_OK(FlushHeld());
   HR_CHECK(!partitioner_->has_pending(), "rows are held back behind a control element");
-  for (auto& queue : queues_) queue.emplace_back(element);
-  queued_ += queues_.size();
+  for (std::size_t i = 0; i < queues_.size(); ++i) {
+    if (queues_[i].empty()) {
+      HR_RETURN_NOT_OK(channels_[i]->Write(element));
+      continue;
+    }
+    queues_[i].emplace_back(element);
+    ++queued_;
+  }
   return Pump().status();
 }
 
@@ -59,8 +65,7 @@ Result<bool> EdgeOutput::Pump() {
   for (std::size_t i = 0; queued_ > 0 && i < channels_.size(); ++i) {
     auto& queue = queues_[i];
     while (!queue.empty() && (!queue.front().is_data() || channels_[i]->writable())) {
-      HR_RETURN_NOT_OK(Write(i, std::move(queue.front())));
-      queue.pop_front();
+      HR_RETURN_NOT_OK(Write(i, queue.pop_front()));
       --queued_;
       moved = true;
     }

@@ -1,11 +1,11 @@
 #pragma once
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/fifo.h"
 #include "base/status.h"
 #include "columnar/stream_element.h"
 #include "data/exchange/channel.h"
@@ -43,7 +43,7 @@ class EdgeOutput {
   std::unique_ptr<exchange::Partitioner> partitioner_;
   std::string tag_;
   std::vector<std::shared_ptr<exchange::OutputChannel>> channels_;
-  std::vector<std::deque<exchange::ChannelElement>> queues_;  // by channel
+  std::vector<Fifo<exchange::ChannelElement>> queues_;  // by channel
   std::vector<exchange::Partitioner::Piece> pieces_;
   std::size_t queued_ = 0;
   MonotonicTime held_since_ = MonotonicTime::max();

@@ -16,6 +16,20 @@ constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kBegin = -4 * WindowSpec::kLatestMs;  // before every window; leaves room to subtract a size
 constexpr std::size_t kSpareTables = 2;
 constexpr std::int64_t kSpareBytes = 2 << 20;  // of more than those
+/// Groups wait in the log where fewer than this stand behind each other in a slice, and this many do at most.
+constexpr std::size_t kLeastRun = 64;
+constexpr std::int64_t kMostLogged = 1 << 16;
+
+Status CheckTimes(const columnar::Int64Range& range) {
+  if (range.least >= -WindowSpec::kLatestMs && range.greatest <= WindowSpec::kLatestMs) return Status::OK();
+  return Error(ErrorCode::kBadRecord, "a row's event time is more than 36 million years from 1970", "Event times are ms since 1970.");
+}
+
+bool HasShortRuns(const std::int64_t* times, std::size_t rows) {
+  std::size_t runs = 1;
+  for (std::size_t i = 1; i < rows; ++i) runs += times[i] != times[i - 1];
+  return rows / runs < kLeastRun;
+}
 
 }  // namespace
 
@@ -25,6 +39,8 @@ SlicedAggregate::SlicedAggregate(WindowSpec spec, std::uint32_t key_words, Funct
       key_words_(key_words),
       functions_(std::move(functions)),
       merger_(spec.slices_per_window() == 1 ? nullptr : WindowMerger::Make(spec, key_words, functions_, settings.step_groups)),
+      logs_(settings.lateness_ms == 0 && !settings.early && settings.trigger == nullptr && !OwnMemory(functions_)),
+      log_(key_words, WordsOf(functions_)),
       fired_to_ms_(kBegin),
       trash_(WordsOf(functions_) + 1) {}
 
@@ -97,7 +113,7 @@ bool SlicedAggregate::FindRuns(const std::int64_t* times, std::int64_t rows) {
 Result<std::int64_t> SlicedAggregate::ResolveRuns(std::span<const std::uint64_t* const> keys, std::uint8_t* late) {
   std::int64_t dropped = 0;
   for (const Run& run : runs_) {
-    if (spec_.LastWindowEnd(run.start_ms) + settings_.lateness_ms > fired_to_ms_) {
+    if (!IsLate(run.start_ms)) {
       HR_RETURN_NOT_OK(ResolveRun(run.start_ms, keys, run.first, run.rows));
       continue;
     }
@@ -112,7 +128,7 @@ Result<std::int64_t> SlicedAggregate::ResolveRuns(std::span<const std::uint64_t*
 Status SlicedAggregate::ResolveMixed(std::span<const std::uint64_t* const> keys, const std::int64_t* times, std::int64_t rows,
                                      std::int64_t least_ms, std::int64_t greatest_ms, std::uint8_t* late, std::int64_t* dropped) {
   for (const RowsBySlice::Run& run : by_slice_.Sort(spec_, times, rows, least_ms, greatest_ms)) {
-    if (spec_.LastWindowEnd(run.start_ms) + settings_.lateness_ms <= fired_to_ms_) {
+    if (IsLate(run.start_ms)) {
       for (const std::uint32_t row : run.rows) {
         groups_[row] = trash_.data();
         late[row] = 1;
@@ -137,8 +153,7 @@ Result<std::int64_t> SlicedAggregate::Resolve(std::span<const std::uint64_t* con
                                               std::uint8_t* late) {
   groups_.resize(static_cast<std::size_t>(rows));
   const auto [least, greatest] = columnar::RangeOf(times, rows);
-  if (least < -WindowSpec::kLatestMs || greatest > WindowSpec::kLatestMs)
-    return Error(ErrorCode::kBadRecord, "a row's event time is more than 36 million years from 1970", "Event times are ms since 1970.");
+  HR_RETURN_NOT_OK(CheckTimes({least, greatest}));
   const std::int64_t start_ms = spec_.SliceStart(least);
   if (start_ms == spec_.SliceStart(greatest)) {
     runs_.assign(1, Run{start_ms, 0, rows});
@@ -170,6 +185,7 @@ Result<std::int64_t> SlicedAggregate::AddGroups(std::span<const std::uint64_t* c
                                                 std::span<const std::uint64_t* const> states, std::uint8_t* late) {
   const auto rows = static_cast<std::int64_t>(states.size());
   if (rows == 0) return 0;
+  if (logs_ && HasShortRuns(times, states.size())) return LogGroups(keys, times, states, late);
   HR_ASSIGN_OR_RAISE(const std::int64_t dropped, Resolve(keys, times, rows, late));
   std::vector<const std::uint64_t*> from;
   std::vector<std::uint64_t*> into;
@@ -182,6 +198,43 @@ Result<std::int64_t> SlicedAggregate::AddGroups(std::span<const std::uint64_t* c
   HR_RETURN_NOT_OK(MergeAll(functions_, into.data(), from.data(), static_cast<std::int64_t>(into.size())));
   if (!behind_.empty()) HR_RETURN_NOT_OK(TakeInBehind());
   return dropped;
+}
+
+Result<std::int64_t> SlicedAggregate::LogGroups(std::span<const std::uint64_t* const> keys, const std::int64_t* times,
+                                                std::span<const std::uint64_t* const> states, std::uint8_t* late) {
+  HR_RETURN_NOT_OK(CheckTimes(columnar::RangeOf(times, static_cast<std::int64_t>(states.size()))));
+  std::int64_t dropped = 0;
+  for (std::size_t i = 0, end = 0; i < states.size(); i = end) {
+    while (end < states.size() && times[end] == times[i]) ++end;
+    const std::int64_t slice_ms = spec_.SliceStart(times[i]);
+    const bool is_late = IsLate(slice_ms);
+    std::fill(late + i, late + end, static_cast<std::uint8_t>(is_late));
+    if (is_late)
+      dropped += static_cast<std::int64_t>(end - i);
+    else
+      log_.Append(slice_ms, keys, states, i, end - i);
+  }
+  // All of them: taking in a few each time would order the others again and again.
+  if (log_.num_rows() > kMostLogged)
+    while (!log_.empty()) HR_RETURN_NOT_OK(TakeInOldest());
+  return dropped;
+}
+
+Status SlicedAggregate::TakeInOldest() {
+  const GroupLog::Slice slice = log_.TakeOldest();
+  HR_ASSIGN_OR_RAISE(state::GroupTable * table, TableOf(slice.start_ms));
+  const std::int64_t bytes = table->allocated_bytes();
+  const auto rows = static_cast<std::int64_t>(slice.states.size());
+  groups_.resize(slice.states.size());
+  HR_RETURN_NOT_OK(table->Resolve(slice.keys, rows, groups_.data()));
+  slices_bytes_ += table->allocated_bytes() - bytes;
+  HR_RETURN_NOT_OK(MergeAll(functions_, groups_.data(), slice.states.data(), rows));
+  return behind_.empty() ? Status::OK() : TakeInBehind();
+}
+
+std::int64_t SlicedAggregate::NextEndOf(std::int64_t slice_ms) const {
+  const std::int64_t first_ms = spec_.FirstWindowEnd(slice_ms);
+  return first_ms > fired_to_ms_ ? first_ms : spec_.EndAfter(fired_to_ms_);
 }
 
 Status SlicedAggregate::TakeInBehind() {
@@ -305,12 +358,11 @@ void SlicedAggregate::DropOver() {
 }
 
 std::int64_t SlicedAggregate::next_end_ms() const {
+  const std::int64_t waiting_ms = log_.empty() ? kNever : NextEndOf(log_.OldestMs());
   for (auto at = slices_.lower_bound(fired_to_ms_ - spec_.size_ms); at != slices_.end(); ++at) {
-    if (spec_.LastWindowEnd(at->first) <= fired_to_ms_) continue;
-    const std::int64_t first_ms = spec_.FirstWindowEnd(at->first);
-    return first_ms > fired_to_ms_ ? first_ms : spec_.EndAfter(fired_to_ms_);
+    if (spec_.LastWindowEnd(at->first) > fired_to_ms_) return std::min(NextEndOf(at->first), waiting_ms);
   }
-  return kNever;
+  return waiting_ms;
 }
 
 Result<bool> SlicedAggregate::LeaveTo(std::int64_t start_ms) {
@@ -323,6 +375,8 @@ Result<std::optional<SlicedAggregate::Fired>> SlicedAggregate::Fire(std::int64_t
   if (firing_ == Firing::kNone) {
     const std::int64_t to_ms = std::min(watermark_ms, 2 * WindowSpec::kLatestMs) + 1;
     firing_end_ms_ = next_end_ms();
+    // Its groups have waited for it.
+    while (!log_.empty() && NextEndOf(log_.OldestMs()) <= std::min(firing_end_ms_, to_ms)) HR_RETURN_NOT_OK(TakeInOldest());
     if (firing_end_ms_ > to_ms) {
       firing_end_ms_ = kNever;
       fired_to_ms_ = std::max(fired_to_ms_, to_ms);
@@ -354,7 +408,8 @@ Result<std::optional<SlicedAggregate::Fired>> SlicedAggregate::Fire(std::int64_t
 }
 
 std::int64_t SlicedAggregate::allocated_bytes() const {
-  std::int64_t bytes = BytesOf(functions_) + (merger_ == nullptr ? 0 : merger_->allocated_bytes()) + slices_bytes_ + spare_bytes_;
+  std::int64_t bytes =
+      BytesOf(functions_) + (merger_ == nullptr ? 0 : merger_->allocated_bytes()) + slices_bytes_ + spare_bytes_ + log_.allocated_bytes();
   for (const auto* changes : {&late_changes_, &early_changes_})
     for (const auto& [end, keys] : *changes) bytes += keys.allocated_bytes();
   return bytes;

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -9,6 +10,7 @@
 #include "base/status.h"
 #include "data/state/group_table.h"
 #include "data/window/aggregate_states.h"
+#include "data/window/group_log.h"
 #include "data/window/row_trigger.h"
 #include "data/window/rows_by_slice.h"
 #include "data/window/window_merger.h"
@@ -76,9 +78,11 @@ class SlicedAggregate {
   std::int64_t next_end_ms() const;
 
   /// Calls visit(key words) for groups held, a key may come more than once: from row *row of slice *slice_ms on, for `most` of them, and
-  /// moves both; true when all have been visited. Rows may be added and windows fire between two calls.
+  /// moves both; begins where *slice_ms is the least number; true when all have been visited. Rows may be added and windows fire between
+  /// two calls.
   template <typename Visit>
   bool VisitKeys(std::int64_t* slice_ms, std::int64_t* row, std::int64_t most, Visit visit) const {
+    if (*slice_ms == std::numeric_limits<std::int64_t>::min()) log_.VisitKeys(visit);  // at once: they are few
     for (auto at = slices_.lower_bound(*slice_ms); at != slices_.end(); ++at, *row = 0) {
       if (at->first != *slice_ms) *row = 0;  // the slice in hand has gone
       *slice_ms = at->first;
@@ -92,6 +96,7 @@ class SlicedAggregate {
 
   const Functions& functions() const { return functions_; }
   std::int64_t allocated_bytes() const;
+  /// Those with a table.
   std::size_t num_slices() const { return slices_.size(); }
   /// Of the slices' tables, without what is kept for later ones.
   std::int64_t slices_bytes() const { return slices_bytes_; }
@@ -119,6 +124,13 @@ class SlicedAggregate {
   Status NoteChanges(std::int64_t start_ms, std::span<const std::uint64_t* const> keys, std::int64_t count);
   Status NoteChange(Changes* changes, std::int64_t end_ms, std::span<const std::uint64_t* const> keys, std::int64_t count);
   Status TakeInBehind();
+  /// AddGroups() into the log.
+  Result<std::int64_t> LogGroups(std::span<const std::uint64_t* const> keys, const std::int64_t* times,
+                                 std::span<const std::uint64_t* const> states, std::uint8_t* late);
+  Status TakeInOldest();
+  /// End of the next window of a slice.
+  std::int64_t NextEndOf(std::int64_t slice_ms) const;
+  bool IsLate(std::int64_t slice_ms) const { return spec_.LastWindowEnd(slice_ms) + settings_.lateness_ms <= fired_to_ms_; }
   Status NoteForTrigger(std::int64_t end_ms, std::span<const std::uint64_t* const> keys, std::int64_t count);
   Status Purge(std::int64_t start_ms, const std::uint64_t* key);
   Result<std::optional<Fired>> TakeChanged(Changes* changes);
@@ -134,6 +146,8 @@ class SlicedAggregate {
   const Functions functions_;
   const std::unique_ptr<WindowMerger> merger_;  // null: a window is a slice
   Slices slices_;
+  const bool logs_;
+  GroupLog log_;
   std::map<std::int64_t, state::GroupTable>
       behind_;  // rows of the batch in hand for slices that were merged, when the merger wants them apart
   state::GroupTable* last_table_ = nullptr;

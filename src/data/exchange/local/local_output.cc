@@ -3,6 +3,42 @@
 #include <utility>
 
 namespace headrace::data::exchange {
+
+Status LocalOutput::Write(columnar::StreamElement element) {
+  const auto* watermark = std::get_if<columnar::Watermark>(&element);
+  if (watermark != nullptr && place_.board != nullptr && open()) {
+    shown_ = *watermark;
+    if (place_.board->Advance(place_.channel, watermark->event_time_ms)) WakeConsumer();
+    return Status::OK();
+  }
+  const bool asks = watermark != nullptr && place_.board == nullptr;
+  HR_RETURN_NOT_OK(PassShown());
+  HR_RETURN_NOT_OK(Pass(ChannelElement(std::move(element))));
+  if (!asks) return Status::OK();
+  std::lock_guard lock(mutex_);
+  if (queue_ != nullptr) place_ = queue_->place();
+  return Status::OK();
+}
+
+Status LocalOutput::WritePart(BatchPart part) {
+  HR_RETURN_NOT_OK(PassShown());
+  return Pass(ChannelElement(std::move(part)));
+}
+
+Status LocalOutput::PassShown() {
+  if (!shown_) return Status::OK();
+  return Pass(ChannelElement(columnar::StreamElement(*std::exchange(shown_, std::nullopt))));
+}
+
+void LocalOutput::WakeConsumer() {
+  std::shared_ptr<InputQueue> queue;
+  {
+    std::lock_guard lock(mutex_);
+    queue = queue_;
+  }
+  if (queue != nullptr) queue->Wake();
+}
+
 Status LocalOutput::Pass(ChannelElement element) {
   std::shared_ptr<InputQueue> queue;
   const std::int64_t cost = element.size_bytes();
