@@ -5,23 +5,25 @@
 
 namespace headrace::data::window {
 
-/// Slices come mostly in their order, so that the next one is often the one behind the last.
-std::size_t GroupLog::PlaceOf(std::int64_t slice_ms) {
-  for (std::size_t place = std::max(last_place_, oldest_), tried = 0; place < slices_.size() && tried < 2; ++place, ++tried)
-    if (slices_[place].start_ms == slice_ms) return place;
-  const auto at = std::lower_bound(slices_.begin() + static_cast<std::ptrdiff_t>(oldest_), slices_.end(), slice_ms,
-                                   [](const Waiting& slice, std::int64_t start_ms) { return slice.start_ms < start_ms; });
+/// Slices mostly stand side by side: how far one is from the oldest tells its place.
+std::size_t GroupLog::PlaceOf(std::int64_t start_ms) {
+  if (!empty()) {
+    const std::int64_t behind = (start_ms - slices_[oldest_].start_ms) / slice_ms_;
+    const std::size_t guess = oldest_ + static_cast<std::size_t>(std::max<std::int64_t>(behind, 0));
+    if (guess < slices_.size() && slices_[guess].start_ms == start_ms) return guess;
+  }
+  const auto at = std::lower_bound(slices_.begin() + static_cast<std::ptrdiff_t>(oldest_), slices_.end(), start_ms,
+                                   [](const Waiting& slice, std::int64_t ms) { return slice.start_ms < ms; });
   const auto place = static_cast<std::size_t>(at - slices_.begin());
-  if (at == slices_.end() || at->start_ms != slice_ms) slices_.insert(at, Waiting{slice_ms, kNoSpan, kNoSpan, 0});
+  if (at == slices_.end() || at->start_ms != start_ms) slices_.insert(at, Waiting{start_ms, kNoSpan, kNoSpan, 0});
   return place;
 }
 
-void GroupLog::Append(std::int64_t slice_ms, std::span<const std::uint64_t* const> keys, std::span<const std::uint64_t* const> states,
+void GroupLog::Append(std::int64_t start_ms, std::span<const std::uint64_t* const> keys, std::span<const std::uint64_t* const> states,
                       std::size_t first, std::size_t count) {
   const std::size_t taken_words = words_.size() - waiting_rows_ * row_words_;
   if (empty() || taken_words > kLeastDead + waiting_rows_ * row_words_) DropTaken();
-  last_place_ = PlaceOf(slice_ms);
-  Waiting& slice = slices_[last_place_];
+  Waiting& slice = slices_[PlaceOf(start_ms)];
   const auto span = static_cast<std::uint32_t>(spans_.size());
   (slice.first_span == kNoSpan ? slice.first_span : spans_[slice.last_span].next) = span;
   slice.last_span = span;
@@ -38,10 +40,15 @@ void GroupLog::Append(std::int64_t slice_ms, std::span<const std::uint64_t* cons
 
 /// Slice by slice, so that the rows of one stand together.
 void GroupLog::DropTaken() {
+  slices_.erase(slices_.begin(), slices_.begin() + static_cast<std::ptrdiff_t>(oldest_));
+  oldest_ = 0;
+  if (slices_.empty()) {
+    words_.clear();
+    spans_.clear();
+    return;
+  }
   spare_.clear();
   std::vector<Span> spans;
-  slices_.erase(slices_.begin(), slices_.begin() + static_cast<std::ptrdiff_t>(oldest_));
-  oldest_ = last_place_ = 0;
   for (Waiting& slice : slices_) {
     const std::size_t first = spare_.size() / row_words_;
     for (std::uint32_t at = slice.first_span; at != kNoSpan; at = spans_[at].next) {
@@ -52,10 +59,15 @@ void GroupLog::DropTaken() {
     spans.push_back({first, slice.rows, kNoSpan});
   }
   words_.swap(spare_);
-  if (slices_.empty())
-    spans_.clear();
-  else
-    spans_ = std::move(spans);
+  spans_ = std::move(spans);
+}
+
+/// Rows were written long ago, in many places: they come while the slice before them is added up.
+void GroupLog::PrefetchOldest() const {
+  constexpr std::size_t kLineWords = 8;
+  for (std::uint32_t at = slices_[oldest_].first_span; at != kNoSpan; at = spans_[at].next)
+    for (std::size_t word = 0; word < spans_[at].rows * row_words_; word += kLineWords)
+      __builtin_prefetch(words_.data() + spans_[at].first * row_words_ + word);
 }
 
 GroupLog::Slice GroupLog::TakeOldest() {
@@ -73,6 +85,7 @@ GroupLog::Slice GroupLog::TakeOldest() {
     }
   }
   waiting_rows_ -= slice.rows;
+  if (!empty()) PrefetchOldest();
   return {slice.start_ms, keys_, states_};
 }
 

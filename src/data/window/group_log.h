@@ -11,14 +11,16 @@ namespace headrace::data::window {
 /// Owned by a SlicedAggregate, its thread only.
 class GroupLog {
  public:
-  GroupLog(std::uint32_t key_words, std::uint32_t state_words) : key_words_(key_words), row_words_(key_words + state_words) {}
+  /// `slice_ms`: the length of a slice.
+  GroupLog(std::int64_t slice_ms, std::uint32_t key_words, std::uint32_t state_words)
+      : slice_ms_(slice_ms), key_words_(key_words), row_words_(key_words + state_words) {}
 
   bool empty() const { return oldest_ == slices_.size(); }
   /// Rows that wait.
   std::int64_t num_rows() const { return static_cast<std::int64_t>(waiting_rows_); }
-  /// Appends groups [first, first + count), all of the slice that starts at slice_ms: key word w of a group is keys[w][i], its state stands
+  /// Appends groups [first, first + count), all of the slice that starts at start_ms: key word w of a group is keys[w][i], its state stands
   /// at states[i].
-  void Append(std::int64_t slice_ms, std::span<const std::uint64_t* const> keys, std::span<const std::uint64_t* const> states,
+  void Append(std::int64_t start_ms, std::span<const std::uint64_t* const> keys, std::span<const std::uint64_t* const> states,
               std::size_t first, std::size_t count);
 
   /// The rows of one slice.
@@ -58,15 +60,17 @@ class GroupLog {
     std::size_t rows;
   };
   /// The slice's place in slices_, made if it is new.
-  std::size_t PlaceOf(std::int64_t slice_ms);
+  std::size_t PlaceOf(std::int64_t start_ms);
+  void PrefetchOldest() const;
   /// Gives the memory of rows that were taken to others.
   void DropTaken();
 
+  const std::int64_t slice_ms_;
   const std::uint32_t key_words_, row_words_;
   std::vector<std::uint64_t> words_, spare_;  // rows as they came
   std::vector<Span> spans_;
   std::vector<Waiting> slices_;  // by start; those before oldest_ have been taken
-  std::size_t oldest_ = 0, last_place_ = 0;
+  std::size_t oldest_ = 0;
   std::size_t waiting_rows_ = 0;
   // Of the slice taken last.
   std::vector<std::uint64_t> key_columns_;

@@ -12,7 +12,7 @@
 namespace headrace::data::window {
 namespace {
 
-constexpr std::size_t kPieceRows = 8192;
+constexpr std::size_t kPieceRows = 32768;
 constexpr std::size_t kSpareTables = 64;
 
 }  // namespace

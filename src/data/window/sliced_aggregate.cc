@@ -40,7 +40,7 @@ SlicedAggregate::SlicedAggregate(WindowSpec spec, std::uint32_t key_words, Funct
       functions_(std::move(functions)),
       merger_(spec.slices_per_window() == 1 ? nullptr : WindowMerger::Make(spec, key_words, functions_, settings.step_groups)),
       logs_(settings.lateness_ms == 0 && !settings.early && settings.trigger == nullptr && !OwnMemory(functions_)),
-      log_(key_words, WordsOf(functions_)),
+      log_(spec.slice_ms(), key_words, WordsOf(functions_)),
       fired_to_ms_(kBegin),
       trash_(WordsOf(functions_) + 1) {}
 

@@ -130,7 +130,9 @@ class SlicedAggregate {
   Status TakeInOldest();
   /// End of the next window of a slice.
   std::int64_t NextEndOf(std::int64_t slice_ms) const;
-  bool IsLate(std::int64_t slice_ms) const { return spec_.LastWindowEnd(slice_ms) + settings_.lateness_ms <= fired_to_ms_; }
+  bool IsLate(std::int64_t slice_ms) const {
+    return slice_ms < fired_to_ms_ && spec_.LastWindowEnd(slice_ms) + settings_.lateness_ms <= fired_to_ms_;
+  }
   Status NoteForTrigger(std::int64_t end_ms, std::span<const std::uint64_t* const> keys, std::int64_t count);
   Status Purge(std::int64_t start_ms, const std::uint64_t* key);
   Result<std::optional<Fired>> TakeChanged(Changes* changes);
