@@ -165,11 +165,12 @@ TEST_F(KafkaSourceOnBroker, WhatIsHeldForAPausedPartitionIsBounded) {
   std::vector<int> next{0, 0};
   reader->SetPaused({true, false});
   const std::int64_t before = Resident();
-  std::int64_t most = 0;
   read(1, &next);
-  most = Resident() - before;
+  [[maybe_unused]] const std::int64_t grown = Resident() - before;
   EXPECT_EQ(next, (std::vector<int>{0, 8'000}));
-  EXPECT_LT(most, 110 << 20) << "32 MiB held, as much read ahead, and what comes and goes";
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which keep what was freed
+  EXPECT_LT(grown, 110 << 20) << "32 MiB held, as much read ahead, and what comes and goes";
+#endif
   reader->SetPaused({false, false});
   read(0, &next);
   EXPECT_EQ(next, (std::vector<int>{8'000, 8'000}));

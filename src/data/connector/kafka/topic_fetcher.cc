@@ -419,7 +419,8 @@ Status TopicFetcher::HandleError(const rd_kafka_message_t& message, Partition* p
     return Status::OK();
   }
   if (message.err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || message.err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
-    if (partition == nullptr || partition->ended) return Status::OK();
+    // Where it is to be fetched again this comes again.
+    if (partition == nullptr || partition->ended || partition->restart_at >= 0) return Status::OK();
     LogWarn(
         "kafka",
         fmt::format("{}: offset {} is no longer there (retention, or the topic was made anew); reading goes on at the beginning of the log",
