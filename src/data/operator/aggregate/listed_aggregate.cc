@@ -96,6 +96,8 @@ class Listed final : public ValueAggregate<Values> {
     }
     return Status::OK();
   }
+  /// The lists of many slices would hold each value once for each slice in front of it.
+  bool grows_when_merged() const override { return !kTop; }
   /// collect() without a limit: the first of the values that are the same goes.
   bool retractable() const override { return !kTop && limit_ == 0; }
   Status Retract(const AggregateInput& input, std::uint64_t* const* groups, std::int64_t rows) const override {

@@ -35,6 +35,7 @@ class NestedCollect final : public AggregateFunction {
     return bytes_->Retract(encoded, groups, rows);
   }
   bool retractable() const override { return bytes_->retractable(); }
+  bool grows_when_merged() const override { return bytes_->grows_when_merged(); }
   Status Merge(std::uint64_t* const* into, const std::uint64_t* const* from, std::int64_t groups) const override {
     return bytes_->Merge(into, from, groups);
   }

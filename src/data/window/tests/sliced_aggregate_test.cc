@@ -314,6 +314,60 @@ TEST(SlicedAggregate, TimesBeyondAllCalendarsAreRefused) {
 }
 
 /// What stands beside the groups goes with them.
+/// collect(), and how many values its merges have gone through.
+class CountedCollect final : public op::AggregateFunction {
+ public:
+  explicit CountedCollect(std::int64_t* moved) : collect_(op::MakeAggregate({"collect", arrow::int64()}, 0).ValueOrDie()), moved_(moved) {}
+  std::uint32_t state_words() const override { return collect_->state_words(); }
+  std::shared_ptr<arrow::DataType> result_type() const override { return collect_->result_type(); }
+  Status Add(const op::AggregateInput& input, std::uint64_t* const* groups, std::int64_t rows) const override {
+    return collect_->Add(input, groups, rows);
+  }
+  Status Merge(std::uint64_t* const* into, const std::uint64_t* const* from, std::int64_t groups) const override {
+    HR_ASSIGN_OR_RAISE(const auto lists, collect_->Results(from, groups));
+    *moved_ += static_cast<const arrow::ListArray&>(*lists).values()->length();
+    return collect_->Merge(into, from, groups);
+  }
+  Result<std::shared_ptr<arrow::Array>> Results(const std::uint64_t* const* groups, std::int64_t count) const override {
+    return collect_->Results(groups, count);
+  }
+  bool grows_when_merged() const override { return collect_->grows_when_merged(); }
+  void Release(std::uint64_t* const* groups, std::int64_t count) const override { collect_->Release(groups, count); }
+  bool owns_memory() const override { return true; }
+  std::int64_t allocated_bytes() const override { return collect_->allocated_bytes(); }
+
+ private:
+  const std::unique_ptr<op::AggregateFunction> collect_;
+  std::int64_t* const moved_;
+};
+
+TEST(SlicedAggregate, AListOfManySlicesIsPutTogetherOnceAWindow) {
+  constexpr std::int64_t kSlices = 240;
+  std::int64_t moved = 0, given = 0;
+  Functions functions;
+  functions.push_back(std::make_unique<CountedCollect>(&moved));
+  SlicedAggregate windows({kSlices, 1, 0, false}, 1, std::move(functions));
+  for (std::int64_t time = 0; time < 3 * kSlices; ++time) {
+    const std::uint64_t key = 7;
+    const std::uint64_t* columns[] = {&key};
+    op::AggregateInput input;
+    input.values = &time;
+    ASSERT_TRUE(windows.Add(columns, &time, {&input, 1}, 1, nullptr).ok());
+    for (;;) {
+      const auto fired = windows.Fire(time);
+      ASSERT_TRUE(fired.ok());
+      if (!*fired) break;
+      if ((*fired)->groups == nullptr || (*fired)->groups->num_rows() == 0) continue;
+      const std::uint64_t* group = (*fired)->groups->RowValues(0);
+      const auto lists = windows.functions()[0]->Results(&group, 1).ValueOrDie();
+      given += static_cast<const arrow::ListArray&>(*lists).values()->length();
+    }
+  }
+  EXPECT_GT(given, 2 * kSlices * kSlices);
+  EXPECT_LE(moved, given);
+  EXPECT_LT(windows.functions()[0]->allocated_bytes(), 100 * kSlices);
+}
+
 TEST(SlicedAggregate, SetsOfDroppedSlicesAreGivenBack) {
   SlicedAggregate windows({60, 2, 0}, 1, MakeFunctions("count_distinct"));
   std::int64_t most = 0, last = 0;
