@@ -27,7 +27,7 @@ Status CauseOfFailure(const JobView& view) {
     text += fmt::format(" (operator \"{}\"{})", failure.operator_name, failure.user_location.empty() ? "" : ", " + failure.user_location);
   if (!failure.traceback.empty()) text += "\n" + failure.traceback;
   while (!text.empty() && text.back() == '\n') text.pop_back();
-  return Error(failure.code == 0 ? ErrorCode::kInternal : static_cast<ErrorCode>(failure.code), text);
+  return Error(failure.code == 0 ? ErrorCode::kInternal : static_cast<ErrorCode>(failure.code), text, failure.hint);
 }
 
 }  // namespace

@@ -13,6 +13,8 @@
 #include <limits>
 #include <utility>
 
+#include "columnar/decimal_text.h"
+
 namespace headrace::columnar {
 namespace {
 
@@ -108,13 +110,9 @@ Status AppendDecimal(const Value& value, const arrow::DataType& type, arrow::Arr
   if (value.tag != ValueTag::kDecimal && value.tag != ValueTag::kInt) return Unfit(value, type);
   const std::string text = value.tag == ValueTag::kInt ? std::to_string(value.integer) : value.text;
   arrow::Decimal128 number;
-  std::int32_t precision = 0, scale = 0;
-  if (!arrow::Decimal128::FromString(text, &number, &precision, &scale).ok())
+  if (!DecimalFromText(text, decimal.precision(), decimal.scale(), MoreDigits::kRefused, &number))
     return Status::Invalid(text.substr(0, 60), " does not fit the type ", type.ToString());
-  const auto scaled = number.Rescale(scale, decimal.scale());
-  if (!scaled.ok() || !scaled->FitsInPrecision(decimal.precision()))
-    return Status::Invalid(text.substr(0, 60), " does not fit the type ", type.ToString());
-  return static_cast<arrow::Decimal128Builder*>(builder)->Append(*scaled);
+  return static_cast<arrow::Decimal128Builder*>(builder)->Append(number);
 }
 
 Status AppendTime(const Value& value, const arrow::DataType& type, arrow::ArrayBuilder* builder) {

@@ -13,6 +13,7 @@
 #include <string>
 #include <utility>
 
+#include "columnar/decimal_text.h"
 #include "columnar/value_cursor.h"
 #include "columnar/value_encoding.h"
 
@@ -81,12 +82,9 @@ Status AppendDecimal(const arrow::Field& field, arrow::ArrayBuilder* out, const 
   const bool is_int = token.tag == ValueTag::kInt;
   if (!is_int && token.tag != ValueTag::kDecimal) return Mismatch(field, value);
   arrow::Decimal128 number;
-  std::int32_t precision = 0, scale = 0;
   const std::string text = is_int ? std::to_string(token.integer) : std::string(token.bytes);
-  if (!arrow::Decimal128::FromString(text, &number, &precision, &scale).ok()) return Mismatch(field, value);
-  const auto scaled = number.Rescale(scale, type.scale());
-  if (!scaled.ok() || !scaled->FitsInPrecision(type.precision())) return Mismatch(field, value);
-  return static_cast<arrow::Decimal128Builder*>(out)->Append(*scaled);
+  if (!DecimalFromText(text, type.precision(), type.scale(), MoreDigits::kRefused, &number)) return Mismatch(field, value);
+  return static_cast<arrow::Decimal128Builder*>(out)->Append(number);
 }
 
 /// How many ticks of the unit `amount` of another unit are; false when they do not fit or would lose something.

@@ -175,6 +175,10 @@ Status OneNumber(TypedExpression* call) {
   if (IsInteger(*argument.type)) HR_RETURN_NOT_OK(CastTo(arrow::int64(), &argument));
   if (IsFloat(*argument.type)) HR_RETURN_NOT_OK(CastTo(arrow::float64(), &argument));
   call->type = argument.type;
+  // 99.9 becomes 100.0, which has a digit more.
+  const bool rounds = call->function == Function::kRound || call->function == Function::kFloor || call->function == Function::kCeil;
+  if (rounds && IsDecimal(*argument.type))
+    call->type = arrow::decimal128(std::min(kMaxDigits, Precision(*argument.type) + 1), Scale(*argument.type));
   if (call->arguments.size() > 1) HR_RETURN_NOT_OK(Expect(call, 1, arrow::int64(), "a number, and the number of digits as an int"));
   return ExpectLiteral(*call, 1, "number of digits");
 }
@@ -352,6 +356,7 @@ Status Nested(TypedExpression* call) {
     arrow::FieldVector fields;
     for (std::size_t i = 0; i < arguments.size(); i += 2) {
       HR_RETURN_NOT_OK(ExpectLiteral(*call, i, "names"));
+      if (IsNull(*arguments[i + 1].type)) HR_RETURN_NOT_OK(CastTo(arrow::int64(), &arguments[i + 1]));
       fields.push_back(arrow::field(arguments[i].literal->ToString(), arguments[i + 1].type, arguments[i + 1].nullable));
     }
     call->type = arrow::struct_(std::move(fields));

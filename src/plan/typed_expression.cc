@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/nearest_name.h"
+#include "columnar/decimal_text.h"
 #include "columnar/value_encoding.h"
 #include "plan/function_types.h"
 
@@ -21,13 +22,8 @@ using columnar::ValueTag;
 Result<std::shared_ptr<arrow::Scalar>> DecimalScalar(const std::string& text) {
   arrow::Decimal128 value;
   std::int32_t precision = 0, scale = 0;
-  if (!arrow::Decimal128::FromString(text, &value, &precision, &scale).ok() || precision > 38 || scale > 38)
+  if (!columnar::ParseDecimal(text, &value, &precision, &scale) || precision > 38 || scale > 38)
     return Status::Invalid("the decimal ", text.substr(0, 60), " has more than 38 digits, or is none");
-  if (scale < 0) {
-    HR_ASSIGN_OR_RAISE(value, value.Rescale(scale, 0));
-    precision -= scale;
-    scale = 0;
-  }
   HR_ASSIGN_OR_RAISE(auto type, arrow::Decimal128Type::Make(std::max({precision, scale, 1}), scale));
   return std::make_shared<arrow::Decimal128Scalar>(value, type);
 }

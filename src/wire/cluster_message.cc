@@ -139,6 +139,7 @@ void ReportToMessage(const TaskReport& report, proto::TaskReport* message) {
   failure->set_user_location(Cut(report.failure.user_location, kMaxName));
   failure->set_operator_name(Cut(report.failure.operator_name, kMaxName));
   failure->set_operator_uid(Cut(report.failure.operator_uid, kMaxName));
+  failure->set_hint(Cut(report.failure.hint, kMaxSample));
 }
 
 /// Takes the size of the texts out of `room`; with too little left, what ReportTask has carried whole is left out.
@@ -155,8 +156,8 @@ Result<TaskReport> ReportFromMessage(const proto::TaskReport& message) {
   report.attempt = FromMessage(message.attempt());
   HR_ASSIGN_OR_RAISE(report.state, StateFromMessage(message.state()));
   const proto::TaskFailure& failure = message.failure();
-  report.failure = {static_cast<int>(failure.code()), failure.message(),       failure.traceback(),
-                    failure.user_location(),          failure.operator_name(), failure.operator_uid()};
+  report.failure = {static_cast<int>(failure.code()), failure.message(),      failure.traceback(), failure.user_location(),
+                    failure.operator_name(),          failure.operator_uid(), failure.hint()};
   if (message.has_metrics()) {
     report.metrics = MetricsFromMessage(message.metrics());
     report.metrics->attempt = report.attempt;

@@ -28,6 +28,7 @@ struct TaskFailure {
   std::string traceback;      ///< user frames, Python only
   std::string user_location;  ///< file:line, when known
   std::string operator_name, operator_uid;
+  std::string hint;  ///< one sentence on what to do next; empty: the code's own says it
 };
 
 /// How far event time has come in a task.

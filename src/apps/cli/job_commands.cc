@@ -120,7 +120,8 @@ Result<std::string> ShowStatus(const CommandLine& line, const std::string& id) {
     if (state == "FAILED" && line.output != "json") {
       if (auto exceptions = client.Get("/jobs/" + id + "/exceptions"); exceptions.ok()) {
         const json cause = CauseOf(exceptions->value("exceptions", json::array()));
-        if (!cause.is_null()) Print("\ncause: " + TextOf(cause, "message") + "\n" + cause.value("traceback", ""));
+        if (!cause.is_null())
+          Print("\ncause: " + TextOf(cause, "message") + "\n" + cause.value("traceback", "") + "hint: " + cause.value("hint", "") + "\n");
       }
     }
     if (!line.watch || state == "FINISHED" || state == "FAILED" || state == "CANCELED") return state;

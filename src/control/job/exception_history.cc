@@ -38,6 +38,7 @@ std::string FailureJson(const ExceptionEntry& entry) {
                                {"user_location", failure.user_location},
                                {"operator_name", failure.operator_name},
                                {"operator_uid", failure.operator_uid},
+                               {"hint", failure.hint},
                                {"task_name", entry.task_name},
                                {"task_manager", entry.task_manager},
                                {"deployment", entry.deployment},
@@ -57,8 +58,13 @@ ExceptionEntry FailureFromJson(const std::string& text) {
     const auto field = json.find(name);
     return field != json.end() && field->is_number_integer() ? field->get<std::int64_t>() : std::int64_t{0};
   };
-  entry.failure = {
-      static_cast<int>(number("code")), str("message"), str("traceback"), str("user_location"), str("operator_name"), str("operator_uid")};
+  entry.failure = {static_cast<int>(number("code")),
+                   str("message"),
+                   str("traceback"),
+                   str("user_location"),
+                   str("operator_name"),
+                   str("operator_uid"),
+                   str("hint")};
   entry.task_name = str("task_name");
   entry.task_manager = str("task_manager");
   entry.deployment = static_cast<DeploymentNumber>(number("deployment"));
@@ -70,6 +76,7 @@ wire::TaskFailure FailureOf(const Status& status) {
   wire::TaskFailure failure;
   failure.code = static_cast<int>(CodeOf(status));
   failure.message = status.message();
+  if (const ErrorDetail* detail = ErrorDetail::Of(status); detail != nullptr) failure.hint = detail->hint();
   return failure;
 }
 

@@ -171,16 +171,18 @@ std::string JobMetricsJson(const job::JobView& job) {
 std::string JobExceptionsJson(const job::JobView& job) {
   Json list = Json::array();
   for (const job::ExceptionEntry& entry : job.exceptions) {
-    list.push_back({{"time", entry.wall_time_ms},
-                    {"code", CodeName(static_cast<ErrorCode>(entry.failure.code))},
-                    {"message", entry.failure.message},
-                    {"traceback", entry.failure.traceback},
-                    {"location", entry.failure.user_location},
-                    {"operator_name", entry.failure.operator_name},
-                    {"operator_uid", entry.failure.operator_uid},
-                    {"task", entry.task_name},
-                    {"task_manager", entry.task_manager},
-                    {"deployment", entry.deployment}});
+    list.push_back(
+        {{"time", entry.wall_time_ms},
+         {"code", CodeName(static_cast<ErrorCode>(entry.failure.code))},
+         {"message", entry.failure.message},
+         {"hint", entry.failure.hint.empty() ? std::string(InfoOf(static_cast<ErrorCode>(entry.failure.code)).hint) : entry.failure.hint},
+         {"traceback", entry.failure.traceback},
+         {"location", entry.failure.user_location},
+         {"operator_name", entry.failure.operator_name},
+         {"operator_uid", entry.failure.operator_uid},
+         {"task", entry.task_name},
+         {"task_manager", entry.task_manager},
+         {"deployment", entry.deployment}});
   }
   return Dump({{"job_id", job.id.str()}, {"exceptions", std::move(list)}});
 }

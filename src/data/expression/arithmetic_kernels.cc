@@ -132,9 +132,11 @@ void OneFloat(const Instruction& i, Frame& f) {
 
 void RoundFloat(const Instruction& instruction, Frame& frame) {
   const double power = std::pow(10.0, static_cast<double>(instruction.number));
+  const bool all = power == 0;  // more digits go than a number has
   Instruction one = instruction;
   one.b = -1;
-  Plain<double>(one, frame, [power](double a, double) {
+  Plain<double>(one, frame, [power, all](double a, double) {
+    if (all) return std::isfinite(a) ? std::copysign(0.0, a) : a;
     const double scaled = a * power;
     return std::isfinite(scaled) ? std::nearbyint(scaled) / power : a;
   });
@@ -227,10 +229,11 @@ void DecimalMultiply(const Instruction& instruction, Frame& frame) {
 }
 
 void DecimalDivide(const Instruction& instruction, Frame& frame) {
-  const Int128 by = instruction.wide;  // 10^(scale - scale a + scale b)
+  const Int128 by = instruction.wide;  // 10^(scale - scale a + scale b); 0 if that has more than 38 digits
   Checked<Int128>(instruction, frame, [by](Int128 a, Int128 b, Int128* out) {
     *out = 0;
     if (b == 0) return kDivisionByZero;
+    if (by == 0) return a == 0 ? kNone : kOverflow;
     Int128 scaled = 0;
     if (__builtin_mul_overflow(a, by, &scaled)) return kOverflow;
     *out = DivideRounded(scaled, b);
@@ -260,22 +263,24 @@ void DecimalFloor(const Instruction& instruction, Frame& frame) {
 }
 
 enum class Rounding { kNearest, kDown, kUp };
-/// `wide` = 10^digits that go; the scale stays.
+/// `wide` = 10^digits that go, 0 for more than 38; the scale stays.
 template <Rounding kHow>
 void DecimalRound(const Instruction& instruction, Frame& frame) {
   const Int128 by = instruction.wide;
   Instruction one = instruction;
   one.b = -1;
   Checked<Int128>(one, frame, [by](Int128 a, Int128, Int128* out) {
+    *out = 0;
+    if (by == 0) return kNone;
     Int128 quotient = a / by, rest = a % by;
     if (kHow == Rounding::kDown && rest < 0) --quotient;
     if (kHow == Rounding::kUp && rest > 0) ++quotient;
     if (kHow == Rounding::kNearest && rest != 0) {
-      const Int128 twice = (rest < 0 ? -rest : rest) * 2;
-      if (twice > by || (twice == by && quotient % 2 != 0)) quotient += a < 0 ? -1 : 1;
+      const Int128 above = rest < 0 ? -rest : rest, below = by - above;  // twice the rest may be beyond the range
+      if (above > below || (above == below && quotient % 2 != 0)) quotient += a < 0 ? -1 : 1;
     }
-    *out = quotient * by;
-    return Fit(*out, false);
+    const bool overflow = __builtin_mul_overflow(quotient, by, out);
+    return Fit(*out, overflow);
   });
 }
 

@@ -8,6 +8,12 @@ inline std::int64_t FloorDivide(std::int64_t a, std::int64_t by) {
   return a % by < 0 ? quotient - 1 : quotient;
 }
 
+/// What FloorDivide() leaves, never negative.
+inline std::int64_t FloorRest(std::int64_t a, std::int64_t by) {
+  const std::int64_t rest = a % by;
+  return rest < 0 ? rest + by : rest;
+}
+
 struct Civil {
   std::int64_t year, month, day;
 };

@@ -3,6 +3,7 @@
 #include <arrow/scalar.h>
 #include <arrow/type.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -35,6 +36,10 @@ namespace {
 
 std::int32_t ScaleOf(const arrow::DataType& type) { return static_cast<const arrow::DecimalType&>(type).scale(); }
 
+constexpr std::int64_t kMaxDigits = 38;
+/// 10^digits, 1 for less than none, 0 for more than a decimal has.
+Int128 PowerOrZero(std::int64_t digits) { return digits > kMaxDigits ? 0 : PowerOfTen(std::max<std::int64_t>(0, digits)); }
+
 void ScaleDecimals(const plan::TypedExpression& call, Instruction* instruction) {
   const auto& arguments = call.arguments;
   const std::int32_t out = ScaleOf(*call.type), a = ScaleOf(*arguments[0].type),
@@ -52,10 +57,10 @@ void ScaleDecimals(const plan::TypedExpression& call, Instruction* instruction) 
       instruction->wide = PowerOfTen(std::max(0, a + b - out));
       return;
     case Function::kDivide:
-      instruction->wide = PowerOfTen(std::max(0, out - a + b));
+      instruction->wide = PowerOrZero(out - a + b);
       return;
     case Function::kRound:
-      instruction->wide = PowerOfTen(std::max<std::int64_t>(0, a - instruction->number));
+      instruction->wide = PowerOrZero(a - std::clamp<std::int64_t>(instruction->number, -kMaxDigits, kMaxDigits));
       return;
     case Function::kFloor:
     case Function::kCeil:
@@ -150,8 +155,8 @@ void ToDecimal(const Instruction& instruction, Frame& frame) {
     } else {
       fits = !__builtin_mul_overflow(static_cast<Int128>(a[i]), times, &out[i]);
       if (by != 1) {
-        const Int128 rest = out[i] % by;
-        out[i] = out[i] / by + ((rest < 0 ? -rest : rest) * 2 >= by ? (rest < 0 ? -1 : 1) : 0);
+        const Int128 rest = out[i] % by, above = rest < 0 ? -rest : rest;
+        out[i] = out[i] / by + (above >= by - above ? (rest < 0 ? -1 : 1) : 0);
       }
     }
     fits = fits && out[i] < limit && out[i] > -limit;
@@ -180,15 +185,16 @@ void FromDecimal(const Instruction& instruction, Frame& frame) {
   }
 }
 
-/// Times between units: times `wide`, or divided by `wide2`, rounding down.
+/// Times between units: times `wide`, or divided by `wide2`, rounding down. `number` 1: to a date, which has 32 bits.
 void Retime(const Instruction& instruction, Frame& frame) {
   const auto* a = frame.registers[static_cast<std::size_t>(instruction.a)].as<std::int64_t>();
   auto* out = frame.registers[static_cast<std::size_t>(instruction.out)].as<std::int64_t>();
   std::uint8_t* flaws = CombineFlaws(instruction, frame);
   const auto times = static_cast<std::int64_t>(instruction.wide), by = static_cast<std::int64_t>(instruction.wide2);
   for (std::int64_t i = 0; i < frame.rows; ++i) {
-    const bool overflow = __builtin_mul_overflow(a[i], times, &out[i]);
+    bool overflow = __builtin_mul_overflow(a[i], times, &out[i]);
     out[i] = out[i] / by - (out[i] % by < 0 ? 1 : 0);
+    overflow = overflow || (instruction.number == 1 && out[i] != static_cast<std::int32_t>(out[i]));
     if (!overflow || (flaws != nullptr && flaws[i] != kNone)) continue;
     flaws = EnsureFlaws(instruction, frame);
     flaws[i] = instruction.or_null ? kNull : kOverflow;
@@ -218,6 +224,7 @@ Status ChooseTimeCast(const arrow::DataType& from, const arrow::DataType& to, In
   const std::int64_t a = TicksPerDay(from), b = TicksPerDay(to);
   instruction->wide = b > a ? b / a : 1;
   instruction->wide2 = a > b ? a / b : 1;
+  instruction->number = to.id() == arrow::Type::DATE32 ? 1 : 0;
   instruction->run = a == b ? Copy8 : Retime;
   return Status::OK();
 }

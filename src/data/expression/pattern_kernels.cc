@@ -120,19 +120,25 @@ void ReplaceRegexp(const Instruction& instruction, Frame& frame) {
 void FormatTime(const Instruction& instruction, Frame& frame) {
   const auto* a = frame.registers[static_cast<std::size_t>(instruction.a)].as<std::int64_t>();
   auto* out = frame.registers[static_cast<std::size_t>(instruction.out)].as<std::string_view>();
-  const std::uint8_t* flaws = CombineFlaws(instruction, frame);
+  std::uint8_t* flaws = CombineFlaws(instruction, frame);
   const auto& format = *static_cast<const std::string*>(instruction.helper.get());
   const std::int64_t per_day = instruction.number;
-  std::int64_t last_second = INT64_MIN;  // rows that follow each other mostly share their second
+  std::int64_t last_day = INT64_MIN, last_second = 0;  // rows that follow each other mostly share their second
   std::string_view last;
   for (std::int64_t i = 0; i < frame.rows; ++i) {
     out[i] = {};
     if (!Good(flaws, i)) continue;
-    const std::int64_t day = FloorDivide(a[i], per_day), in_day = a[i] - day * per_day;
+    const std::int64_t day = FloorDivide(a[i], per_day), in_day = FloorRest(a[i], per_day);
     const std::int64_t second = per_day >= kDaySeconds ? in_day / (per_day / kDaySeconds) : 0;
-    if (day * kDaySeconds + second != last_second) {
-      last_second = day * kDaySeconds + second;
+    if (day != last_day || second != last_second) {
       const Civil civil = CivilOf(day);
+      if (civil.year - 1900 != static_cast<int>(civil.year - 1900)) {
+        flaws = EnsureFlaws(instruction, frame);
+        flaws[i] = instruction.or_null ? kNull : kOverflow;
+        continue;
+      }
+      last_day = day;
+      last_second = second;
       std::tm time{};
       time.tm_year = static_cast<int>(civil.year - 1900);
       time.tm_mon = static_cast<int>(civil.month - 1);
@@ -167,11 +173,11 @@ void ParseTime(const Instruction& instruction, Frame& frame) {
     time.tm_year = 70;
     time.tm_mday = 1;
     const char* end = ::strptime(text.c_str(), format.c_str(), &time);
-    const std::int64_t day = DaysOf(time.tm_year + 1900, time.tm_mon + 1, time.tm_mday);
-    if (end == text.c_str() + text.size() && CivilOf(day).day == time.tm_mday) {
-      out[i] = (day * kDaySeconds + time.tm_hour * 3600 + time.tm_min * 60 + time.tm_sec) * 1'000'000;
-      continue;
-    }
+    const std::int64_t day = DaysOf(std::int64_t{time.tm_year} + 1900, time.tm_mon + 1, time.tm_mday);
+    const std::int64_t seconds = day * kDaySeconds + time.tm_hour * 3600 + time.tm_min * 60 + time.tm_sec;
+    const bool whole = end == text.c_str() + text.size() && CivilOf(day).day == time.tm_mday;
+    if (whole && !__builtin_mul_overflow(seconds, 1'000'000, &out[i])) continue;
+    out[i] = 0;
     flaws = EnsureFlaws(instruction, frame);
     flaws[i] = instruction.or_null ? kNull : kBadCast;
   }

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "columnar/decimal_text.h"
 #include "data/expression/civil_time.h"
 #include "data/expression/kernels.h"
 #include "plan/function_types.h"
@@ -74,16 +75,7 @@ void TextToDecimal(const Instruction& instruction, Frame& frame) {
   const auto scale = static_cast<std::int32_t>(instruction.wide), precision = static_cast<std::int32_t>(instruction.number);
   FromText<Int128>(instruction, frame, [&](std::string_view text, Int128* out) {
     arrow::Decimal128 value;
-    std::int32_t had_precision = 0, had = 0;
-    if (!arrow::Decimal128::FromString(text, &value, &had_precision, &had).ok()) return false;
-    if (had > scale) {
-      value = value.ReduceScaleBy(had - scale, /*round=*/true);
-    } else {
-      auto scaled = value.Rescale(had, scale);
-      if (!scaled.ok()) return false;
-      value = *scaled;
-    }
-    if (!value.FitsInPrecision(precision)) return false;
+    if (!columnar::DecimalFromText(text, precision, scale, columnar::MoreDigits::kRounded, &value)) return false;
     std::memcpy(out, value.ToBytes().data(), sizeof(*out));
     return true;
   });
@@ -147,7 +139,7 @@ void DecimalToText(const Instruction& instruction, Frame& frame) {
 void TimeToText(const Instruction& instruction, Frame& frame) {
   const std::int64_t per_day = instruction.number;
   ToText<std::int64_t>(instruction, frame, [&](std::int64_t ticks, std::string* out) {
-    const std::int64_t day = FloorDivide(ticks, per_day), in_day = ticks - day * per_day;
+    const std::int64_t day = FloorDivide(ticks, per_day), in_day = FloorRest(ticks, per_day);
     const Civil civil = CivilOf(day);
     *out = fmt::format("{:04}-{:02}-{:02}", civil.year, civil.month, civil.day);
     if (per_day == 1) return;

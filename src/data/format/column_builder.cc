@@ -11,6 +11,7 @@
 #include <limits>
 #include <utility>
 
+#include "columnar/decimal_text.h"
 #include "data/format/base64.h"
 #include "data/format/time_text.h"
 #include "plan/function_types.h"
@@ -260,11 +261,8 @@ bool ColumnBuilder::AppendBytes(std::string_view bytes) {
 
 bool ColumnBuilder::AppendDecimal(std::string_view text) {
   arrow::Decimal128 value;
-  std::int32_t precision = 0, scale = 0;
-  if (text.empty() || text.size() > 100 || !arrow::Decimal128::FromString(text, &value, &precision, &scale).ok()) return false;
-  const auto scaled = scale == scale_ ? arrow::Result<arrow::Decimal128>(value) : value.Rescale(scale, scale_);
-  if (!scaled.ok() || !scaled->FitsInPrecision(precision_)) return false;
-  PushFixed(scaled->ToBytes());
+  if (text.size() > 100 || !columnar::DecimalFromText(text, precision_, scale_, columnar::MoreDigits::kRefused, &value)) return false;
+  PushFixed(value.ToBytes());
   return true;
 }
 
@@ -272,9 +270,10 @@ bool ColumnBuilder::AppendDecimalBytes(std::string_view big_endian, int scale) {
   const auto value = arrow::Decimal128::FromBigEndian(reinterpret_cast<const std::uint8_t*>(big_endian.data()),
                                                       static_cast<std::int32_t>(big_endian.size()));
   if (!value.ok()) return false;
-  const auto scaled = scale == scale_ ? value : value->Rescale(scale, scale_);
-  if (!scaled.ok() || !scaled->FitsInPrecision(precision_)) return false;
-  PushFixed(scaled->ToBytes());
+  arrow::Decimal128 scaled;
+  if (!columnar::RescaleDecimal(*value, scale, scale_, columnar::MoreDigits::kRefused, &scaled)) return false;
+  if (!scaled.FitsInPrecision(precision_)) return false;
+  PushFixed(scaled.ToBytes());
   return true;
 }
 

@@ -28,6 +28,21 @@ constexpr Duration kLookAgain = std::chrono::milliseconds(10);
 constexpr std::size_t kMostNamed = 16;
 // Seconds since 1970 of the years 1990 to 2100, which read as ms are days of January and February 1970.
 constexpr std::int64_t kLeastSeconds = 631'152'000, kMostSeconds = 4'102'444'800;
+// µs of the same years, which read as ms are of the years 21,970 to 131,970.
+constexpr std::int64_t kLeastMicros = kLeastSeconds * 1'000'000, kMostMicros = kMostSeconds * 1'000'000;
+// 36 million years either way. Sums of such a time and the longest window, lateness or interval stay within int64.
+constexpr int kLatestBits = 60;
+constexpr std::int64_t kLatestMs = std::int64_t{1} << kLatestBits;
+
+Status CheckRange(const std::int64_t* times, std::int64_t rows) {
+  if (rows == 0 || columnar::FitInBits(times, rows, kLatestBits)) return Status::OK();
+  const columnar::Int64Range range = columnar::RangeOf(times, rows);
+  if (range.least >= -kLatestMs && range.greatest <= kLatestMs) return Status::OK();
+  return Error(ErrorCode::kExpressionFailed,
+               fmt::format("an event time of {} ms lies more than 36 million years from 1970",
+                           range.least < -kLatestMs ? range.least : range.greatest),
+               "Event times are milliseconds; of nanoseconds in a column: with_timestamp(col(...) // 1_000_000).");
+}
 
 /// `timestamp` as int64 ms.
 Result<plan::TypedExpression> Milliseconds(const plan::Expression& expression, const arrow::Schema& input) {
@@ -178,7 +193,11 @@ Status EventTimeOperator::Process(std::uint32_t, columnar::DataBatch batch, Coll
 
 Status EventTimeOperator::ProcessMarked(columnar::DataBatch batch, const std::vector<Mark>& marks, Collector* out) {
   HR_RETURN_NOT_OK(Begin(batch, out).status());
-  WarnOfSeconds(batch.records()->column_data(batch.event_time_column())->GetValues<std::int64_t>(1), batch.num_rows());
+  if (batch.num_rows() > 0) {
+    const auto* times = batch.records()->column_data(batch.event_time_column())->GetValues<std::int64_t>(1);
+    WarnOfUnits(times, batch.num_rows());
+    HR_RETURN_NOT_OK(CheckRange(times, batch.num_rows()));
+  }
   HR_RETURN_NOT_OK(out->Emit(std::move(batch)));
   for (const Mark& mark : marks) merger_.Advance(mark.split, mark.watermark_ms);
   return End(out);
@@ -204,7 +223,8 @@ Status EventTimeOperator::EmitNow(Collector* out) {
 
 Status EventTimeOperator::EmitByTimes(const std::vector<connector::SplitRun>& runs, columnar::DataBatch batch, Collector* out) {
   const auto* times = batch.records()->column_data(batch.event_time_column())->GetValues<std::int64_t>(1);
-  WarnOfSeconds(times, batch.num_rows());
+  WarnOfUnits(times, batch.num_rows());
+  HR_RETURN_NOT_OK(CheckRange(times, batch.num_rows()));
   for (const connector::SplitRun& run : runs) {
     const std::int64_t newest_ms = run.rows == 0 ? kNoWatermark : columnar::RangeOf(times, run.rows).greatest;
     times += run.rows;
@@ -221,6 +241,10 @@ Status EventTimeOperator::EmitByTimes(const std::vector<connector::SplitRun>& ru
 
 Status EventTimeOperator::EmitByMarks(const std::vector<connector::SplitRun>& runs, const columnar::DataBatch& batch, Collector* out) {
   const auto& marks = static_cast<const arrow::Int64Array&>(*marks_);
+  if (batch.num_rows() > 0) {
+    const auto* times = batch.records()->column_data(batch.event_time_column())->GetValues<std::int64_t>(1);
+    HR_RETURN_NOT_OK(CheckRange(times, batch.num_rows()));
+  }
   std::int64_t emitted = 0, row = 0;
   for (const connector::SplitRun& run : runs) {
     for (std::int64_t end = row + run.rows; row < end; ++row) {
@@ -290,14 +314,18 @@ std::optional<std::vector<bool>> EventTimeOperator::TakePaused() {
   return paused;
 }
 
-void EventTimeOperator::WarnOfSeconds(const std::int64_t* times, std::int64_t rows) {
+void EventTimeOperator::WarnOfUnits(const std::int64_t* times, std::int64_t rows) {
   if (warned_ || rows == 0) return;
-  warned_ = std::all_of(times, times + rows, [](std::int64_t time) { return time >= kLeastSeconds && time <= kMostSeconds; });
-  if (warned_)
-    LogWarn(
-        "event_time",
-        fmt::format("job {}: event times such as {} ms lie early in 1970; are they seconds? Multiply them: with_timestamp(col(...) * 1000)",
-                    job_, times[0]));
+  const auto all_within = [&](std::int64_t least, std::int64_t most) {
+    return std::all_of(times, times + rows, [=](std::int64_t time) { return time >= least && time <= most; });
+  };
+  const bool seconds = all_within(kLeastSeconds, kMostSeconds);
+  warned_ = seconds || all_within(kLeastMicros, kMostMicros);
+  if (!warned_) return;
+  LogWarn("event_time",
+          fmt::format("job {}: event times such as {} ms lie {}: with_timestamp(col(...) {})", job_, times[0],
+                      seconds ? "early in 1970; are they seconds? Multiply them" : "beyond the year 9999; are they µs? Divide them",
+                      seconds ? "* 1000" : "// 1000"));
 }
 
 Status EventTimeOperator::OnWatermarkStatus(const columnar::WatermarkStatus& status, Collector* out) {

@@ -104,7 +104,7 @@ class EventTimeOperator final : public Operator {
   /// Tells the group how far this subtask has come, and looks whether it is ahead.
   void LookAtGroup();
   void PauseThoseAhead(std::int64_t least);
-  void WarnOfSeconds(const std::int64_t* times, std::int64_t rows);
+  void WarnOfUnits(const std::int64_t* times, std::int64_t rows);
 
   const plan::EventTimeSpec::Strategy strategy_;
   const std::int64_t bound_ms_;

@@ -31,9 +31,7 @@ TaskFailure DescribeFailure(const Status& status, const plan::ExecutionVertex& v
     }
   }
   failure.message = who.empty() ? status.message() : who + ": " + status.message();
-  // A hint of the operator's own says more than that of the code, which is all that travels beside the message.
-  if (const ErrorDetail* detail = ErrorDetail::Of(status); detail != nullptr && detail->hint() != InfoOf(detail->code()).hint)
-    failure.message.append(". ").append(detail->hint());
+  if (const ErrorDetail* detail = ErrorDetail::Of(status); detail != nullptr) failure.hint = detail->hint();
   return failure;
 }
 

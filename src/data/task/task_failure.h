@@ -14,6 +14,7 @@ struct TaskFailure {
   std::string traceback;      ///< user frames, when a Python function raised
   std::string user_location;  ///< file:line: the frame that raised, else where the operator was made
   std::string operator_name, operator_uid;
+  std::string hint;  ///< of the error itself; empty: the code's own says it
 };
 
 /// `link` is the chain's failed operator, or null when the error came from a source, a channel or the task itself.

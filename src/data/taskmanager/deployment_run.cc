@@ -15,8 +15,8 @@ namespace headrace::data::taskmanager {
 namespace {
 
 wire::TaskFailure ToWire(const task::TaskFailure& failure) {
-  return {static_cast<int>(failure.code), failure.message,       failure.traceback,
-          failure.user_location,          failure.operator_name, failure.operator_uid};
+  return {static_cast<int>(failure.code), failure.message,      failure.traceback, failure.user_location,
+          failure.operator_name,          failure.operator_uid, failure.hint};
 }
 
 exchange::PartitioningScheme SchemeOf(plan::Partitioning partitioning) {

@@ -22,7 +22,8 @@ constexpr std::int64_t kMostLogged = 1 << 16;
 
 Status CheckTimes(const columnar::Int64Range& range) {
   if (range.least >= -WindowSpec::kLatestMs && range.greatest <= WindowSpec::kLatestMs) return Status::OK();
-  return Error(ErrorCode::kBadRecord, "a row's event time is more than 36 million years from 1970", "Event times are ms since 1970.");
+  return Error(ErrorCode::kExpressionFailed, "a row's event time is more than 36 million years from 1970",
+               "Event times are ms since 1970.");
 }
 
 bool HasShortRuns(const std::int64_t* times, std::size_t rows) {

@@ -38,7 +38,8 @@ class SlicedAggregate {
   SlicedAggregate& operator=(const SlicedAggregate&) = delete;
 
   /// Adds `rows` rows: key words by column, event times, one input a function. Rows whose windows are all over are left out;
-  /// `late` (a byte a row, may be null) is set to 1 for them. Gives their number. kBadRecord for a time beyond WindowSpec::kLatestMs.
+  /// `late` (a byte a row, may be null) is set to 1 for them. Gives their number. kExpressionFailed for a time beyond
+  /// WindowSpec::kLatestMs.
   Result<std::int64_t> Add(std::span<const std::uint64_t* const> keys, const std::int64_t* times,
                            std::span<const op::AggregateInput> inputs, std::int64_t rows, std::uint8_t* late);
 

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/utf8.h"
+#include "columnar/decimal_text.h"
 
 namespace headrace::data::connector {
 namespace {
@@ -161,12 +162,8 @@ Status AppendUInt64(const std::string& text, const arrow::DataType&, arrow::Arra
 Status AppendDecimal(const std::string& text, const arrow::DataType& type, arrow::ArrayBuilder* builder) {
   const auto& decimal = static_cast<const arrow::Decimal128Type&>(type);
   arrow::Decimal128 value;
-  std::int32_t precision = 0, scale = 0;
-  HR_RETURN_NOT_OK(arrow::Decimal128::FromString(text, &value, &precision, &scale));
-  if (scale != decimal.scale()) {
-    HR_ASSIGN_OR_RAISE(value, value.Rescale(scale, decimal.scale()));
-  }
-  if (!value.FitsInPrecision(decimal.precision())) return Status::Invalid(text.substr(0, 60), " does not fit");
+  if (!columnar::DecimalFromText(text, decimal.precision(), decimal.scale(), columnar::MoreDigits::kRefused, &value))
+    return Status::Invalid(text.substr(0, 60), " does not fit");
   return static_cast<arrow::Decimal128Builder*>(builder)->Append(value);
 }
 

@@ -54,7 +54,7 @@ TEST_F(JobManagerGrpc, HeartbeatCarriesBytesThatAreNoText) {
   request.id = TaskManagerId("tm1");
   request.incarnation = Incarnation("i1");
   request.sequence = 9;
-  request.tasks = {{SomeAttempt(), TaskState::kFailed, {1401, "broken \xff text", "Traceback", "job.py:3", "parse", "u1"}, {}},
+  request.tasks = {{SomeAttempt(), TaskState::kFailed, {1401, "broken \xff text", "Traceback", "job.py:3", "parse", "u1", "look"}, {}},
                    {SomeAttempt(), TaskState::kFinished, {}, {}}};
   request.metrics = {{SomeAttempt(), 1, 2, 3, 4, 5, 6, 0.25, 0.5, "waiting for the broker", {std::string("\x00\xfe", 2)}}};
   request.resident_bytes = 60'000'000;
@@ -96,7 +96,7 @@ TEST_F(JobManagerGrpc, TheLastReportCarriesTheLastNumbers) {
 TEST_F(JobManagerGrpc, AHugeTracebackIsCutInsteadOfLosingTheReport) {
   Answer<Nothing> answer;
   client_.ReportTask(TaskManagerId("tm1"), Incarnation("i1"),
-                     {SomeAttempt(), TaskState::kFailed, {1401, "m", std::string(50u << 20, 't'), "", "", ""}, {}}, answer.reply());
+                     {SomeAttempt(), TaskState::kFailed, {1401, "m", std::string(50u << 20, 't'), "", "", "", ""}, {}}, answer.reply());
   ASSERT_TRUE(answer.Wait().done());
   EXPECT_EQ(handler_.report_from, TaskManagerId("tm1"));
   EXPECT_LT(handler_.report.failure.traceback.size(), 20'000u);
@@ -105,7 +105,7 @@ TEST_F(JobManagerGrpc, AHugeTracebackIsCutInsteadOfLosingTheReport) {
 TEST_F(JobManagerGrpc, AHeartbeatOfManyFailuresArrives) {
   HeartbeatRequest request;
   request.tasks.resize(
-      1000, {SomeAttempt(), TaskState::kFailed, {1401, std::string(4000, 'm'), std::string(20'000, 't'), "job.py:3", "map", "u1"}});
+      1000, {SomeAttempt(), TaskState::kFailed, {1401, std::string(4000, 'm'), std::string(20'000, 't'), "job.py:3", "map", "u1", ""}});
   Answer<HeartbeatReply> answer;
   client_.Heartbeat(request, answer.reply());
   const Outcome<HeartbeatReply> outcome = answer.Wait();
