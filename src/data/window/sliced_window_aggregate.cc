@@ -7,7 +7,7 @@ namespace {
 
 /// A window with more groups than this comes in batches of its own.
 constexpr std::int64_t kFewGroups = 512;
-constexpr std::size_t kEnoughRows = 1024;
+constexpr std::size_t kEnoughRows = 4096;
 constexpr int kMostWindows = 256;  // one piece goes through
 
 }  // namespace
