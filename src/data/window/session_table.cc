@@ -127,9 +127,7 @@ Result<std::int64_t> SessionTable::Add(std::span<const std::uint64_t* const> key
   HR_RETURN_NOT_OK(keys_.Resolve(keys, rows, groups_.data()));
   std::int64_t dropped = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    if (times[i] < -WindowSpec::kLatestMs || times[i] > WindowSpec::kLatestMs)
-      return Error(ErrorCode::kExpressionFailed, "a row's event time is more than 36 million years from 1970",
-                   "Event times are ms since 1970.");
+    HR_RETURN_NOT_OK(WindowSpec::CheckTimes(times[i], times[i]));
     HR_ASSIGN_OR_RAISE(session_of_row_[i], Place(groups_[i], keys, static_cast<std::int64_t>(i), times[i]));
     if (session_of_row_[i] != kNone) continue;
     if (*groups_[i] == 0) {

@@ -20,12 +20,6 @@ constexpr std::int64_t kSpareBytes = 2 << 20;  // of more than those
 constexpr std::size_t kLeastRun = 64;
 constexpr std::int64_t kMostLogged = 1 << 16;
 
-Status CheckTimes(const columnar::Int64Range& range) {
-  if (range.least >= -WindowSpec::kLatestMs && range.greatest <= WindowSpec::kLatestMs) return Status::OK();
-  return Error(ErrorCode::kExpressionFailed, "a row's event time is more than 36 million years from 1970",
-               "Event times are ms since 1970.");
-}
-
 bool HasShortRuns(const std::int64_t* times, std::size_t rows) {
   std::size_t runs = 1;
   for (std::size_t i = 1; i < rows; ++i) runs += times[i] != times[i - 1];
@@ -154,7 +148,7 @@ Result<std::int64_t> SlicedAggregate::Resolve(std::span<const std::uint64_t* con
                                               std::uint8_t* late) {
   groups_.resize(static_cast<std::size_t>(rows));
   const auto [least, greatest] = columnar::RangeOf(times, rows);
-  HR_RETURN_NOT_OK(CheckTimes({least, greatest}));
+  HR_RETURN_NOT_OK(WindowSpec::CheckTimes(least, greatest));
   const std::int64_t start_ms = spec_.SliceStart(least);
   if (start_ms == spec_.SliceStart(greatest)) {
     runs_.assign(1, Run{start_ms, 0, rows});
@@ -203,7 +197,8 @@ Result<std::int64_t> SlicedAggregate::AddGroups(std::span<const std::uint64_t* c
 
 Result<std::int64_t> SlicedAggregate::LogGroups(std::span<const std::uint64_t* const> keys, const std::int64_t* times,
                                                 std::span<const std::uint64_t* const> states, std::uint8_t* late) {
-  HR_RETURN_NOT_OK(CheckTimes(columnar::RangeOf(times, static_cast<std::int64_t>(states.size()))));
+  const auto [least, greatest] = columnar::RangeOf(times, static_cast<std::int64_t>(states.size()));
+  HR_RETURN_NOT_OK(WindowSpec::CheckTimes(least, greatest));
   std::int64_t dropped = 0;
   for (std::size_t i = 0, end = 0; i < states.size(); i = end) {
     while (end < states.size() && times[end] == times[i]) ++end;

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <numeric>
 
+#include "base/status.h"
 #include "plan/relational.h"
 
 namespace headrace::data::window {
@@ -17,6 +18,14 @@ struct WindowSpec {
   std::int64_t slide_ms = 0;  ///< = size_ms for tumbling windows; at most size_ms; the step of cumulating windows, which divides the size
   std::int64_t offset_ms = 0;
   bool cumulate = false;
+
+  /// kExpressionFailed where the times of rows reach beyond it.
+  static Status CheckTimes(std::int64_t least_ms, std::int64_t greatest_ms) {
+    if (least_ms >= -kLatestMs && greatest_ms <= kLatestMs) [[likely]]
+      return Status::OK();
+    return Error(ErrorCode::kExpressionFailed, "a row's event time is more than 36 million years from 1970",
+                 "Event times are ms since 1970.");
+  }
 
   /// Of tumbling, sliding and cumulating windows.
   static WindowSpec Of(const plan::Window& window) {

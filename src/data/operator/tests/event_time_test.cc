@@ -86,6 +86,16 @@ class EventTimeTest : public testing::Test {
     context.clock = &clock_;
     ASSERT_TRUE(op_->Open(context).ok());
   }
+  /// In the alignment group "g", at most 100 ms ahead; not opened yet.
+  void MakeAligned() {
+    plan::EventTimeSpec spec;
+    spec.strategy = Strategy::kMonotonous;
+    spec.timestamp = plan::Expression::Column("t");
+    spec.alignment_group = "g";
+    spec.max_drift_ms = 100;
+    spec.idle_after_ms = 50;
+    op_ = EventTimeOperator::Make(spec, RowsSchema()).ValueOrDie();
+  }
   /// One batch with none behind it.
   Status Process(columnar::DataBatch batch) {
     HR_RETURN_NOT_OK(op_->Process(0, std::move(batch), &out_));
@@ -197,13 +207,7 @@ TEST_F(EventTimeTest, AnOperatorThatWasHeldUpDoesNotTakeItsSplitsForIdle) {
 TEST_F(EventTimeTest, ASubtaskThatIsAheadOfItsGroupPausesUntilTheSlowestHasCaughtUp) {
   time::WatermarkAlignment alignment;
   const auto other = alignment.Join("g");
-  plan::EventTimeSpec spec;
-  spec.strategy = Strategy::kMonotonous;
-  spec.timestamp = plan::Expression::Column("t");
-  spec.alignment_group = "g";
-  spec.max_drift_ms = 100;
-  spec.idle_after_ms = 50;
-  op_ = EventTimeOperator::Make(spec, RowsSchema()).ValueOrDie();
+  MakeAligned();
   op_->Align();
   OperatorContext context;
   context.clock = &clock_;
@@ -263,13 +267,7 @@ class FakeSplits {
 TEST_F(EventTimeTest, ASplitThatIsAheadWaitsAloneAndIsNotIdle) {
   time::WatermarkAlignment alignment;
   time::EventTimeProgress progress;
-  plan::EventTimeSpec spec;
-  spec.strategy = Strategy::kMonotonous;
-  spec.timestamp = plan::Expression::Column("t");
-  spec.alignment_group = "g";
-  spec.max_drift_ms = 100;
-  spec.idle_after_ms = 50;
-  op_ = EventTimeOperator::Make(spec, RowsSchema()).ValueOrDie();
+  MakeAligned();
   op_->FollowSplits();
   op_->Align();
   op_->PauseSplits();
